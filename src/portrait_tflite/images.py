@@ -1,0 +1,171 @@
+"""Pictures to network input and back: one implementation for every stage.
+
+Calibration, verification, training and running all come through here, so that what the int8 file
+was calibrated on is what it is later fed with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_tflite.errors import UsageError
+from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+_INTERPOLATION = {
+    Interpolation.BILINEAR: cv2.INTER_LINEAR,
+    Interpolation.NEAREST: cv2.INTER_NEAREST,
+    Interpolation.AREA: cv2.INTER_AREA,
+}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies in the network's rectangle.
+
+    The picture's region `[top:bottom, left:right]` (pixels of the picture) fills the rectangle's
+    region of `inner_height × inner_width` at `(inner_top, inner_left)`.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    inner_top: int
+    inner_left: int
+    inner_height: int
+    inner_width: int
+
+
+def list_images(folder: Path) -> list[Path]:
+    """List the pictures directly in `folder`, by suffix, sorted by name.
+
+    Raises:
+        UsageError: The folder does not exist or is not a folder.
+    """
+    if not folder.is_dir():
+        kind = "a file" if folder.exists() else "nothing there"
+        raise UsageError(f"a folder of images is required. Received: {folder} ({kind}).")
+    return sorted(
+        p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+    )
+
+
+def read_image(path: Path) -> Bytes | None:
+    """Decode a picture to RGB bytes `[height, width, 3]`, upright; None where it is none."""
+    # imdecode rather than imread: it takes any file name and prints no warning on a bad one.
+    data = np.fromfile(path, dtype=np.uint8)
+    if data.size == 0:
+        return None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8)
+
+
+def read_mask(path: Path) -> Floats | None:
+    """Decode a label to `[height, width]` in 0–1; None where it is no picture.
+
+    Masks of 0/255 and of 0/1 are both taken: a mask whose largest value is 1 is a binary one.
+    """
+    data = np.fromfile(path, dtype=np.uint8)
+    mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    if mask is None:
+        return None
+    return mask.astype(np.float32) / np.float32(1 if mask.max() == 1 else 255)
+
+
+def placement(height: int, width: int, spec: ModelSpec) -> Placement:
+    """Place a picture of `height × width` pixels into the rectangle of `spec`, centred."""
+    scale_y, scale_x = spec.height / height, spec.width / width
+    if spec.fit is Fit.LETTERBOX:
+        scale = min(scale_y, scale_x)
+        inner_h = max(1, min(spec.height, round(height * scale)))
+        inner_w = max(1, min(spec.width, round(width * scale)))
+        inner_top, inner_left = (spec.height - inner_h) // 2, (spec.width - inner_w) // 2
+        return Placement(0, height, 0, width, inner_top, inner_left, inner_h, inner_w)
+    if spec.fit is Fit.CROP:
+        scale = max(scale_y, scale_x)
+        crop_h = max(1, min(height, round(spec.height / scale)))
+        crop_w = max(1, min(width, round(spec.width / scale)))
+        top, left = (height - crop_h) // 2, (width - crop_w) // 2
+        return Placement(top, top + crop_h, left, left + crop_w, 0, 0, spec.height, spec.width)
+    return Placement(0, height, 0, width, 0, 0, spec.height, spec.width)
+
+
+def fit_image(image: Bytes, spec: ModelSpec) -> Bytes:
+    """Bring RGB bytes `[h, w, 3]` to the network's rectangle and colour order.
+
+    Returns:
+        Bytes `[spec.height, spec.width, channels]`; letterbox bars are 0.
+    """
+    at = placement(image.shape[0], image.shape[1], spec)
+    inner = cv2.resize(
+        image[at.top : at.bottom, at.left : at.right],
+        (at.inner_width, at.inner_height),
+        interpolation=_INTERPOLATION[spec.interpolation],
+    )
+    if spec.channels is Channels.GRAY:
+        inner = cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY)[..., None]
+    elif spec.channels is Channels.BGR:
+        inner = inner[..., ::-1]
+    if inner.shape[:2] == (spec.height, spec.width):
+        return np.ascontiguousarray(inner, dtype=np.uint8)
+    canvas = np.zeros((spec.height, spec.width, spec.channels.count), np.uint8)
+    rows = slice(at.inner_top, at.inner_top + at.inner_height)
+    columns = slice(at.inner_left, at.inner_left + at.inner_width)
+    canvas[rows, columns] = inner
+    return canvas
+
+
+def normalize(pixels: Bytes, spec: ModelSpec) -> Floats:
+    """Turn bytes `[..., channels]` into the network's float input of the same shape."""
+    low, high = spec.input_range
+    values = pixels.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
+    if spec.mean:
+        values -= np.asarray(spec.mean, np.float32)
+    if spec.std:
+        values /= np.asarray(spec.std, np.float32)
+    return values
+
+
+def prepare(image: Bytes, spec: ModelSpec) -> Floats:
+    """Turn RGB bytes `[h, w, 3]` of any size into the input `[1, height, width, channels]`."""
+    return normalize(fit_image(image, spec), spec)[None]
+
+
+def restore_mask(mask: Floats, height: int, width: int, spec: ModelSpec) -> Floats:
+    """Bring a mask `[mask_h, mask_w]` of the network back to a picture of `height × width`.
+
+    The mask may have another resolution than the input. Outside of a crop it is 0.
+    """
+    at = placement(height, width, spec)
+    scale_y, scale_x = mask.shape[0] / spec.height, mask.shape[1] / spec.width
+    rows = slice(round(at.inner_top * scale_y), round((at.inner_top + at.inner_height) * scale_y))
+    columns = slice(round(at.inner_left * scale_x), round((at.inner_left + at.inner_width) * scale_x))
+    size = (at.right - at.left, at.bottom - at.top)
+    region = cv2.resize(mask[rows, columns], size, interpolation=cv2.INTER_LINEAR)
+    if region.shape == (height, width):
+        return region.astype(np.float32)
+    restored = np.zeros((height, width), np.float32)
+    restored[at.top : at.bottom, at.left : at.right] = region
+    return restored
+
+
+def read_usable(paths: list[Path]) -> Iterator[tuple[Path, Bytes]]:
+    """Yield each path that decodes, with its RGB bytes."""
+    for path in paths:
+        image = read_image(path)
+        if image is not None:
+            yield path, image

@@ -1,0 +1,453 @@
+"""The words that all stages share: enums and frozen records. Imports nothing of ours.
+
+Field names are those of `report.json` (schema 1); `dataclasses.asdict` of a record is its JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+SCHEMA = 1
+
+
+class Precision(StrEnum):
+    """The variants that `convert` writes; the value is part of the file name."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+    DYNAMIC = "dynamic"
+    INT16X8 = "int16x8"
+
+
+class IoType(StrEnum):
+    """Element type of an integer variant's input and output."""
+
+    INT8 = "int8"
+    UINT8 = "uint8"
+    FLOAT32 = "float32"
+
+
+class Channels(StrEnum):
+    """Colour order of the network's input."""
+
+    RGB = "rgb"
+    BGR = "bgr"
+    GRAY = "gray"
+
+    @property
+    def count(self) -> int:
+        """Number of channels, 1 or 3."""
+        return 1 if self is Channels.GRAY else 3
+
+
+class Fit(StrEnum):
+    """How a picture of any shape meets the network's rectangle."""
+
+    STRETCH = "stretch"  # aspect ratio given up, everything seen
+    LETTERBOX = "letterbox"  # aspect ratio kept, black bars
+    CROP = "crop"  # aspect ratio kept, the middle seen
+
+
+class Interpolation(StrEnum):
+    """Resampling of pictures on their way to the network."""
+
+    BILINEAR = "bilinear"
+    NEAREST = "nearest"
+    AREA = "area"
+
+
+class Activation(StrEnum):
+    """Activation appended to a network that ends in logits."""
+
+    NONE = "none"
+    SIGMOID = "sigmoid"
+    SOFTMAX = "softmax"
+
+
+class Delegate(StrEnum):
+    """Who executes the graph."""
+
+    CPU = "cpu"  # TensorFlow Lite's built-in kernels
+    XNNPACK = "xnnpack"
+    GPU = "gpu"
+
+
+class Target(StrEnum):
+    """What rewriting and audit aim at."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    BOTH = "both"
+
+    @property
+    def cpu(self) -> bool:
+        return self is not Target.GPU
+
+    @property
+    def gpu(self) -> bool:
+        return self is not Target.CPU
+
+
+class RewriteMode(StrEnum):
+    """Which rewrites of the Keras graph may be used."""
+
+    AUTO = "auto"  # exact forms, the cheapest for the target
+    EXACT = "exact"  # every exact form that applies, whatever it costs
+    RESIZE = "resize"  # transposed convolution → fitted resize + convolution
+    NONE = "none"
+
+
+class Level(StrEnum):
+    """Where a rewrite takes place."""
+
+    KERAS = "keras"
+    FLATBUFFER = "flatbuffer"
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """Which of the network's outputs is the person mask.
+
+    Attributes:
+        index: Which output of the network.
+        channel: Which channel of it is the person; 0 for a one-channel mask.
+        activation: What is appended to logits; `none` where the output is a probability.
+    """
+
+    index: int = 0
+    channel: int = 0
+    activation: Activation = Activation.NONE
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """How a picture becomes the network's input, and its output a mask.
+
+    A byte `v` (0–255) of a picture reaches the network as `(lo + v / 255 · (hi − lo) − mean) / std`.
+
+    Attributes:
+        height: Input height in pixels.
+        width: Input width in pixels.
+        channels: Colour order of the input.
+        input_range: `(lo, hi)`: what bytes 0 and 255 become before mean and std.
+        mean: Subtracted per channel, in units of `input_range`; empty for none.
+        std: Divided by per channel, in units of `input_range`; empty for none.
+        fit: How a picture of another shape meets the input's rectangle.
+        interpolation: How it is resized.
+        output: Which output is the mask.
+    """
+
+    height: int
+    width: int
+    channels: Channels = Channels.RGB
+    input_range: tuple[float, float] = (0.0, 1.0)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    fit: Fit = Fit.STRETCH
+    interpolation: Interpolation = Interpolation.BILINEAR
+    output: OutputSpec = field(default_factory=OutputSpec)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One form a rewrite could have taken, with what it costs the target.
+
+    Attributes:
+        form: Name of the form, e.g. `transpose_conv`.
+        outside: Ops it leaves outside the target's delegate.
+        cost: Estimated cost in million cycles of the target's cost model.
+    """
+
+    form: str
+    outside: int
+    cost: float
+
+
+@dataclass(frozen=True)
+class RewriteRecord:
+    """One rewrite that was applied, and how exact it is.
+
+    Attributes:
+        max_abs_error: Largest difference on the layer's own output.
+        max_rel_error: The same, relative to the tensor's largest magnitude.
+        chosen: Name of the chosen form.
+    """
+
+    rewrite: str
+    level: Level
+    layer: str
+    exact: bool
+    max_abs_error: float
+    max_rel_error: float
+    chosen: str
+    candidates: tuple[Candidate, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class SkippedRewrite:
+    """A rewrite that matched and was not applied."""
+
+    rewrite: str
+    layer: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class WholeNetError:
+    """Difference between the network before and after all rewrites, on images."""
+
+    max_abs_error: float
+    max_rel_error: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """One named check of the calibration set."""
+
+    name: str
+    passed: bool
+    level: str  # "warn" | "fail"
+    detail: str
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """The calibration set as used; `sha256` is over the prepared arrays, in order."""
+
+    source: str
+    images: int
+    sha256: str
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a `.tflite`; `scale` is 0.0 where it is not quantized."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class OutsideOp:
+    """An op that a delegate leaves to the built-in kernels.
+
+    Attributes:
+        op: Builtin name, e.g. `SOFTMAX`.
+        tensor: Name of its first output.
+        layer: The Keras layer it came from, or "".
+        reason: The rule that it breaks.
+        fix: What would help.
+    """
+
+    op: str
+    tensor: str
+    layer: str
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class DelegateAudit:
+    """What one delegate makes of a file.
+
+    Attributes:
+        partitions: Delegated partitions; None where that was not run, only predicted.
+        complete: Whether every op is inside.
+        outside: The ops that stay outside.
+    """
+
+    partitions: int | None
+    complete: bool
+    outside: tuple[OutsideOp, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What each delegate makes of a file, and the oldest runtime that loads it."""
+
+    xnnpack: DelegateAudit
+    gpu: DelegateAudit
+    cpu: DelegateAudit
+    ops: dict[str, int]
+    min_runtime: str
+    min_runtime_op: str
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """One image's score: IoU of the float model and of the variant (or their agreement)."""
+
+    image: str
+    iou_float: float
+    iou: float
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Float minus variant, in points (×100)."""
+
+    iou: float
+    miou: float
+    boundary_f: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Accuracy of one variant; means over images. Without labels only agreement is known.
+
+    `iou`, `miou`, `boundary_f` are against the labels, or against the float model's mask
+    where `labelled` is false; `mae` is the mean absolute difference of the soft masks of variant
+    and float model; `agreement_iou` is the IoU of the two.
+    """
+
+    images: int
+    labelled: bool
+    iou: float
+    miou: float
+    boundary_f: float
+    mae: float
+    agreement_iou: float
+    drop: Drop
+    worst: tuple[ImageScore, ...]
+    passed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A step that quantization took to keep the accuracy, and what it gained and cost."""
+
+    name: str
+    gain: float
+    cost: float
+
+
+@dataclass(frozen=True)
+class FloatLayer:
+    """A layer that an integer variant keeps in float."""
+
+    layer: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One written `.tflite` and everything known about it."""
+
+    file: str
+    bytes: int
+    sha256: str
+    input: TensorInfo
+    output: TensorInfo
+    ops: dict[str, int]
+    min_runtime: str
+    audit: Audit
+    remedies: tuple[Remedy, ...] = ()
+    float_layers: tuple[FloatLayer, ...] = ()
+    accuracy: Accuracy | None = None
+
+
+@dataclass(frozen=True)
+class LatencyMs:
+    """Distribution of single inferences, in milliseconds; `mad` is the median absolute deviation."""
+
+    median: float
+    mean: float
+    p90: float
+    p95: float
+    min: float
+    mad: float
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """One cell: a variant on a delegate. `unavailable` holds the reason where nothing was run."""
+
+    variant: str
+    device: str
+    delegate: Delegate
+    precision: str
+    threads: int
+    accelerator: str = ""
+    adapter: str = ""
+    software: bool = False
+    partitions: int | None = None
+    runs: int = 0
+    processes: int = 0
+    warmup: int = 0
+    latency_ms: LatencyMs | None = None
+    init_ms: float | None = None
+    first_ms: float | None = None
+    peak_rss_mb: float | None = None
+    stable: bool = False
+    warnings: tuple[str, ...] = ()
+    unavailable: str = ""
+
+
+@dataclass(frozen=True)
+class ArmCost:
+    """Executed arm64 work of one inference; a bound for comparing, never milliseconds."""
+
+    variant: str
+    cpu: str
+    instructions: int | None = None
+    cycles: float | None = None
+    vector: int | None = None
+    dot: int | None = None
+    load_store: int | None = None
+    partitions: int | None = None
+    unavailable: str = ""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the figures come from; `isa` names the vector extensions that kernels choose by."""
+
+    cpu: str
+    isa: tuple[str, ...]
+    cores: int
+    os: str
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model that was converted."""
+
+    source: str
+    name: str
+    parameters: int
+    macs: int
+    spec: ModelSpec
+
+
+@dataclass(frozen=True)
+class Report:
+    """`report.json`."""
+
+    created: str
+    command: str
+    versions: dict[str, str]
+    machine: Machine
+    model: ModelRecord
+    rewrites: tuple[RewriteRecord, ...]
+    skipped: tuple[SkippedRewrite, ...]
+    rewritten: WholeNetError | None
+    calibration: CalibrationRecord | None
+    variants: dict[str, Variant]
+    max_drop: float
+    passed: bool
+    benchmarks: tuple[BenchmarkResult, ...]
+    arm_cost: tuple[ArmCost, ...]
+    schema: int = SCHEMA
+
+
+Json = dict[str, Any]
