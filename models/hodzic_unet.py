@@ -50,11 +50,12 @@ def _residual(x: Tensor, name: str) -> Tensor:
     """Two pre-activated separable convolutions and the identity (He et al. 2016)."""
     y = x
     for number in (1, 2):
-        y = layers.BatchNormalization(name=f"{name}_bn{number}")(y)
         y = layers.ReLU(name=f"{name}_relu{number}")(y)
         y = layers.SeparableConv2D(
-            x.shape[-1], 3, padding="same", name=f"{name}_conv{number}"
+            x.shape[-1], 3, padding="same", use_bias=False, name=f"{name}_conv{number}"
         )(y)
+        # Behind the convolution, where it folds away, and not before it as He et al. have it.
+        y = layers.BatchNormalization(name=f"{name}_bn{number}")(y)
     return layers.Add(name=f"{name}_add")([x, y])
 
 

@@ -1,0 +1,102 @@
+"""From a loaded model to the graph that one target wants."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_tflite.convert.choice import CheapestForm, Chooser, EveryExactForm, PlannedForm
+from portrait_tflite.convert.graph import (
+    Graph,
+    NotWalkableError,
+    apply_op,
+    as_arrays,
+    opaque,
+    trace,
+)
+from portrait_tflite.convert.rewriter import Rewritten, difference, rewrite_graph
+from portrait_tflite.convert.rewrites.site import TakeChannel, activate
+from portrait_tflite.vocabulary import (
+    Activation,
+    Delegate,
+    ModelSpec,
+    OutputSpec,
+    RewriteMode,
+    SkippedRewrite,
+    WholeNetError,
+)
+
+Plan = dict[tuple[str, str], str]
+
+
+@dataclass(frozen=True)
+class RewriteRequest:
+    """What `--rewrite` and `--rewrite-plan` ask for."""
+
+    mode: RewriteMode = RewriteMode.AUTO
+    plan: Plan | None = None
+
+
+def mask_graph(model: keras.Model, spec: ModelSpec) -> tuple[Graph, tuple[SkippedRewrite, ...]]:
+    """Read a model as a graph that ends in the mask `[1, h, w, 1]`, not yet rewritten."""
+    skipped: tuple[SkippedRewrite, ...] = ()
+    try:
+        graph = trace(model, spec.output.index)
+    except NotWalkableError:
+        graph = opaque(model, spec.output.index)
+        why = "a subclassed model cannot be walked; it is converted as it is and mended as a file"
+        skipped = (SkippedRewrite("all", model.name, why),)
+    output = graph.output
+    if spec.output.activation is not Activation.NONE:
+        output = activate("appended_activation", output, str(spec.output.activation))
+    if output.shape[-1] > 1:
+        output = apply_op("mask_channel", TakeChannel(spec.output.channel), output)
+    return Graph(graph.input, output), skipped
+
+
+def mask_spec(spec: ModelSpec) -> ModelSpec:
+    """The spec of what `mask_graph` gives: one output, one channel, a probability."""
+    return dataclasses.replace(spec, output=OutputSpec())
+
+
+def chooser_for(delegate: Delegate, request: RewriteRequest) -> Chooser:
+    """Return what picks the forms for a delegate."""
+    cheapest = CheapestForm(delegate, approximate=request.mode is RewriteMode.RESIZE)
+    if request.plan is not None:
+        return PlannedForm(cheapest, request.plan)
+    if request.mode is RewriteMode.EXACT:
+        return EveryExactForm(cheapest)
+    return cheapest
+
+
+def rewrite_for(
+    graph: Graph, delegate: Delegate, request: RewriteRequest, images: NDArray[np.float32]
+) -> Rewritten:
+    """Rewrite a graph for a delegate.
+
+    Args:
+        delegate: XNNPACK (int8 on the CPU) or GPU.
+        images: Network inputs `[n, h, w, c]` to verify and fit on.
+    """
+    if request.mode is RewriteMode.NONE and request.plan is None:
+        return Rewritten(graph, (), ())
+    return rewrite_graph(graph, images, chooser_for(delegate, request))
+
+
+def whole_net_error(before: Graph, after: Graph, images: NDArray[np.float32]) -> WholeNetError:
+    """Compare the network's mask before and after all rewrites on `images` `[n, h, w, c]`."""
+    pairs = [as_arrays([before(image[None]), after(image[None])]) for image in images]
+    errors = [difference(*pair) for pair in pairs]
+    return WholeNetError(max(e for e, _ in errors), max(r for _, r in errors), len(images))
+
+
+def plan_of(rewritten: Rewritten) -> list[dict[str, Any]]:
+    """The plan taken, as `rewrites.json` holds it."""
+    return [
+        {"rewrite": r.rewrite, "layer": r.layer, "form": r.chosen} for r in rewritten.records
+    ]

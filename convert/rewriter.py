@@ -1,0 +1,160 @@
+"""Runs the rewrites of the Keras graph, each verified on real activations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_tflite.convert.choice import Chooser
+from portrait_tflite.convert.graph import Graph, Value, as_arrays, evaluate, replaced
+from portrait_tflite.convert.rewrites.batch_norm import (
+    FoldBatchNormBefore,
+    FoldBatchNormBehind,
+)
+from portrait_tflite.convert.rewrites.fused_activation import FuseActivation
+from portrait_tflite.convert.rewrites.mask_head import SelectChannel, TwoClassHead
+from portrait_tflite.convert.rewrites.nearest_upsampling import (
+    NearestUpsampling,
+    NearestUpsamplingConvolution,
+)
+from portrait_tflite.convert.rewrites.site import (
+    Activations,
+    Array,
+    KerasRewrite,
+    Refusal,
+    Site,
+)
+from portrait_tflite.convert.rewrites.training_layers import DropTrainingLayers
+from portrait_tflite.convert.rewrites.transposed_convolution import TransposedConvolution
+from portrait_tflite.vocabulary import Level, RewriteRecord, SkippedRewrite
+
+# An exact rewrite may move the layer's output by this much of its largest magnitude.
+TOLERANCE = 1e-5
+
+# The order matters; each line says why it stands where it does.
+REWRITES: tuple[KerasRewrite, ...] = (
+    DropTrainingLayers(),  # first: a dropout between two layers hides every other pattern
+    TwoClassHead(),  # before SelectChannel, which would keep the softmax's convolution whole
+    SelectChannel(),
+    FoldBatchNormBehind(),  # before activations: it stands between convolution and ReLU
+    FuseActivation(),  # before the upsamplings, which carry the activation along
+    FoldBatchNormBefore(),  # behind the fold into the producer, which is always legal
+    NearestUpsamplingConvolution(),  # before the plain form: the merged one is cheaper
+    NearestUpsampling(),
+    TransposedConvolution(),
+)
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A rewritten graph with what was done and what was not."""
+
+    graph: Graph
+    records: tuple[RewriteRecord, ...]
+    skipped: tuple[SkippedRewrite, ...]
+
+
+def rewrite_graph(
+    graph: Graph,
+    images: NDArray[np.float32],
+    chooser: Chooser,
+    rewrites: Sequence[KerasRewrite] = REWRITES,
+) -> Rewritten:
+    """Apply `rewrites` in order wherever they match.
+
+    Every site is computed in both forms from the same activations; one that is called exact and
+    differs by more than `TOLERANCE` stays as it was and is reported as skipped.
+
+    Args:
+        images: Network inputs `[n, h, w, c]`, on whose activations rewrites are verified and
+            approximate forms fitted.
+        chooser: Picks among a site's forms.
+    """
+    run = _Run(graph, images, chooser)
+    for rewrite in rewrites:
+        run.apply(rewrite)
+    return Rewritten(run.graph, tuple(run.records), tuple(run.skipped))
+
+
+class _Run:
+    """The state of `rewrite_graph`: the graph so far and what its tensors hold."""
+
+    def __init__(self, graph: Graph, images: NDArray[np.float32], chooser: Chooser) -> None:
+        self.graph = graph
+        self.records: list[RewriteRecord] = []
+        self.skipped: list[SkippedRewrite] = []
+        self._chooser = chooser
+        # A rewritten tensor inherits what the original's held, so each site's error is its own.
+        values = [Value(node, i) for node in graph.nodes() for i in range(len(node.shapes))]
+        arrays = as_arrays(evaluate(values, {graph.input: images}))
+        self._activations: dict[Value, Array] = dict(zip(values, arrays, strict=True))
+
+    def apply(self, rewrite: KerasRewrite) -> None:
+        uses = self.graph.uses()
+        inherited = dict(self._activations)
+
+        def replace(old: Value, kept: Value, new: dict[Value, Value]) -> Value:
+            found = rewrite.match(old, uses)
+            result = kept
+            if isinstance(found, Refusal):
+                self.skipped.append(SkippedRewrite(rewrite.name, found.layer, found.reason))
+            elif found is not None:
+                result = self._rewritten(rewrite.name, found, new) or kept
+            if old in self._activations:
+                inherited[result] = self._activations[old]
+            return result
+
+        self.graph = replaced(self.graph, replace)
+        self._activations = inherited
+
+    def _rewritten(self, rewrite: str, site: Site, new: dict[Value, Value]) -> Value | None:
+        """Return the site's new output, or None where it stays as it is."""
+        form, reason = self._chooser.choose(rewrite, site)
+        boundary = tuple(new[value] for value in site.boundary)
+        activations = Activations(
+            tuple(self._held(value) for value in site.boundary), self._held(site.root)
+        )
+        build = form.fit(activations) if form.fit else form.build
+        if build is None:
+            self.skipped.append(SkippedRewrite(rewrite, site.layer, f"{form.name}: {reason}"))
+            return None
+        value = build(boundary)
+        known = dict(zip(boundary, activations.inputs, strict=True))
+        error, relative = difference(activations.output, as_arrays(evaluate([value], known))[0])
+        # `not <=` rather than `>`: a NaN must fail too.
+        if form.exact and not relative <= TOLERANCE:
+            why = f"verification failed: {form.name} differs by {relative:.1e}, exact is {TOLERANCE}"
+            self.skipped.append(SkippedRewrite(rewrite, site.layer, why))
+            return None
+        self.records.append(
+            RewriteRecord(
+                rewrite=rewrite,
+                level=Level.KERAS,
+                layer=site.layer,
+                exact=form.exact,
+                max_abs_error=error,
+                max_rel_error=relative,
+                chosen=form.name,
+                candidates=self._chooser.candidates(site),
+                reason=f"{site.reason}; {reason}" if len(site.forms) > 1 else site.reason,
+            )
+        )
+        return value
+
+    def _held(self, value: Value) -> Array:
+        """Return what a tensor holds; one inside an earlier rewrite is computed now."""
+        if value not in self._activations:
+            self._activations[value] = as_arrays(evaluate([value], self._activations))[0]
+        return self._activations[value]
+
+
+def difference(before: Array, after: Array) -> tuple[float, float]:
+    """Return the largest absolute difference, and the same relative to `before`'s magnitude."""
+    if before.shape != after.shape:
+        return float("inf"), float("inf")
+    error = float(np.max(np.abs(before - after), initial=0.0))
+    magnitude = float(np.max(np.abs(before), initial=0.0))
+    return error, error / magnitude if magnitude else error

@@ -1,0 +1,163 @@
+"""Batch normalization into the linear layer before or behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from portrait_tflite.convert.graph import Value
+from portrait_tflite.convert.rewrites.site import (
+    Array,
+    Refusal,
+    Site,
+    Uses,
+    convolution,
+    depthwise,
+    is_linear,
+    single,
+    transposed,
+    weights_of,
+)
+
+_CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.Conv2DTranspose,
+)
+
+
+class FoldBatchNormBehind:
+    """Folds a batch normalization into the convolution before it.
+
+    Given:  x → Conv2D(W, b) → BatchNormalization(s, t) → y
+    Result: x → Conv2D(W · s, b · s + t) → y
+
+    The same for depthwise and transposed convolutions. `s = γ / √(σ² + ε)`, `t = β − μ · s`.
+    """
+
+    name = "fold_batch_norm_behind"
+
+    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
+        norm = value.node
+        if not isinstance(norm.op, keras.layers.BatchNormalization) or not _on_channels(norm.op):
+            return None
+        producer = norm.inputs[0].node
+        layer = producer.op
+        if not _is_plain_convolution(layer) or not is_linear(layer.activation):
+            return None
+        # Somebody else needs the tensor as it is before the normalization.
+        if uses[norm.inputs[0]] > 1:
+            return Refusal(norm.name, f"the output of {producer.name} is also used elsewhere")
+        scale, shift = _scale_and_shift(norm.op)
+
+        def build(boundary: Any) -> Value:
+            return _scaled(producer.name, layer, boundary[0], scale, shift)
+
+        return Site(
+            layer=norm.name,
+            root=value,
+            boundary=producer.inputs,
+            forms=single("folded", build),
+            reason=f"folded into {producer.name}",
+        )
+
+
+class FoldBatchNormBefore:
+    """Folds a batch normalization into the convolution behind it.
+
+    Given:  x → BatchNormalization(s, t) → Conv2D(W, b, no padding) → y
+    Result: x → Conv2D(W · s, b + Σ W · t) → y
+
+    Only without zero padding: at a padded border the shift `t` is missing from the sum.
+    """
+
+    name = "fold_batch_norm_before"
+
+    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
+        consumer = value.node
+        layer = consumer.op
+        if type(layer) is not keras.layers.Conv2D or layer.groups != 1:
+            return None
+        norm = consumer.inputs[0].node
+        if not isinstance(norm.op, keras.layers.BatchNormalization) or not _on_channels(norm.op):
+            return None
+        scale, shift = _scale_and_shift(norm.op)
+        padded = layer.padding == "same" and tuple(layer.kernel_size) != (1, 1)
+        # Zero padding happens behind the normalization: the border lacks the shift.
+        if padded and np.any(shift != 0):
+            return Refusal(norm.name, f"{consumer.name} pads its input with zeros")
+        # The normalized tensor is needed by somebody else too.
+        if uses[consumer.inputs[0]] > 1:
+            return Refusal(norm.name, "its output is also used elsewhere")
+        kernel, bias = weights_of(layer)
+
+        def build(boundary: Any) -> Value:
+            moved = np.einsum("hwio,i->o", kernel, shift)
+            return convolution(
+                consumer.name,
+                boundary[0],
+                kernel * scale[None, None, :, None],
+                moved if bias is None else bias + moved,
+                strides=layer.strides,
+                padding=layer.padding,
+                dilation=layer.dilation_rate,
+                activation=layer.activation,
+            )
+
+        return Site(
+            layer=norm.name,
+            root=value,
+            boundary=norm.inputs,
+            forms=single("folded", build),
+            reason=f"folded into {consumer.name}",
+        )
+
+
+def _is_plain_convolution(layer: Any) -> bool:
+    # Subclasses (SeparableConv2D among them) may compute something else.
+    if type(layer) is keras.layers.Conv2D:
+        return bool(layer.data_format == "channels_last" and layer.groups == 1)
+    return type(layer) in _CONVOLUTIONS and layer.data_format == "channels_last"
+
+
+def _on_channels(norm: keras.layers.BatchNormalization) -> bool:
+    return norm.axis in (-1, 3)
+
+
+def _scale_and_shift(norm: Any) -> tuple[Array, Array]:
+    """Return `s` and `t` of a normalization at inference, `[channels]` each, in float64."""
+    mean = np.asarray(norm.moving_mean, np.float64)
+    scale = 1 / np.sqrt(np.asarray(norm.moving_variance, np.float64) + norm.epsilon)
+    if norm.scale:
+        scale = scale * np.asarray(norm.gamma, np.float64)
+    shift = -mean * scale
+    if norm.center:
+        shift = shift + np.asarray(norm.beta, np.float64)
+    return scale, shift
+
+
+def _scaled(name: str, layer: Any, source: Value, scale: Array, shift: Array) -> Value:
+    """Add `layer` with its output multiplied by `scale` and moved by `shift`, `[out]` each."""
+    kernel, bias = weights_of(layer)
+    moved = shift if bias is None else bias * scale + shift
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        return transposed(name, source, kernel * scale[:, None], moved, layer, None)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        per_output = scale.reshape(kernel.shape[2:])
+        add: Any = depthwise
+        kernel = kernel * per_output
+    else:
+        add = convolution
+        kernel = kernel * scale
+    value: Value = add(
+        name,
+        source,
+        kernel,
+        moved,
+        strides=layer.strides,
+        padding=layer.padding,
+        dilation=layer.dilation_rate,
+    )
+    return value

@@ -1,0 +1,236 @@
+"""What a rewrite of the Keras graph is: a place that matches, and the forms it can take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_tflite.convert.graph import Value, apply_op
+
+Array = NDArray[Any]
+Uses = Counter[Value]
+
+Build = Callable[[Sequence[Value]], Value]
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Samples of what a site sees: `[n, h, w, c]` per boundary tensor, and its own output."""
+
+    inputs: tuple[Array, ...]
+    output: Array
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to compute a site's output.
+
+    Attributes:
+        name: What reports and plans call it, e.g. `subpixel`.
+        build: Computes the output from the boundary tensors; None keeps what is there.
+        exact: Whether it is the same function, up to float rounding.
+        family: Row of the cost table, or "" where the choice costs nothing.
+        fit: For an approximate form: takes the site's activations, returns `build`.
+    """
+
+    name: str
+    build: Build | None = None
+    exact: bool = True
+    family: str = ""
+    fit: Callable[[Activations], Build] | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """Size of an upsampling site, by which the cost table is scaled.
+
+    Attributes:
+        pixels: Positions of its input, height × width.
+        channels_in: Channels of its input.
+        channels_out: Channels of its output.
+        kernel: Kernel area, height × width.
+        stride: Factor of upsampling.
+        fused: Whether an activation would be fused into the op (TRANSPOSE_CONV version 4).
+    """
+
+    pixels: int = 0
+    channels_in: int = 0
+    channels_out: int = 0
+    kernel: int = 1
+    stride: int = 1
+    fused: bool = False
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the graph where a rewrite applies.
+
+    Attributes:
+        layer: Name of the layer, for people.
+        root: The tensor that is computed otherwise.
+        boundary: The tensors it is computed from.
+        forms: What it can become, the exact one that is always legal first.
+        reason: Why one wants it.
+    """
+
+    layer: str
+    root: Value
+    boundary: tuple[Value, ...]
+    forms: tuple[Form, ...]
+    reason: str
+    work: Work = field(default_factory=Work)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A place that looks like a site and must stay as it is."""
+
+    layer: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TakeChannel:
+    """The operation that keeps one channel of `[n, h, w, c]`: how a graph says which is the mask."""
+
+    channel: int
+
+    def __call__(self, x: Any) -> Any:
+        return x[..., self.channel : self.channel + 1]
+
+
+class KerasRewrite(Protocol):
+    """A rewrite of the Keras graph: finds its sites; the rewriter does the rest."""
+
+    @property
+    def name(self) -> str:
+        """What reports and plans call it."""
+        ...
+
+    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
+        """Look whether `value` is the output of a site.
+
+        Args:
+            value: The tensor in question.
+            uses: How often each tensor of the graph is used.
+        """
+        ...
+
+
+def single(name: str, build: Build) -> tuple[Form, ...]:
+    """The forms of a rewrite without a choice."""
+    return (Form(name, build),)
+
+
+def convolution(
+    name: str,
+    source: Value,
+    kernel: Array,
+    bias: Array | None,
+    *,
+    strides: tuple[int, int] = (1, 1),
+    padding: str = "valid",
+    dilation: tuple[int, int] = (1, 1),
+    activation: Any = None,
+) -> Value:
+    """Add a Conv2D with weights; `kernel` is `[kh, kw, in, out]`, `bias` `[out]`."""
+    layer = keras.layers.Conv2D(
+        kernel.shape[3],
+        kernel.shape[:2],
+        strides=strides,
+        padding=padding,
+        dilation_rate=dilation,
+        use_bias=bias is not None,
+        activation=activation,
+        name=name,
+    )
+    return _with_weights(layer, source, [kernel] if bias is None else [kernel, bias])
+
+
+def depthwise(
+    name: str,
+    source: Value,
+    kernel: Array,
+    bias: Array | None,
+    *,
+    strides: tuple[int, int] = (1, 1),
+    padding: str = "valid",
+    dilation: tuple[int, int] = (1, 1),
+    activation: Any = None,
+) -> Value:
+    """Add a DepthwiseConv2D with weights; `kernel` is `[kh, kw, in, multiplier]`."""
+    layer = keras.layers.DepthwiseConv2D(
+        kernel.shape[:2],
+        depth_multiplier=kernel.shape[3],
+        strides=strides,
+        padding=padding,
+        dilation_rate=dilation,
+        use_bias=bias is not None,
+        activation=activation,
+        name=name,
+    )
+    return _with_weights(layer, source, [kernel] if bias is None else [kernel, bias])
+
+
+def transposed(
+    name: str,
+    source: Value,
+    kernel: Array,
+    bias: Array | None,
+    like: keras.layers.Conv2DTranspose,
+    activation: Any,
+) -> Value:
+    """Add a Conv2DTranspose shaped as `like` with other weights; kernel `[kh, kw, out, in]`."""
+    layer = keras.layers.Conv2DTranspose(
+        kernel.shape[2],
+        kernel.shape[:2],
+        strides=like.strides,
+        padding=like.padding,
+        output_padding=like.output_padding,
+        use_bias=bias is not None,
+        activation=activation,
+        name=name,
+    )
+    return _with_weights(layer, source, [kernel] if bias is None else [kernel, bias])
+
+
+def pad(name: str, source: Value, rows: tuple[int, int], columns: tuple[int, int]) -> Value:
+    """Add a zero padding, or nothing where there is none to add."""
+    if not any((*rows, *columns)):
+        return source
+    return apply_op(name, keras.layers.ZeroPadding2D((rows, columns), name=name), source)
+
+
+def depth_to_space(name: str, source: Value, block: int) -> Value:
+    """Rearrange `[1, h, w, block²·c]` to `[1, h·block, w·block, c]`."""
+    return apply_op(name, lambda x: keras.ops.depth_to_space(x, block), source)
+
+
+def activate(name: str, source: Value, activation: Any) -> Value:
+    """Add an activation function, or nothing where it is linear."""
+    if is_linear(activation):
+        return source
+    return apply_op(name, keras.layers.Activation(activation, name=name), source)
+
+
+def is_linear(activation: Any) -> bool:
+    """Whether an activation function changes nothing."""
+    return activation is None or activation is keras.activations.linear
+
+
+def weights_of(layer: Any) -> tuple[Array, Array | None]:
+    """Return kernel and bias of a convolution layer as arrays."""
+    arrays = [np.asarray(weight) for weight in layer.get_weights()]
+    return arrays[0], arrays[1] if len(arrays) > 1 else None
+
+
+def _with_weights(layer: Any, source: Value, weights: list[Array]) -> Value:
+    layer.build(source.shape)
+    layer.set_weights(weights)
+    return apply_op(layer.name, layer, source)

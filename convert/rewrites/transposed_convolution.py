@@ -1,0 +1,101 @@
+"""Transposed convolutions as ordinary ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from portrait_tflite.convert.graph import Value, apply_op
+from portrait_tflite.convert.rewrites.phases import Axis, phase_convolution, transposed_axis
+from portrait_tflite.convert.rewrites.resize_fit import resize_forms
+from portrait_tflite.convert.rewrites.site import (
+    Form,
+    Refusal,
+    Site,
+    Uses,
+    Work,
+    is_linear,
+    weights_of,
+)
+
+
+class TransposedConvolution:
+    """Computes a transposed convolution at the low resolution.
+
+    Given:  x → Conv2DTranspose(k×k, stride s, SAME or VALID, activation) → y
+    Result: x → PAD → CONV_2D(s²·out) → activation → DEPTH_TO_SPACE(s) → y     form `subpixel`
+            x → CONV_2D → y                                         stride 1, form `convolution`
+
+    Exact. Which costs less depends on the kernel: where k = s no tap is wasted; where k > s the
+    phase convolution multiplies by zeros, and TRANSPOSE_CONV is cheaper on arm64.
+    """
+
+    name = "transposed_convolution"
+
+    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
+        node = value.node
+        layer = node.op
+        if type(layer) is not keras.layers.Conv2DTranspose:
+            return None
+        if layer.data_format != "channels_last":
+            return Refusal(node.name, "channels come first")
+        if layer.strides[0] != layer.strides[1]:
+            return Refusal(node.name, f"strides {layer.strides} differ, depth-to-space is square")
+        if layer.output_padding is not None:
+            return Refusal(node.name, "output_padding is set")
+        if layer.activation is keras.activations.softmax:
+            return Refusal(node.name, "softmax is not element-wise")
+        if tuple(layer.dilation_rate) != (1, 1):
+            return Refusal(node.name, f"dilation {layer.dilation_rate}")
+
+        source = node.inputs[0]
+        stride = int(layer.strides[0])
+        exact = Form(
+            "convolution" if stride == 1 else "subpixel",
+            lambda boundary: _as_phases(node.name, layer, boundary[0]),
+            family="subpixel",
+        )
+        kept = Form("transpose_conv", family="transpose_conv")
+        return Site(
+            layer=node.name,
+            root=value,
+            boundary=(source,),
+            forms=(exact, kept, *resize_forms(node.name, layer)),
+            reason=f"{layer.kernel_size[0]}×{layer.kernel_size[1]}, stride {stride}",
+            work=Work(
+                pixels=source.shape[1] * source.shape[2],
+                channels_in=source.shape[3],
+                channels_out=int(layer.filters),
+                kernel=int(np.prod(layer.kernel_size)),
+                stride=stride,
+                fused=not is_linear(layer.activation),
+            ),
+        )
+
+
+def _as_phases(name: str, layer: Any, source: Value) -> Value:
+    kernel, bias = weights_of(layer)
+    stride = int(layer.strides[0])
+    rows, columns = (
+        transposed_axis(source.shape[i + 1], kernel.shape[i], stride, layer.padding) for i in (0, 1)
+    )
+    value = phase_convolution(
+        name,
+        source,
+        kernel.transpose(0, 1, 3, 2),  # Keras keeps [kh, kw, out, in]
+        bias,
+        (rows, columns),
+        stride,
+        layer.activation,
+    )
+    return _cut(f"{name}_cut", value, rows, columns, stride)
+
+
+def _cut(name: str, value: Value, rows: Axis, columns: Axis, stride: int) -> Value:
+    """Cut the positions behind the end that the last cell computes too much."""
+    extra = tuple((0, axis.cells * stride - axis.length) for axis in (rows, columns))
+    if not any(after for _, after in extra):
+        return value
+    return apply_op(name, keras.layers.Cropping2D(extra, name=name), value)
