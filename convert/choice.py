@@ -38,7 +38,9 @@ class CheapestForm:
         if len(site.forms) < 2:
             return ()
         return tuple(
-            Candidate(form.name, outside(form, site.work, self.delegate), self._cost(form, site.work))
+            Candidate(
+                form.name, outside(form, site.work, self.delegate), self._cost(form, site.work)
+            )
             for form in site.forms
         )
 
@@ -122,11 +124,10 @@ def cost(family: str, work: Work, precision: str) -> float:
     areas = sorted(int(area) for area in row)
     area = max((a for a in areas if a <= work.kernel), default=areas[0])
     wider = family not in ("subpixel", "merged") and work.kernel > area
-    per_block = row[str(area)] * (work.kernel / area if wider else 1.0)
+    per_block: float = row[str(area)] * (work.kernel / area if wider else 1.0)
     size = work.pixels * work.channels_in * work.channels_out
-    return round(
-        per_block * size / (block["pixels"] * block["channels_in"] * block["channels_out"]), 4
-    )
+    blocks: float = size / (block["pixels"] * block["channels_in"] * block["channels_out"])
+    return round(per_block * blocks, 4)
 
 
 @cache

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 Tensor = Any  # a backend tensor or an array
-Operation = Callable[..., Any]  # a Keras layer, a `keras.ops` operation, or a function of tensors
+Operation = Any  # a Keras layer, a `keras.ops` operation, a function of tensors; all untyped
 
 
 class NotWalkableError(Exception):
@@ -45,7 +45,7 @@ class Node:
     """
 
     name: str
-    op: Operation | None
+    op: Operation
     inputs: tuple[Value, ...]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -124,11 +124,6 @@ class Graph:
         """Run the network on `[n, h, w, c]`."""
         return evaluate([self.output], {self.input: image})[0]
 
-    def layers(self) -> list[keras.layers.Layer]:
-        """List the layers that hold weights, each once."""
-        found = {id(n.op): n.op for n in self.nodes() if isinstance(n.op, keras.layers.Layer)}
-        return [layer for layer in found.values() if layer.weights]
-
 
 def evaluate(wanted: Sequence[Value], given: dict[Value, Tensor]) -> list[Tensor]:
     """Compute `wanted` from the tensors `given`; nodes behind given tensors are not run."""
@@ -166,9 +161,7 @@ def opaque(model: keras.Model, output_index: int = 0) -> Graph:
     return Graph(source, Value(node, output_index))
 
 
-def replaced(
-    graph: Graph, replace: Callable[[Value, Value, dict[Value, Value]], Value]
-) -> Graph:
+def replaced(graph: Graph, replace: Callable[[Value, Value, dict[Value, Value]], Value]) -> Graph:
     """Rebuild a graph with some tensors computed otherwise.
 
     Args:

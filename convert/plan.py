@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -21,7 +22,9 @@ from portrait_tflite.convert.graph import (
 )
 from portrait_tflite.convert.rewriter import Rewritten, difference, rewrite_graph
 from portrait_tflite.convert.rewrites.site import TakeChannel, activate
+from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import (
+    SCHEMA,
     Activation,
     Delegate,
     ModelSpec,
@@ -39,7 +42,7 @@ class RewriteRequest:
     """What `--rewrite` and `--rewrite-plan` ask for."""
 
     mode: RewriteMode = RewriteMode.AUTO
-    plan: Plan | None = None
+    plans: dict[Delegate, Plan] | None = None
 
 
 def mask_graph(model: keras.Model, spec: ModelSpec) -> tuple[Graph, tuple[SkippedRewrite, ...]]:
@@ -67,8 +70,8 @@ def mask_spec(spec: ModelSpec) -> ModelSpec:
 def chooser_for(delegate: Delegate, request: RewriteRequest) -> Chooser:
     """Return what picks the forms for a delegate."""
     cheapest = CheapestForm(delegate, approximate=request.mode is RewriteMode.RESIZE)
-    if request.plan is not None:
-        return PlannedForm(cheapest, request.plan)
+    if request.plans is not None:
+        return PlannedForm(cheapest, request.plans.get(delegate, {}))
     if request.mode is RewriteMode.EXACT:
         return EveryExactForm(cheapest)
     return cheapest
@@ -83,7 +86,7 @@ def rewrite_for(
         delegate: XNNPACK (int8 on the CPU) or GPU.
         images: Network inputs `[n, h, w, c]` to verify and fit on.
     """
-    if request.mode is RewriteMode.NONE and request.plan is None:
+    if request.mode is RewriteMode.NONE and request.plans is None:
         return Rewritten(graph, (), ())
     return rewrite_graph(graph, images, chooser_for(delegate, request))
 
@@ -95,8 +98,32 @@ def whole_net_error(before: Graph, after: Graph, images: NDArray[np.float32]) ->
     return WholeNetError(max(e for e, _ in errors), max(r for _, r in errors), len(images))
 
 
-def plan_of(rewritten: Rewritten) -> list[dict[str, Any]]:
+def plan_of(rewritten: Rewritten) -> list[dict[str, str]]:
     """The plan taken, as `rewrites.json` holds it."""
-    return [
-        {"rewrite": r.rewrite, "layer": r.layer, "form": r.chosen} for r in rewritten.records
-    ]
+    return [{"rewrite": r.rewrite, "layer": r.layer, "form": r.chosen} for r in rewritten.records]
+
+
+def read_plans(path: Path) -> dict[Delegate, Plan]:
+    """Read a `rewrites.json`.
+
+    Raises:
+        UsageError: It is none; an unknown key is an error too.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        if set(data) != {"schema", "plans"} or data["schema"] != SCHEMA:
+            raise ValueError("schema and plans, of schema 1, are required")
+        return {Delegate(name): _read_plan(entries) for name, entries in data["plans"].items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"--rewrite-plan must be a rewrites.json of `convert`. Received: {path} ({error})."
+        ) from error
+
+
+def _read_plan(entries: list[dict[str, str]]) -> Plan:
+    plan: Plan = {}
+    for entry in entries:
+        if set(entry) != {"rewrite", "layer", "form"}:
+            raise ValueError(f"an entry has rewrite, layer and form, not {sorted(entry)}")
+        plan[entry["rewrite"], entry["layer"]] = entry["form"]
+    return plan

@@ -126,7 +126,9 @@ class _Run:
         error, relative = difference(activations.output, as_arrays(evaluate([value], known))[0])
         # `not <=` rather than `>`: a NaN must fail too.
         if form.exact and not relative <= TOLERANCE:
-            why = f"verification failed: {form.name} differs by {relative:.1e}, exact is {TOLERANCE}"
+            why = (
+                f"verification failed: {form.name} differs by {relative:.1e}, exact is {TOLERANCE}"
+            )
             self.skipped.append(SkippedRewrite(rewrite, site.layer, why))
             return None
         self.records.append(

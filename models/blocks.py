@@ -19,9 +19,9 @@ def conv_bn(
 
     Output shape: `[batch, height / strides, width / strides, filters]`.
     """
-    x = layers.Conv2D(
-        filters, kernel, strides=strides, padding="same", use_bias=False, name=name
-    )(x)
+    x = layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False, name=name)(
+        x
+    )
     x = layers.BatchNormalization(name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
@@ -30,9 +30,9 @@ def depthwise_bn(
     x: Tensor, name: str, *, strides: int = 1, relu: bool = True, kernel: int = 3
 ) -> Tensor:
     """Depthwise convolution, batch normalization and, unless `relu` is false, ReLU."""
-    x = layers.DepthwiseConv2D(
-        kernel, strides=strides, padding="same", use_bias=False, name=name
-    )(x)
+    x = layers.DepthwiseConv2D(kernel, strides=strides, padding="same", use_bias=False, name=name)(
+        x
+    )
     x = layers.BatchNormalization(name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 

@@ -134,7 +134,11 @@ def _random_affine(rng: np.random.Generator) -> NDArray[np.float64]:
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     dx, dy = rng.uniform(-0.2, 0.2, size=2)
     return np.array(
-        [[flip * cos * stretch, -sin * stretch, dx], [flip * sin / stretch, cos / stretch, dy], [0, 0, 1]]
+        [
+            [flip * cos * stretch, -sin * stretch, dx],
+            [flip * sin / stretch, cos / stretch, dy],
+            [0, 0, 1],
+        ]
     )
 
 
@@ -147,13 +151,21 @@ def _warp(
         mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32)
     to_unit = np.array([[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]])
     to_net = np.array(
-        [[spec.width / 2, 0, (spec.width - 1) / 2], [0, spec.height / 2, (spec.height - 1) / 2], [0, 0, 1]]
+        [
+            [spec.width / 2, 0, (spec.width - 1) / 2],
+            [0, spec.height / 2, (spec.height - 1) / 2],
+            [0, 0, 1],
+        ]
     )
     affine = (to_net @ matrix @ to_unit)[:2]
     size = (spec.width, spec.height)
-    warped = cv2.warpAffine(image, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.warpAffine(
+        image, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     # The border continues the person where the picture cuts them off, so the mask continues too.
-    label = cv2.warpAffine(mask, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    label = cv2.warpAffine(
+        mask, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return warped.astype(np.uint8), label.astype(np.float32)
 
 

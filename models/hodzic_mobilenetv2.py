@@ -15,7 +15,12 @@ from portrait_tflite.models.registry import Net, register
 from portrait_tflite.vocabulary import ModelSpec
 
 # Where MobileNetV2 leaves each resolution: strides 2, 4, 8, 16 (Sandler et al. 2018, table 2).
-_SKIPS = ("block_1_expand_relu", "block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu")
+_SKIPS = (
+    "block_1_expand_relu",
+    "block_3_expand_relu",
+    "block_6_expand_relu",
+    "block_13_expand_relu",
+)
 _FILTERS = (16, 32, 64, 96)
 _DROPOUT = 0.5
 

@@ -1,9 +1,9 @@
 """`portrait`, the packaged default: a MobileNet U-Net drawn for the delegates.
 
 Everything is chosen by what it costs on arm64 and by what int8 XNNPACK and the GPU delegate take:
-no full-resolution layer but the last rearrangement, no stand-alone activation, plain ReLU that fuses
-into the convolution before it, bilinear resize after the channel-reducing 1×1 convolution (the two
-commute, and the resize is cheaper on fewer channels), `Add` rather than `Concatenate`.
+no full-resolution layer but the last rearrangement, no stand-alone activation, plain ReLU that
+fuses into the convolution before it, bilinear resize after the channel-reducing 1×1 convolution
+(the two commute, and the resize is cheaper on fewer channels), `Add` rather than `Concatenate`.
 
 The encoder is MobileNet v1, width 0.25 (Howard et al. 2017, table 1), with its layer names, so that
 ImageNet weights load by name.

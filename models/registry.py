@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import keras
 
 DEFAULT_NET = "portrait"
+WEIGHTS_LICENCE = "CC-BY-NC-4.0, see WEIGHTS_LICENSE"
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 # Net modules; each registers itself when imported. Only then is Keras loaded.
@@ -40,6 +41,11 @@ class Net:
     spec: ModelSpec
     paper: str
     weights: str = ""
+
+    @property
+    def licence(self) -> str:
+        """Licence of the packaged weights, "" where there are none."""
+        return WEIGHTS_LICENCE if self.weights_path else ""
 
     @property
     def weights_path(self) -> Path | None:

@@ -1,21 +1,26 @@
-"""Training of any net of the zoo: `Model.fit` with augmentation, best checkpoint and resume."""
+"""Training of any net of the zoo: `Model.fit` with augmentation, best checkpoint and resume.
+
+Pure `keras.ops`: it runs on any Keras backend.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from portrait_tflite.models.data import Pair, PortraitBatches
+from portrait_tflite.errors import UsageError
+from portrait_tflite.models.data import Pair, PortraitBatches, find_pairs
 from portrait_tflite.models.losses import bce_dice, iou
+from portrait_tflite.models.registry import find_net
 from portrait_tflite.vocabulary import ModelSpec
 
-BEST = "best.weights.h5"
 LOG = "training.csv"
+_HELD_OUT = 5  # every fifth portrait, where no validation folder is given
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,10 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the best weights lie and what they score."""
+    """What a run left behind: the best weights, the model with them, and what they score."""
 
     weights: Path
+    model: Path
     best_iou: float
     epochs: list[EpochResult] = field(default_factory=list)
 
@@ -69,7 +75,7 @@ def train_model(
     on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[EpochResult], None] | None = None,
 ) -> TrainingResult:
-    """Train `model` and leave the weights that score best in `out / BEST`.
+    """Train `model` and leave what scores best in `out` as NAME.weights.h5 and NAME.keras.
 
     A run that was interrupted goes on at its last finished epoch when called again with the same
     `out`.
@@ -92,7 +98,7 @@ def train_model(
         loss=bce_dice,
         metrics=[iou],
     )
-    follower = _Follower(batches, out, options.epochs, on_step, on_epoch)
+    follower = _Follower(batches, out, model.name, options.epochs, on_step, on_epoch)
     model.fit(
         batches,
         validation_data=held_out,
@@ -105,11 +111,129 @@ def train_model(
             follower,
         ],
     )
-    model.load_weights(out / BEST)
-    return TrainingResult(out / BEST, follower.best, follower.results)
+    model.load_weights(follower.weights)
+    model_path = out / f"{model.name}.keras"
+    _bare(model).save(model_path)
+    return TrainingResult(follower.weights, model_path, follower.best, follower.results)
 
 
-def _schedule(options: TrainingOptions, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run that is ready to start."""
+
+    model: keras.Model
+    spec: ModelSpec
+    training: list[Pair]
+    validation: list[Pair]
+    out: Path
+    options: TrainingOptions
+
+    @property
+    def training_images(self) -> int:
+        return len(self.training)
+
+    @property
+    def validation_images(self) -> int:
+        return len(self.validation)
+
+    @property
+    def steps(self) -> int:
+        """Steps in all epochs."""
+        return -(-len(self.training) // self.options.batch_size) * self.options.epochs
+
+    def start(
+        self, on_step: Callable[[int, int], None], on_epoch: Callable[[EpochResult], None]
+    ) -> TrainingResult:
+        """Train; see `train_model`."""
+        return train_model(
+            self.model,
+            self.spec,
+            self.training,
+            self.validation,
+            self.out,
+            self.options,
+            on_step,
+            on_epoch,
+        )
+
+
+def train_net(
+    name: str,
+    folders: Sequence[Path],
+    validation: Path | None,
+    out: Path,
+    options: TrainingOptions,
+    *,
+    size: tuple[int, int] | None = None,
+    upsampling: str | None = None,
+    initial: Path | None = None,
+) -> TrainingRun:
+    """Prepare the training of a net of the zoo.
+
+    Args:
+        folders: Each with images/ and masks/.
+        validation: Likewise; without it every fifth portrait is held out.
+        size: `(height, width)`; None for the net's own.
+        upsampling: One of `blocks.UPSAMPLING`; None for the net's own.
+        initial: Weights to start from.
+
+    Raises:
+        UsageError: Unknown net, unfit folders, or weights that do not fit.
+    """
+    net = find_net(name)
+    spec = replace(net.spec, height=size[0], width=size[1]) if size else net.spec
+    keras.utils.set_random_seed(options.seed)
+    try:
+        form = {"upsampling": upsampling} if upsampling else {}
+        model = net.build(spec.height, spec.width, **form)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name} cannot be built as asked: {error}") from error
+    if initial:
+        load_initial(model, initial)
+    pairs = [pair for folder in folders for pair in find_pairs(folder)]
+    held = find_pairs(validation) if validation else pairs[::_HELD_OUT]
+    held_paths = {pair.image for pair in held}
+    training = [pair for pair in pairs if pair.image not in held_paths]
+    return TrainingRun(model, spec, training, held, out, options)
+
+
+def load_initial(model: keras.Model, path: Path) -> None:
+    """Load weights of the same net, or of the layers of a `.keras` model that match by name.
+
+    Raises:
+        UsageError: The file is missing or nothing in it fits.
+    """
+    if not path.is_file():
+        raise UsageError(f"--initial must be a weights file or a .keras model. Received: {path}.")
+    try:
+        if path.suffix != ".keras":
+            model.load_weights(path)
+            return
+        source = keras.models.load_model(path, compile=False)
+    except (ValueError, OSError) as error:
+        why = str(error).splitlines()[0]
+        raise UsageError(f"--initial must fit {model.name}. Received: {path}: {why}") from error
+    shared = [
+        layer
+        for layer in model.layers
+        if layer.weights and layer.name in {other.name for other in source.layers}
+    ]
+    if not shared:
+        raise UsageError(
+            f"--initial must share layer names with {model.name}. Received: {path}, with none."
+        )
+    for layer in shared:
+        layer.set_weights(source.get_layer(layer.name).get_weights())
+
+
+def _bare(model: keras.Model) -> keras.Model:
+    """The same layers without optimizer, whose state would be saved beside the weights."""
+    return keras.Model(model.inputs, model.outputs, name=model.name)
+
+
+def _schedule(
+    options: TrainingOptions, steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
     warmup = min(steps, steps * options.epochs // 10 + 1)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=options.learning_rate / 20,
@@ -126,17 +250,18 @@ class _Follower(keras.callbacks.Callback):
         self,
         batches: PortraitBatches,
         out: Path,
+        name: str,
         epochs: int,
         on_step: Callable[[int, int], None] | None,
         on_epoch: Callable[[EpochResult], None] | None,
     ) -> None:
         super().__init__()
         self._batches = batches
-        self._out = out
         self._epochs = epochs
         self._on_step = on_step
         self._on_epoch = on_epoch
         self._epoch = 0
+        self.weights = out / f"{name}.weights.h5"
         self._score_file = out / "best_iou.txt"
         self.best = float(self._score_file.read_text()) if self._score_file.is_file() else -math.inf
         self.results: list[EpochResult] = []
@@ -155,7 +280,7 @@ class _Follower(keras.callbacks.Callback):
         score = float(logs["val_iou"])
         if score > self.best:
             self.best = score
-            self.model.save_weights(self._out / BEST)
+            _bare(self.model).save_weights(self.weights)
             self._score_file.write_text(f"{score}\n")
         result = EpochResult(epoch + 1, self._epochs, float(logs["loss"]), score, self.best)
         self.results.append(result)

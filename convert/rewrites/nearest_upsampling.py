@@ -46,11 +46,17 @@ class NearestUpsampling:
             root=value,
             boundary=(source,),
             forms=(
-                Form("copies", lambda boundary: _copies(node.name, boundary[0], factor), family="copies"),
+                Form(
+                    "copies",
+                    lambda boundary: _copies(node.name, boundary[0], factor),
+                    family="copies",
+                ),
                 Form("upsampling", family="nearest"),
             ),
             reason=f"×{factor}; Keras lowers it to RESHAPE and TILE of rank 5",
-            work=Work(source.shape[1] * source.shape[2], source.shape[3], source.shape[3], 1, factor),
+            work=Work(
+                source.shape[1] * source.shape[2], source.shape[3], source.shape[3], 1, factor
+            ),
         )
 
 
@@ -77,7 +83,11 @@ class NearestUpsamplingConvolution:
         # The upsampled tensor is needed by somebody else, so nothing is saved.
         if uses[node.inputs[0]] > 1:
             return Refusal(node.name, f"the output of {upsampling.name} is also used elsewhere")
-        if tuple(layer.strides) != (1, 1) or tuple(layer.dilation_rate) != (1, 1) or layer.groups > 1:
+        if (
+            tuple(layer.strides) != (1, 1)
+            or tuple(layer.dilation_rate) != (1, 1)
+            or layer.groups > 1
+        ):
             return Refusal(node.name, "the convolution has strides, dilation or groups")
         if layer.padding != "same" and tuple(layer.kernel_size) != (1, 1):
             return Refusal(node.name, "the convolution is VALID")

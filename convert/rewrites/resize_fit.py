@@ -41,7 +41,9 @@ def resize_forms(name: str, layer: Any) -> tuple[Form, ...]:
     def fit_depthwise(activations: Activations) -> Build:
         kernel, bias = _fit(layer, activations.inputs[0])
         pointwise, spatial = _separate(kernel)
-        return lambda boundary: _resize_depthwise(name, layer, boundary[0], pointwise, spatial, bias)
+        return lambda boundary: _resize_depthwise(
+            name, layer, boundary[0], pointwise, spatial, bias
+        )
 
     return (
         Form("resize_conv", exact=False, family="resize_conv", fit=fit_resize),

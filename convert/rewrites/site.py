@@ -97,7 +97,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class TakeChannel:
-    """The operation that keeps one channel of `[n, h, w, c]`: how a graph says which is the mask."""
+    """Keeps one channel of `[n, h, w, c]`: how a graph says which one is the mask."""
 
     channel: int
 

@@ -122,7 +122,7 @@ def fit_image(image: Bytes, spec: ModelSpec) -> Bytes:
         inner = inner[..., ::-1]
     if inner.shape[:2] == (spec.height, spec.width):
         return np.ascontiguousarray(inner, dtype=np.uint8)
-    canvas = np.zeros((spec.height, spec.width, spec.channels.count), np.uint8)
+    canvas = np.zeros((spec.height, spec.width, spec.channels.depth), np.uint8)
     rows = slice(at.inner_top, at.inner_top + at.inner_height)
     columns = slice(at.inner_left, at.inner_left + at.inner_width)
     canvas[rows, columns] = inner
@@ -153,7 +153,9 @@ def restore_mask(mask: Floats, height: int, width: int, spec: ModelSpec) -> Floa
     at = placement(height, width, spec)
     scale_y, scale_x = mask.shape[0] / spec.height, mask.shape[1] / spec.width
     rows = slice(round(at.inner_top * scale_y), round((at.inner_top + at.inner_height) * scale_y))
-    columns = slice(round(at.inner_left * scale_x), round((at.inner_left + at.inner_width) * scale_x))
+    columns = slice(
+        round(at.inner_left * scale_x), round((at.inner_left + at.inner_width) * scale_x)
+    )
     size = (at.right - at.left, at.bottom - at.top)
     region = cv2.resize(mask[rows, columns], size, interpolation=cv2.INTER_LINEAR)
     if region.shape == (height, width):

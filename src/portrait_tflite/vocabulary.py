@@ -38,7 +38,7 @@ class Channels(StrEnum):
     GRAY = "gray"
 
     @property
-    def count(self) -> int:
+    def depth(self) -> int:
         """Number of channels, 1 or 3."""
         return 1 if self is Channels.GRAY else 3
 
@@ -126,7 +126,7 @@ class OutputSpec:
 class ModelSpec:
     """How a picture becomes the network's input, and its output a mask.
 
-    A byte `v` (0–255) of a picture reaches the network as `(lo + v / 255 · (hi − lo) − mean) / std`.
+    A byte `v` of a picture reaches the network as `(lo + v / 255 · (hi − lo) − mean) / std`.
 
     Attributes:
         height: Input height in pixels.
@@ -358,7 +358,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class LatencyMs:
-    """Distribution of single inferences, in milliseconds; `mad` is the median absolute deviation."""
+    """Distribution of single inferences in ms; `mad` is the median absolute deviation."""
 
     median: float
     mean: float
@@ -420,13 +420,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """The model that was converted."""
+    """The model that was converted; `licence` is of its weights, "" where it is not known."""
 
     source: str
     name: str
     parameters: int
     macs: int
     spec: ModelSpec
+    licence: str = ""
 
 
 @dataclass(frozen=True)

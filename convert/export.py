@@ -1,0 +1,103 @@
+"""A graph as a float `.tflite` of built-in ops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from portrait_tflite.convert.flatbuffer import read_model, rename_io, serialize
+from portrait_tflite.convert.graph import Graph
+from portrait_tflite.errors import ConversionError
+from portrait_tflite.quiet import quiet
+from portrait_tflite.vocabulary import Precision
+
+INPUT_NAME = "image"
+OUTPUT_NAME = "mask"
+
+Representative = Callable[[], Iterator[list[NDArray[np.float32]]]]
+
+
+class Export:
+    """A graph traced once, from which every variant is converted.
+
+    Args:
+        graph: The network; its input is `[1, h, w, c]`.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph  # tf.function holds variables weakly: their layers must live on
+        signature = [tf.TensorSpec(graph.input.shape, tf.float32, name=INPUT_NAME)]
+        with quiet():
+            self._concrete = tf.function(graph, input_signature=signature).get_concrete_function()
+
+    def convert(self, configure: Callable[[Any], None] | None = None) -> bytes:
+        """Convert with `TFLiteConverter`.
+
+        Args:
+            configure: Sets the converter's options.
+
+        Raises:
+            ConversionError: An op has no TFLite builtin; the message names op and layer.
+        """
+        with quiet():
+            # No trackable object: with one, the variables would stay variables in the file.
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([self._concrete], None)
+            if configure:
+                configure(converter)
+            return named(run_converter(converter))
+
+    def float_model(self, precision: Precision) -> bytes:
+        """Convert to float32, or to float16 weights."""
+        return self.convert(_configure_float16 if precision is Precision.FLOAT16 else None)
+
+
+def run_converter(converter: Any) -> bytes:
+    """Run a `TFLiteConverter`; its failure becomes a `ConversionError`."""
+    try:
+        return bytes(converter.convert())
+    except Exception as error:  # the converter raises whatever its bindings raise
+        raise ConversionError(_explain(str(error))) from error
+
+
+def named(data: bytes) -> bytes:
+    """Name the file's input `image` and its output `mask`."""
+    model = read_model(data)
+    rename_io(model, INPUT_NAME, OUTPUT_NAME)
+    return serialize(model)
+
+
+def keras_converter(model: keras.Model, *, batch_one: bool) -> Any:
+    """Return the plain `TFLiteConverter` of a model as given, the baseline of every claim."""
+    if not batch_one:
+        return tf.lite.TFLiteConverter.from_keras_model(model)
+    shape = (1, *model.inputs[0].shape[1:])
+    function = tf.function(
+        lambda image: model(image, training=False),
+        input_signature=[tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)],
+    )
+    return tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], None)
+
+
+def _configure_float16(converter: Any) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+
+
+def _explain(message: str) -> str:
+    """Turn the converter's report into one line that names op and layer."""
+    op = re.search(r"'(tf\.\w+)' op|(?:Custom|Flex) ops?: (\w+)", message)
+    layer = re.search(r'(?:fused\[)?"?([\w]+)[/:][\w/]*:?"?', message)
+    if op:
+        where = f" (layer {layer.group(1)!r})" if layer else ""
+        return (
+            f"every op must have a TFLite builtin. Received: {op.group(1) or op.group(2)}{where}. "
+            "Replace that layer by built-in ones and train again."
+        )
+    first = next((line.strip() for line in message.splitlines() if line.strip()), "no message")
+    return f"TFLiteConverter must take the network. Received from it: {first[:200]}"

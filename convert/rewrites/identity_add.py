@@ -1,0 +1,122 @@
+"""int8 ADD of a dead operand → QUANTIZE or nothing: what XNNPACK refuses, and does nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.flatbuffer import indices
+from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Match, Refusal
+from portrait_tflite.convert.rewrites.relu_to_quantize import (
+    EVERY_INT8,
+    QUANTIZE,
+    QUANTIZE_RATIO,
+    make_quantize,
+)
+from portrait_tflite.convert.rewrites.single_op import Int8s, Op, run_alone
+
+# XNNPACK's limits for each operand of an int8 ADD [V: xnnpack_delegate.cc, VisitBinaryNode].
+ADD_RATIO = (2.0**-10, 2.0**8)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    alive: int  # which input carries on: 0 or 1
+    drop: bool  # it passes unchanged: no op is needed at all
+
+
+class IdentityAdd(FlatbufferRewrite):
+    """Drop an addition whose one operand cannot move the sum by half a step.
+
+    Given:
+        y = ADD(x, skip)    # int8; scale(skip) / scale(y) below 2^-10, so that XNNPACK refuses
+
+    Result:
+        y = x               # where scale and zero point are the same, and y is no output
+        y = QUANTIZE(x)     # otherwise
+
+    All 65,536 pairs of values are tried on the built-in kernels. The skip connection is dead: int8
+    has already lost it, and whoever trained the network should be told.
+    """
+
+    name = "identity_add"
+
+    def match(self, model: schema.ModelT, node: Node) -> Match | Refusal | None:
+        """Match an int8 addition that XNNPACK refuses and that ignores one operand."""
+        if node.op != "ADD" or len(node.given()) != 2 or len(node.inputs) != 2:
+            return None
+        first, second = node.given()
+        target = node.outputs[0]
+        # A float or 16-bit sum loses nothing of the kind.
+        if any(o.dtype != "int8" or not o.scale for o in (first, second, target)):
+            return None
+        refused = [not _in_range(o.scale / target.scale, ADD_RATIO) for o in (first, second)]
+        # XNNPACK takes it as it is.
+        if not any(refused):
+            return None
+        # Two refused operands: neither of them is the one that carries on.
+        if all(refused):
+            return Refusal(node.tensor, "XNNPACK refuses the scales of both operands")
+        alive = 1 if refused[0] else 0
+        source = (first, second)[alive]
+        # The living operand would have to be broadcast.
+        if source.shape != target.shape:
+            return Refusal(node.tensor, "the operand that carries on is broadcast")
+        # XNNPACK would refuse the QUANTIZE in its turn.
+        if not _in_range(source.scale / target.scale, QUANTIZE_RATIO):
+            return Refusal(node.tensor, "XNNPACK takes no QUANTIZE of this scale ratio")
+        return self._judge(model, node, alive)
+
+    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
+        """Let the living operand pass, requantized where it must be."""
+        plan: _Plan = match.details
+        graph = model.subgraphs[0]
+        operator = graph.operators[node.index]
+        source, target = indices(operator.inputs)[plan.alive], indices(operator.outputs)[0]
+        if plan.drop:
+            for reader in graph.operators:
+                reader.inputs = _replaced(reader.inputs, target, source)
+        operator.inputs = np.array([source], np.int32)
+        # Where it was dropped, nobody reads this op's output and pruning takes it away.
+        make_quantize(model, node.index)
+
+    @staticmethod
+    def _judge(model: schema.ModelT, node: Node, alive: int) -> Match | Refusal:
+        operands, target = node.given(), node.outputs[0]
+        sums = _all_sums(node, operands, target, alive)  # [alive, dead]
+        passed = sums[:, :1]
+        moved = int(np.count_nonzero(sums != passed))
+        # The skip is heard after all.
+        if moved:
+            return Refusal(node.tensor, f"the small operand moves {moved} of 65,536 sums")
+        output = target.index in indices(model.subgraphs[0].outputs)
+        if np.array_equal(passed[:, 0], EVERY_INT8) and not output:
+            return Match("the other operand never reaches half a step", _Plan(alive, drop=True))
+        requantized = run_alone(QUANTIZE, [EVERY_INT8], [operands[alive]], target)
+        # ADD rounds twice where QUANTIZE rounds once.
+        if not np.array_equal(passed[:, 0], requantized):
+            return Refusal(node.tensor, "QUANTIZE rounds some values differently")
+        return Match("the other operand never reaches half a step", _Plan(alive, drop=False))
+
+
+def _all_sums(node: Node, operands: tuple[Operand, ...], target: Operand, alive: int) -> Int8s:
+    """Add every pair of values; rows are the living operand's, columns the dead one's."""
+    rows, columns = np.meshgrid(EVERY_INT8, EVERY_INT8, indexing="ij")
+    pair = [rows.ravel(), columns.ravel()]
+    values = pair if alive == 0 else pair[::-1]
+    add = Op("ADD", node.version, node.options, schema.BuiltinOptions.AddOptions)
+    return run_alone(add, values, operands, target).reshape(rows.shape)
+
+
+def _in_range(ratio: float, limits: tuple[float, float]) -> bool:
+    return limits[0] <= ratio < limits[1]
+
+
+def _replaced(vector: object, old: int, new: int) -> object:
+    if vector is None:
+        return None
+    numbers = indices(vector)  # type: ignore[arg-type]
+    return np.array([new if index == old else index for index in numbers], np.int32)

@@ -1,0 +1,136 @@
+"""A network's preprocessing: what the options say, then what its file says, never a guess."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from portrait_tflite.errors import UsageError
+from portrait_tflite.vocabulary import Channels, ModelSpec, OutputSpec
+
+if TYPE_CHECKING:
+    from portrait_tflite.convert.load import LoadOptions
+
+Range = tuple[float, float]
+
+BYTES: Range = (0.0, 255.0)
+UNIT: Range = (0.0, 1.0)
+
+
+def resolve_spec(
+    image: Any, options: LoadOptions, output: OutputSpec, source: str, zoo: ModelSpec | None
+) -> ModelSpec:
+    """Put the spec together for a network whose input is `image` `[batch, h, w, c]`.
+
+    Args:
+        zoo: The net's own spec where it comes from the zoo.
+
+    Raises:
+        UsageError: The range is not known, or an option contradicts the network.
+    """
+    height, width, count = image.shape[1:]
+    _check_options(options, count)
+    stated = zoo.input_range if zoo else stated_range(image)
+    input_range = options.input_range or stated
+    if input_range is None:
+        raise UsageError(
+            f"the range of pixel values that {source} was trained with is not known: --input-range "
+            "is required (0,1, 0,255 or -1,1; the training code says which)."
+        )
+    base = zoo or ModelSpec(height, width)
+    return replace(
+        base,
+        height=height,
+        width=width,
+        channels=resolve_channels(count, options.channels, source),
+        input_range=input_range,
+        mean=options.mean or base.mean,
+        std=options.std or base.std,
+        fit=options.fit or base.fit,
+        interpolation=options.interpolation or base.interpolation,
+        output=output,
+    )
+
+
+def resolve_channels(count: int | None, wanted: Channels | None, source: str) -> Channels:
+    """Return the colour order of an input of `count` channels: gray for 1, RGB for 3.
+
+    Raises:
+        UsageError: It has another number of channels, or not that of `wanted`.
+    """
+    if count not in (1, 3):
+        raise UsageError(
+            "an input of 1 (gray) or 3 (colour) channels, channels last, is required. "
+            f"Received: {source} with {count or 'an unknown number of'} channels."
+        )
+    channels = wanted or (Channels.GRAY if count == 1 else Channels.RGB)
+    if channels.depth != count:
+        fitting = "gray" if count == 1 else "rgb or bgr"
+        raise UsageError(
+            f"{source} takes {count} channel{'s' if count > 1 else ''}: --channels must be "
+            f"{fitting}. Received: {channels}."
+        )
+    return channels
+
+
+def stated_range(image: Any) -> Range | None:
+    """Return the range that the network's own first layer expects; None where it states none.
+
+    Only a Rescaling or Normalization layer that takes the whole input states one: 0–255 where it
+    shrinks bytes, 0–1 where its numbers are those of fractions.
+    """
+    consumers = _consumers(image)
+    while len(consumers) == 1 and getattr(consumers[0], "inputs", None):  # a nested network
+        consumers = _consumers(consumers[0].inputs[0])
+    if len(consumers) != 1:
+        return None
+    layer = consumers[0]
+    if isinstance(layer, keras.layers.Rescaling):
+        return _rescaling_range(np.asarray(layer.scale, np.float64))
+    if isinstance(layer, keras.layers.Normalization):
+        return _normalization_range(layer)
+    return None
+
+
+def _consumers(image: Any) -> list[Any]:
+    operation = image._keras_history.operation
+    return [node.operation for node in operation._outbound_nodes]
+
+
+def _rescaling_range(scale: np.ndarray[Any, Any]) -> Range | None:
+    """Take 1/255 and 1/127.5 for bytes, 1 and 2 for fractions; anything else is not known."""
+    span = np.abs(scale)
+    if np.all((span * 255 >= 0.5) & (span * 255 <= 8)):
+        return BYTES
+    return UNIT if np.all((span >= 0.5) & (span <= 8)) else None
+
+
+def _normalization_range(layer: Any) -> Range | None:
+    mean = np.asarray(layer.mean, np.float64)
+    std = np.sqrt(np.asarray(layer.variance, np.float64))
+    if np.all((mean > 2) & (mean < 255) & (std > 2)):
+        return BYTES
+    if np.all((mean > 0) & (mean < 1) & (std < 1)):
+        return UNIT
+    return None
+
+
+def _check_options(options: LoadOptions, count: int) -> None:
+    if options.input_range is not None:
+        low, high = options.input_range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise UsageError(
+                f"--input-range LO,HI must be two numbers, LO below HI. Received: {low},{high}."
+            )
+    for name, values in (("--mean", options.mean), ("--std", options.std)):
+        if len(values) not in (0, 1, count) or not all(map(math.isfinite, values)):
+            raise UsageError(
+                f"{name} takes 1 or {count} numbers, one per channel. Received: "
+                f"{','.join(map(str, values))}."
+            )
+    if 0 in options.std:
+        raise UsageError("--std must not be 0; it divides. Received: 0.")

@@ -1,0 +1,199 @@
+"""The accuracy gate: what each variant loses against the float model, image by image."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from portrait_tflite.errors import UsageError
+from portrait_tflite.quantize.predictors import Predictor
+from portrait_tflite.quantize.scoring import (
+    MaskScore,
+    Prepared,
+    SampleScores,
+    prepare_sample,
+    score_sample,
+)
+from portrait_tflite.quantize.validation import Sample
+from portrait_tflite.vocabulary import Accuracy, Drop, ImageScore, ModelSpec
+
+MIN_AGREEMENT_IOU = 0.98
+MIN_FLOAT_IOU = 0.5
+WORST_IMAGES = 8
+
+# Decoding and scoring take about as long as inference does, so they run beside it; the depth
+# bounds how many pictures are in memory.
+_WORKERS = 2
+_DEPTH = 8
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def verify_variants(
+    reference: Predictor,
+    variants: Mapping[str, Predictor],
+    spec: ModelSpec,
+    samples: Sequence[Sample],
+    max_drop: float,
+    on_image: Callable[[int, int], None] | None = None,
+    diagnose: Callable[[], str] | None = None,
+) -> dict[str, Accuracy]:
+    """Score every variant against the labels, or without labels against the float model.
+
+    Every picture is decoded once; pictures that cannot be decoded are left out, and
+    `Accuracy.images` counts the others. Predictors are called in the caller's thread, in a fixed
+    order, and the results do not depend on timing.
+
+    Args:
+        reference: The float model.
+        variants: By name; one that is `reference` itself is not run a second time.
+        samples: All labelled, or none.
+        max_drop: Largest mIoU drop that passes, in points.
+        on_image: Called with `(images done, images in all)`.
+        diagnose: Called once where the float model's IoU is below the floor; says what would score
+            best (see `diagnose_low_iou`).
+
+    Raises:
+        UsageError: No picture can be decoded, or a label does not fit its picture.
+    """
+    scores = list(_score_all(reference, variants, spec, samples, on_image))
+    if not scores:
+        raise UsageError(
+            f"validation pictures that can be decoded are required. "
+            f"Received: {len(samples)} files, none of them readable."
+        )
+    labelled = all(sample.label is not None for sample in samples)
+    float_scores = [score.float_score for score in scores]
+    cause = ""
+    if labelled and _mean(s.iou for s in float_scores) < MIN_FLOAT_IOU and diagnose:
+        cause = diagnose()
+    return {name: _summarize(name, scores, labelled, max_drop, cause) for name in variants}
+
+
+def _score_all(
+    reference: Predictor,
+    variants: Mapping[str, Predictor],
+    spec: ModelSpec,
+    samples: Sequence[Sample],
+    on_image: Callable[[int, int], None] | None,
+) -> Iterator[SampleScores]:
+    pool = ThreadPoolExecutor(_WORKERS)
+    scoring: deque[Future[SampleScores]] = deque()
+    try:
+        prepared = _map_ahead(pool, partial(prepare_sample, spec=spec), samples)
+        for done, sample in enumerate(prepared, start=1):
+            if sample is not None:
+                scoring.append(_run_and_score(pool, sample, reference, variants, spec))
+            if len(scoring) > _DEPTH:
+                yield scoring.popleft().result()
+            if on_image:
+                on_image(done, len(samples))
+        while scoring:
+            yield scoring.popleft().result()
+    finally:
+        # After an error or Ctrl-C nothing that was queued is worth waiting for.
+        pool.shutdown(cancel_futures=True)
+
+
+def _run_and_score(
+    pool: ThreadPoolExecutor,
+    sample: Prepared,
+    reference: Predictor,
+    variants: Mapping[str, Predictor],
+    spec: ModelSpec,
+) -> Future[SampleScores]:
+    float_mask = reference(sample.input)
+    masks = {
+        name: float_mask if predict is reference else predict(sample.input)
+        for name, predict in variants.items()
+    }
+    return pool.submit(score_sample, sample, float_mask, masks, spec)
+
+
+def _map_ahead(
+    pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterable[T]
+) -> Iterator[U]:
+    """Like `map`, with up to `_DEPTH` results computed ahead."""
+    waiting: deque[Future[U]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > _DEPTH:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _summarize(
+    name: str, scores: Sequence[SampleScores], labelled: bool, max_drop: float, cause: str
+) -> Accuracy:
+    own = [score.variants[name] for score in scores]
+    reference = [score.float_score for score in scores]
+    drop = Drop(
+        iou=_points_lost(reference, own, lambda s: s.iou),
+        miou=_points_lost(reference, own, lambda s: s.miou),
+        boundary_f=_points_lost(reference, own, lambda s: s.boundary_f),
+    )
+    agreement = _mean(s.agreement_iou for s in own)
+    reason = _finite_reason(reference, own)
+    if not reason and labelled:
+        reason = _labelled_reason(_mean(s.iou for s in reference), drop.miou, max_drop, cause)
+    elif not reason and agreement < MIN_AGREEMENT_IOU:
+        reason = (
+            f"IoU with the float model's masks is {agreement:.3f}, "
+            f"at least {MIN_AGREEMENT_IOU} is required"
+        )
+    return Accuracy(
+        images=len(scores),
+        labelled=labelled,
+        iou=_mean(s.iou for s in own),
+        miou=_mean(s.miou for s in own),
+        boundary_f=_mean(s.boundary_f for s in own),
+        mae=_mean(s.mae for s in own),
+        agreement_iou=agreement,
+        drop=drop,
+        worst=_worst(name, scores),
+        passed=not reason,
+        reason=reason,
+    )
+
+
+def _finite_reason(reference: Sequence[MaskScore], own: Sequence[MaskScore]) -> str:
+    for whose, scores in (("the float model", reference), ("this variant", own)):
+        broken = sum(not score.finite for score in scores)
+        if broken:
+            return f"masks of {whose} hold NaN or infinity on {broken} of {len(scores)} images"
+    return ""
+
+
+def _labelled_reason(float_iou: float, drop: float, max_drop: float, cause: str) -> str:
+    if float_iou < MIN_FLOAT_IOU:
+        floor = f"IoU of the float model is {float_iou:.3f}, at least {MIN_FLOAT_IOU} is required"
+        return f"{floor}: {cause}" if cause else floor
+    if drop > max_drop:
+        return f"mIoU drops by {drop:.2f} points, at most {max_drop:g} allowed"
+    return ""
+
+
+def _worst(name: str, scores: Sequence[SampleScores]) -> tuple[ImageScore, ...]:
+    """Return the images that lose most IoU, worst first; names decide between equals."""
+    images = [
+        ImageScore(score.name, score.float_score.iou, score.variants[name].iou) for score in scores
+    ]
+    images.sort(key=lambda image: (image.iou - image.iou_float, image.image))
+    return tuple(images[:WORST_IMAGES])
+
+
+def _points_lost(
+    reference: Sequence[MaskScore], own: Sequence[MaskScore], value: Callable[[MaskScore], float]
+) -> float:
+    return 100 * (_mean(map(value, reference)) - _mean(map(value, own)))
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return math.fsum(listed) / len(listed)

@@ -1,0 +1,121 @@
+"""Networks of any format as functions from a prepared picture to a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from portrait_tflite.errors import UsageError
+from portrait_tflite.images import Floats
+from portrait_tflite.runtime import Runner, dequantize, open_model, quantize
+from portrait_tflite.vocabulary import Activation, Delegate, ModelSpec, OutputSpec
+
+if TYPE_CHECKING:
+    import keras
+
+Predictor = Callable[[Floats], Floats]
+"""From the network's input `[1, h, w, c]` to the person mask `[mask_h, mask_w]`."""
+
+Outputs = Callable[[Floats], Sequence[Floats]]
+"""From the network's input `[1, h, w, c]` to all of its outputs, as floats."""
+
+
+def select_mask(outputs: Sequence[Floats], chosen: OutputSpec) -> Floats:
+    """Pick the person mask `[h, w]` out of a network's outputs and apply `chosen.activation`.
+
+    A network that was loaded or written by us has one output and maybe one channel left, whatever
+    its file had; index and channel then are those of the file and choose nothing any more.
+
+    Raises:
+        UsageError: There is no such output or channel, or it is no mask.
+    """
+    index = 0 if len(outputs) == 1 else chosen.index
+    if index >= len(outputs):
+        raise UsageError(f"--output must be 0 to {len(outputs) - 1}. Received: {index}.")
+    output = outputs[index]
+    if output.ndim == 3:  # [1, h, w]
+        output = output[..., None]
+    if output.ndim != 4 or output.shape[0] != 1:
+        raise UsageError(
+            f"a mask [1, height, width, channels] is required. Received: output {index} of shape "
+            f"{list(output.shape)}. Say by --output N which one is the mask."
+        )
+    count = output.shape[-1]
+    channel = 0 if count == 1 else chosen.channel
+    if channel >= count:
+        raise UsageError(f"--output-channel must be 0 to {count - 1}. Received: {channel}.")
+    return activate(output, chosen.activation)[0, ..., channel]
+
+
+def activate(logits: Floats, activation: Activation) -> Floats:
+    """Apply an activation to `[..., channels]`."""
+    if activation is Activation.SIGMOID:
+        # By tanh, since exp overflows on large negative logits.
+        return np.asarray((np.tanh(logits / 2) + 1) / 2, np.float32)
+    if activation is Activation.SOFTMAX:
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+    return logits
+
+
+def keras_outputs(model: keras.Model) -> Outputs:
+    """Return a function that runs a Keras model in inference mode."""
+    import keras
+
+    def run(inputs: Floats) -> Sequence[Floats]:
+        outputs = model.predict_on_batch(inputs)
+        return [np.asarray(output, np.float32) for output in keras.tree.flatten(outputs)]
+
+    return run
+
+
+def keras_predictor(model: keras.Model, spec: ModelSpec) -> Predictor:
+    """Return the mask of a Keras model as `load_model` gives it: activation already appended."""
+    return mask_predictor(keras_outputs(model), spec)
+
+
+def tflite_outputs(
+    model: Path | bytes, delegate: Delegate = Delegate.XNNPACK, threads: int = 1
+) -> Outputs:
+    """Return a function that runs a `.tflite` and gives all of its outputs in real values."""
+    return runner_outputs(open_model(model, delegate, threads))
+
+
+def runner_outputs(runner: Runner) -> Outputs:
+    """Return a function that runs an open `.tflite` and gives its outputs in real values."""
+
+    def run(inputs: Floats) -> Sequence[Floats]:
+        outputs = runner.run(quantize(inputs, runner.inputs[0]))
+        return [
+            dequantize(output, info) for output, info in zip(outputs, runner.outputs, strict=True)
+        ]
+
+    return run
+
+
+def tflite_predictor(
+    model: Path | bytes,
+    spec: ModelSpec,
+    delegate: Delegate = Delegate.XNNPACK,
+    threads: int = 1,
+    *,
+    activation: Activation = Activation.NONE,
+) -> Predictor:
+    """Return the mask of a `.tflite`.
+
+    Args:
+        activation: For a foreign file that ends in logits. The spec's own is in the file already.
+    """
+    return mask_predictor(tflite_outputs(model, delegate, threads), spec, activation)
+
+
+def mask_predictor(
+    outputs_of: Outputs, spec: ModelSpec, activation: Activation = Activation.NONE
+) -> Predictor:
+    """Return the mask among `outputs_of`: the spec's output and channel, then `activation`."""
+    chosen = replace(spec.output, activation=activation)
+    return lambda inputs: select_mask(outputs_of(inputs), chosen)

@@ -1,0 +1,97 @@
+"""`portrait-tflite audit`: ops and delegates of any .tflite."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from portrait_tflite.vocabulary import Audit, DelegateAudit, OutsideOp
+
+_SHOWN_NAMES = 3
+
+
+@click.command("audit")
+@click.argument("file", metavar="FILE.tflite", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON and nothing else.")
+def command(file: Path, as_json: bool) -> None:
+    """Show which ops of FILE.tflite each delegate takes, and why not.
+
+    XNNPACK is asked on the real runtime; the GPU delegate is predicted from its own rules. Works on
+    any .tflite, ours or not.
+
+    \b
+    Example:
+      portrait-tflite audit selfie.tflite
+      portrait-tflite audit selfie.tflite --json | jq .xnnpack.partitions
+    """
+    from portrait_tflite.convert.audit import audit_model
+    from portrait_tflite.errors import UsageError
+
+    if not file.is_file():
+        raise UsageError(f"a .tflite file is required. Received: {file} (no such file).")
+    audit = audit_model(file.read_bytes())
+    if as_json:
+        click.echo(json.dumps({"file": str(file), **asdict(audit)}, indent=2))
+        return
+    _print_tables(file, audit)
+
+
+def _print_tables(file: Path, audit: Audit) -> None:
+    from rich.console import Console
+
+    console = Console()
+    ops = ", ".join(f"{count} {op}" for op, count in audit.ops.items())
+    console.print(f"{file}: {sum(audit.ops.values())} ops: {ops}", highlight=False)
+    console.print(
+        f"Oldest runtime: TensorFlow Lite {audit.min_runtime}, for {audit.min_runtime_op}",
+        highlight=False,
+    )
+    for name, delegate in (("XNNPACK", audit.xnnpack), ("GPU", audit.gpu), ("CPU", audit.cpu)):
+        console.print()
+        console.print(f"{name}: {_verdict(delegate)}", highlight=False, style="bold")
+        if delegate.outside:
+            console.print(_table(delegate))
+
+
+def _verdict(audit: DelegateAudit) -> str:
+    outside = len(audit.outside)
+    taken = "every op inside" if audit.complete else f"{outside} op{'s'[: outside != 1]} outside"
+    if audit.partitions is None:
+        return f"{taken} (by its rules; not run)"
+    if audit.partitions == 0:
+        return f"{taken}, on the built-in kernels"
+    return f"{audit.partitions} partition{'s'[: audit.partitions != 1]}, {taken}"
+
+
+def _table(audit: DelegateAudit) -> Table:
+    """Group the ops outside by what is wrong with them."""
+    from rich.table import Table
+
+    table = Table(show_lines=True)
+    for column in ("ops", "where", "reason", "what to do"):
+        table.add_column(column, overflow="fold")
+    groups = Counter((op.op, op.reason, op.fix) for op in audit.outside)
+    for (name, reason, fix), count in groups.items():
+        places = [
+            _place(op) for op in audit.outside if (op.op, op.reason, op.fix) == (name, reason, fix)
+        ]
+        table.add_row(f"{count} × {name}", _shortened(places), reason, fix)
+    return table
+
+
+def _place(op: OutsideOp) -> str:
+    return op.layer or op.tensor
+
+
+def _shortened(places: list[str]) -> str:
+    shown = ", ".join(places[:_SHOWN_NAMES])
+    rest = len(places) - _SHOWN_NAMES
+    return f"{shown} and {rest} more" if rest > 0 else shown

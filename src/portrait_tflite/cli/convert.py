@@ -1,0 +1,225 @@
+"""`portrait-tflite convert`: the whole pipeline."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from portrait_tflite.cli.output import print_json, progress, results
+from portrait_tflite.cli.spec_options import SpecArguments, load_options_from, spec_options
+from portrait_tflite.errors import GateError, UnavailableError, UsageError
+from portrait_tflite.quiet import quiet
+from portrait_tflite.vocabulary import Delegate, IoType, Precision, RewriteMode, Target
+
+if TYPE_CHECKING:
+    from portrait_tflite.convert.plan import RewriteRequest
+    from portrait_tflite.vocabulary import ModelSpec
+
+_DEFAULT_MODEL = "portrait"
+_VARIANTS = {
+    "fp32": Precision.FLOAT32,
+    "fp16": Precision.FLOAT16,
+    "int8": Precision.INT8,
+    "dynamic": Precision.DYNAMIC,
+    "int16x8": Precision.INT16X8,
+}
+_DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
+
+
+@click.command("convert")
+@click.argument("model", default=_DEFAULT_MODEL)
+@click.option("--int8", is_flag=True, help="int8 weights and activations, for XNNPACK.")
+@click.option("--fp16", is_flag=True, help="float16 weights, for the GPU delegate.")
+@click.option("--fp32", is_flag=True, help="float32.")
+@click.option("--dynamic", is_flag=True, help="int8 weights, float activations.")
+@click.option("--int16x8", is_flag=True, help="int16 activations; no XNNPACK at all.")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(path_type=Path), help="[default: NAME-tflite]"
+)
+@click.option(
+    "--calibration",
+    metavar="DIR|synthetic",
+    help="Pictures like those the network will see; for int8. Nets of the zoo have drawn ones.",
+)
+@click.option("--calibration-count", type=int, default=200, show_default=True, metavar="N")
+@click.option(
+    "--validation",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="images/ and masks/ of the same stems. Without: a fifth of the calibration pictures, "
+    "scored by agreement with float.",
+)
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="POINTS",
+    help="Largest loss of mIoU against float that passes; else exit 3.",
+)
+@click.option(
+    "--io",
+    type=click.Choice(list(IoType)),
+    default=IoType.INT8,
+    show_default=True,
+    help="Element type of the int8 file's input and output.",
+)
+@click.option(
+    "--rewrite",
+    type=click.Choice(list(RewriteMode)),
+    default=RewriteMode.AUTO,
+    show_default=True,
+    help="auto: exact forms, the cheapest for the target. exact: all exact forms. resize: also "
+    "fitted resize + convolution, another function. none: batch 1 only.",
+)
+@click.option(
+    "--rewrite-plan",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take the forms of an earlier run's rewrites.json.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(list(Target)),
+    default=Target.BOTH,
+    show_default=True,
+    help="What rewriting aims at; both: int8 at the CPU, float16 at the GPU.",
+)
+@spec_options
+@click.option("--random-weights", is_flag=True, help="Take a net of the zoo without weights.")
+@click.option("--min-runtime", default="", metavar="X.Y", help="Oldest TFLite that must load it.")
+@click.option(
+    "--delegate",
+    "delegates",
+    metavar="LIST",
+    help="What is benchmarked: cpu,xnnpack,gpu. [default: cpu,xnnpack]",
+)
+@click.option("--no-benchmark", is_flag=True, help="Time nothing.")
+@click.option("--runs", type=click.IntRange(min=1), default=50, show_default=True, metavar="N")
+@click.option(
+    "--baseline", is_flag=True, help="Also build and measure plain TFLiteConverter's int8."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--force", is_flag=True, help="Write to a folder that holds other things.")
+@click.option("--json", "as_json", is_flag=True, help="Print report.json and nothing else.")
+def command(
+    model: str,
+    int8: bool,
+    fp16: bool,
+    fp32: bool,
+    dynamic: bool,
+    int16x8: bool,
+    out: Path | None,
+    calibration: str | None,
+    calibration_count: int,
+    validation: Path | None,
+    max_drop: float,
+    io: IoType,
+    rewrite: RewriteMode,
+    rewrite_plan: Path | None,
+    target: Target,
+    spec: SpecArguments,
+    random_weights: bool,
+    min_runtime: str,
+    delegates: str | None,
+    no_benchmark: bool,
+    runs: int,
+    baseline: bool,
+    seed: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Convert MODEL: a .keras, .h5 or SavedModel, a released .tflite, or a net of the zoo.
+
+    Without MODEL the packaged default net is converted. Variants are --fp32 --fp16 --int8 unless
+    some are named.
+
+    \b
+    Examples:
+      portrait-tflite convert --int8
+      portrait-tflite convert net.keras --input-range 0,1 --calibration photos --validation val
+      portrait-tflite convert two_class.keras --input-range 0,255 --output-channel 1 \\
+          --calibration synthetic
+      portrait-tflite convert released-int8.tflite --input-range 0,1 --validation val
+    """
+    named = {"int8": int8, "fp16": fp16, "fp32": fp32, "dynamic": dynamic, "int16x8": int16x8}
+    chosen = tuple(_VARIANTS[name] for name in _VARIANTS if named[name])
+    benchmarked = () if no_benchmark else _delegates(delegates)
+    _check_runtime(min_runtime)
+
+    with quiet():  # TensorFlow talks while it is imported
+        from portrait_tflite.pipeline import ConvertRequest, convert_model
+        from portrait_tflite.quantize.pictures import PictureRequest
+    from portrait_tflite.report.files import report_json
+    from portrait_tflite.report.summary import summarize
+
+    request = ConvertRequest(
+        source=model,
+        out=out,
+        load=load_options_from(spec, random_weights=random_weights, seed=seed),
+        tflite_spec=_tflite_spec(model, spec),
+        variants=chosen or tuple(_VARIANTS[name] for name in _DEFAULT_VARIANTS),
+        pictures=PictureRequest(calibration, calibration_count, validation, seed),
+        max_drop=max_drop,
+        io=IoType(io),
+        rewrite=_rewrite_request(RewriteMode(rewrite), rewrite_plan),
+        target=Target(target),
+        min_runtime=min_runtime,
+        delegates=benchmarked,
+        runs=runs,
+        baseline=baseline,
+        force=force,
+        command=" ".join(["portrait-tflite", *sys.argv[1:]]),
+    )
+    converted = convert_model(request, progress)
+    if as_json:
+        print_json(report_json(converted.report))
+    else:
+        results().print(summarize(converted.report, str(converted.out), converted.failures))
+    if converted.failures:
+        raise GateError(
+            f"{len(converted.failures)} gate(s) failed: {'; '.join(converted.failures)}. "
+            f"Everything is in {converted.out}."
+        )
+
+
+def _delegates(text: str | None) -> tuple[Delegate, ...]:
+    if text is None:
+        return (Delegate.CPU, Delegate.XNNPACK)
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in list(Delegate)]
+    if unknown or not names:
+        raise UsageError(f"--delegate must be some of cpu,xnnpack,gpu. Received: {text!r}.")
+    if Delegate.GPU in names:
+        raise UnavailableError(
+            "this version measures the delegates cpu and xnnpack. Received: --delegate gpu. "
+            "Leave it out; the report's GPU list says what the GPU delegate would take."
+        )
+    return tuple(Delegate(name) for name in dict.fromkeys(names))
+
+
+def _check_runtime(text: str) -> None:
+    parts = text.split(".")
+    if text and (len(parts) != 2 or not all(part.isdigit() for part in parts)):
+        raise UsageError(f"--min-runtime must be a TFLite version such as 2.9. Received: {text!r}.")
+
+
+def _rewrite_request(mode: RewriteMode, plan: Path | None) -> RewriteRequest:
+    from portrait_tflite.convert.plan import RewriteRequest, read_plans
+
+    return RewriteRequest(mode, read_plans(plan) if plan else None)
+
+
+def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
+    if not model.lower().endswith(".tflite"):
+        return None
+    from portrait_tflite.cli.known_spec import spec_of_tflite
+    from portrait_tflite.runtime import open_model
+
+    path = Path(model)
+    with quiet():
+        image = open_model(path).inputs[0]
+    return spec_of_tflite(path, image, spec)

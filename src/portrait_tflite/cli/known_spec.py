@@ -1,0 +1,137 @@
+"""The spec of a `.tflite`: from the `model.json` beside it, or from options and its input."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from portrait_tflite.cli.spec_options import SpecArguments
+from portrait_tflite.errors import UsageError
+from portrait_tflite.vocabulary import (
+    Activation,
+    Channels,
+    Fit,
+    Interpolation,
+    ModelSpec,
+    OutputSpec,
+    TensorInfo,
+)
+
+MODEL_JSON = "model.json"
+
+
+def spec_beside(file: Path) -> ModelSpec | None:
+    """Read the spec of `file` from the `model.json` beside it; None where it lists no such file.
+
+    Raises:
+        UsageError: There is a `model.json` that cannot be read.
+    """
+    path = file.parent / MODEL_JSON
+    if not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if file.name not in {variant["file"] for variant in data["variants"].values()}:
+            return None
+        return spec_from_json(data["spec"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"the model.json that `convert` writes is required beside {file.name}, or none. "
+            f"Received: {path}, which cannot be read ({type(error).__name__}: {error})."
+        ) from error
+
+
+def spec_from_json(data: dict[str, Any]) -> ModelSpec:
+    """Read a spec as `report.json` and `model.json` hold it.
+
+    Raises:
+        ValueError: A key is unknown, or a value is none of its kind.
+        KeyError: A key is missing.
+    """
+    known = {each.name for each in fields(ModelSpec)}
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r} in spec")
+    low, high = map(float, data["input_range"])
+    output = data["output"]
+    return ModelSpec(
+        height=int(data["height"]),
+        width=int(data["width"]),
+        channels=Channels(data["channels"]),
+        input_range=(low, high),
+        mean=tuple(map(float, data["mean"])),
+        std=tuple(map(float, data["std"])),
+        fit=Fit(data["fit"]),
+        interpolation=Interpolation(data["interpolation"]),
+        output=OutputSpec(
+            int(output["index"]), int(output["channel"]), Activation(output["activation"])
+        ),
+    )
+
+
+def spec_of_tflite(file: Path, image: TensorInfo, given: SpecArguments) -> ModelSpec:
+    """Return the spec of a `.tflite` whose input is `image`; options outdo its `model.json`.
+
+    Raises:
+        UsageError: The input is no image, the range is not known, or an option contradicts the
+            input.
+    """
+    height, width, count = _image_shape(file, image)
+    base = spec_beside(file)
+    if base is None and given.input_range is None:
+        raise UsageError(
+            f"the range of pixel values that {file.name} takes is not known, for no {MODEL_JSON} "
+            "beside it lists it: --input-range is required (0,1, 0,255 or -1,1)."
+        )
+    base = base or ModelSpec(height, width, Channels.GRAY if count == 1 else Channels.RGB)
+    if given.size not in (None, (height, width)):
+        raise UsageError(f"the input of {file.name} is {height}x{width}; --size cannot change it.")
+    spec = replace(_overlaid(base, given), height=height, width=width)
+    if spec.channels.depth != count:
+        raise UsageError(
+            f"{file.name} takes {count} channel{'s' if count > 1 else ''}. "
+            f"Received: --channels {spec.channels}."
+        )
+    return spec
+
+
+def filled(given: SpecArguments, spec: ModelSpec) -> SpecArguments:
+    """Add to the options what `spec` knows about preprocessing and they do not say."""
+    if given.input_range is None:
+        # Mean and std are in units of the range: they go with it or not at all.
+        given = replace(
+            given,
+            input_range=spec.input_range,
+            mean=given.mean or spec.mean,
+            std=given.std or spec.std,
+        )
+    return replace(given, channels=given.channels or spec.channels, fit=given.fit or spec.fit)
+
+
+def _overlaid(spec: ModelSpec, given: SpecArguments) -> ModelSpec:
+    output = spec.output
+    if given.output is not None:
+        output = replace(output, index=given.output)
+    if given.output_channel is not None:
+        output = replace(output, channel=given.output_channel)
+    known = filled(given, spec)
+    return replace(
+        spec,
+        channels=known.channels or spec.channels,
+        input_range=known.input_range or spec.input_range,
+        mean=known.mean,
+        std=known.std,
+        fit=known.fit or spec.fit,
+        output=output,
+    )
+
+
+def _image_shape(file: Path, image: TensorInfo) -> tuple[int, int, int]:
+    if len(image.shape) == 4 and image.shape[0] == 1 and image.shape[3] in (1, 3):
+        return image.shape[1], image.shape[2], image.shape[3]
+    raise UsageError(
+        f"an input [1, height, width, 1 or 3] is required. "
+        f"Received: {file.name}, whose input is {list(image.shape)}."
+    )

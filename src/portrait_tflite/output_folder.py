@@ -1,0 +1,99 @@
+"""An output folder that is either as it was or complete.
+
+Files are written to a hidden folder beside it and moved in one by one, the report last, so that an
+interrupted run leaves no half file and what was there stays whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from portrait_tflite.errors import UsageError
+
+REPORT = "report.json"
+
+
+class OutputFolder:
+    """A folder to write results to.
+
+    Args:
+        path: The folder; it need not exist.
+        is_ours: Whether a file name is one that such a run writes.
+        force: Whether the folder may hold other things. Those are never touched.
+
+    Raises:
+        UsageError: The folder cannot be written, or holds other things.
+    """
+
+    def __init__(self, path: Path, is_ours: Callable[[str], bool], *, force: bool = False) -> None:
+        self.path = path
+        self._is_ours = is_ours
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--out must be a folder. Received: {path}, a file.")
+        others = [] if force else self._others()
+        if others:
+            raise UsageError(
+                f"--out must be empty or hold results of this command. Received: {path}, with "
+                f"{others[0]!r}. Name another folder, or add --force to write beside what is there."
+            )
+        self._require_writable()
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Give a folder to write to; its files are moved in when the block ends well.
+
+        Raises:
+            UsageError: The disk is full or the folder cannot be written.
+        """
+        home = _nearest_folder(self.path)
+        with _explained(self.path):
+            staging = Path(tempfile.mkdtemp(prefix=".portrait-tflite-", dir=home))
+        try:
+            with _explained(self.path):
+                yield staging
+                self._move_in(staging)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _move_in(self, staging: Path) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        names = sorted((p.name for p in staging.iterdir()), key=lambda name: (name == REPORT, name))
+        for name in names:
+            (staging / name).replace(self.path / name)
+        for old in self.path.iterdir():
+            if self._is_ours(old.name) and old.name not in names:
+                old.unlink()
+
+    def _others(self) -> list[str]:
+        if not self.path.is_dir():
+            return []
+        return sorted(p.name for p in self.path.iterdir() if not self._is_ours(p.name))
+
+    def _require_writable(self) -> None:
+        home = _nearest_folder(self.path)
+        if not os.access(home, os.W_OK | os.X_OK):
+            raise UsageError(
+                f"--out must be in a folder that can be written. Received: {self.path}; "
+                f"{home} cannot. Name another folder."
+            )
+
+
+def _nearest_folder(path: Path) -> Path:
+    """Return the folder that `path` will lie in: its first parent that exists."""
+    return next(parent for parent in path.absolute().parents if parent.is_dir())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"--out must have room and be writable. Received: {path} ({error.strerror or error}). "
+            "Free some space or name another folder; nothing was changed."
+        ) from error

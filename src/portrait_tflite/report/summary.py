@@ -1,0 +1,178 @@
+"""The report on a terminal: what came out, what it cost, what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from portrait_tflite.vocabulary import (
+    BenchmarkResult,
+    DelegateAudit,
+    Level,
+    Report,
+    Variant,
+)
+
+
+def summarize(report: Report, out: str, failures: tuple[str, ...]) -> RenderableType:
+    """Lay out a report for people."""
+    return Group(*_parts(report, out, failures))
+
+
+def _parts(report: Report, out: str, failures: tuple[str, ...]) -> Iterator[RenderableType]:
+    yield _variants(report)
+    if report.benchmarks:
+        yield _latencies(report)
+    yield from _lines("Rewrites", _rewrites(report))
+    yield from _lines("Outside the delegate", _outside(report))
+    yield from _lines("Calibration", _calibration(report))
+    yield from _lines("Worst images", _worst(report))
+    if failures:
+        yield Text("Not passed", style="bold red")
+        yield from (Text(f"  {failure}") for failure in failures)
+    yield from _lines("Next", _next_steps(report, out, bool(failures)))
+
+
+def _variants(report: Report) -> Table:
+    labelled = any(v.accuracy and v.accuracy.labelled for v in report.variants.values())
+    title = f"{report.model.name}: {report.model.parameters:,} parameters, "
+    title += f"{report.model.macs / 1e6:,.0f} M MACs"
+    score = "mIoU" if labelled else "agreement"
+    table = _table(
+        title, "variant", "KiB", "XNNPACK", "GPU list", score, "drop, points", "runtime", "gate"
+    )
+    for name, variant in report.variants.items():
+        accuracy = variant.accuracy
+        value = (accuracy.miou if labelled else accuracy.agreement_iou) if accuracy else None
+        drop = f"{accuracy.drop.miou:+.2f}" if accuracy and labelled else "–"
+        table.add_row(
+            name,
+            f"{variant.bytes / 1024:,.0f}",
+            _partitions(variant.audit.xnnpack),
+            _completeness(variant.audit.gpu),
+            f"{value:.4f}" if value is not None else "–",
+            drop,
+            f"≥ {variant.min_runtime}",
+            _verdict(variant),
+        )
+    return table
+
+
+def _latencies(report: Report) -> Table:
+    isa = ", ".join(report.machine.isa) or "unknown"
+    table = _table(
+        f"On this machine ({report.machine.cpu}; {isa}); ratios only, a phone differs",
+        "variant", "delegate", "partitions", "threads", "median ms", "p90", "p95", "min", "first", "init",
+    )  # fmt: skip
+    for row in report.benchmarks:
+        table.add_row(row.variant, row.delegate, *_timings(row))
+    return table
+
+
+def _timings(row: BenchmarkResult) -> list[str]:
+    if row.latency_ms is None:
+        return ["–", "–", row.unavailable]
+    latency = row.latency_ms
+    values = (latency.median, latency.p90, latency.p95, latency.min, row.first_ms, row.init_ms)
+    return [
+        "–" if row.partitions is None else str(row.partitions),
+        str(row.threads),
+        *(f"{value:.2f}" if value is not None else "–" for value in values),
+    ]
+
+
+def _rewrites(report: Report) -> Iterator[str]:
+    counts = Counter((r.level, r.rewrite, r.chosen, r.exact) for r in report.rewrites)
+    for (level, rewrite, chosen, exact), count in counts.items():
+        form = "" if chosen == rewrite else f" → {chosen}"
+        where = "in the finished file" if level is Level.FLATBUFFER else "in the Keras graph"
+        kind = "" if exact else ", approximate"
+        yield f"{count} × {rewrite}{form} {where}{kind}"
+    if report.rewritten:
+        error = report.rewritten
+        yield (
+            f"whole net before and after: {error.max_rel_error:.1e} of the largest value, "
+            f"{error.images} images"
+        )
+    approximate = [r for r in report.rewrites if not r.exact]
+    for record in approximate:
+        costs = ", ".join(f"{c.form} {c.cost:.2f}" for c in record.candidates)
+        yield (
+            f"{record.layer}: {record.chosen} leaves a residual of {record.max_rel_error:.1%} "
+            f"(estimated Mcyc: {costs})"
+        )
+    if approximate:
+        yield "approximate forms want fine-tuning, which this version does not have yet"
+    for skipped in report.skipped:
+        if "failed" in skipped.reason or "undone" in skipped.reason or skipped.rewrite == "all":
+            yield f"kept {skipped.layer}: {skipped.reason}"
+
+
+def _outside(report: Report) -> Iterator[str]:
+    """The ops that leave the delegate a variant is meant for."""
+    for name, variant in report.variants.items():
+        if name.startswith(("naive", "as_released")):
+            continue
+        gpu = name == "float16"
+        audit = variant.audit.gpu if gpu else variant.audit.xnnpack
+        for op in audit.outside:
+            where = op.layer or op.tensor
+            yield f"{name}, {'GPU' if gpu else 'XNNPACK'}: {op.op} ({where}): {op.reason}. {op.fix}"
+
+
+def _calibration(report: Report) -> Iterator[str]:
+    if report.calibration:
+        yield f"{report.calibration.images} images of {report.calibration.source}"
+        for check in report.calibration.checks:
+            if not check.passed:
+                yield f"{check.level}: {check.name}: {check.detail}"
+
+
+def _worst(report: Report) -> Iterator[str]:
+    for name, variant in report.variants.items():
+        if name == "int8" and variant.accuracy:
+            for image in variant.accuracy.worst[:3]:
+                yield f"{image.image}: IoU {image.iou_float:.3f} → {image.iou:.3f}"
+
+
+def _next_steps(report: Report, out: str, failed: bool) -> Iterator[str]:
+    yield f"everything is in {out}; report.json has it all, model.json what an app needs"
+    if not any(v.accuracy and v.accuracy.labelled for v in report.variants.values()):
+        yield "no labels were given: --validation DIR (images/ and masks/) measures the accuracy"
+    if failed:
+        yield "compare the worst images above; more or better calibration pictures help most often"
+
+
+def _lines(title: str, lines: Iterator[str]) -> Iterator[RenderableType]:
+    collected = list(lines)
+    if collected:
+        yield Text(title, style="bold")
+        yield from (Text(f"  {line}") for line in collected)
+
+
+def _partitions(audit: DelegateAudit) -> str:
+    count = "?" if audit.partitions is None else audit.partitions
+    return f"{count}" if audit.complete else f"{count}, {len(audit.outside)} outside"
+
+
+def _completeness(audit: DelegateAudit) -> str:
+    return "complete" if audit.complete else f"{len(audit.outside)} outside"
+
+
+def _verdict(variant: Variant) -> str:
+    if variant.accuracy is None:
+        return "–"
+    return "passed" if variant.accuracy.passed else "failed"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        text = column in ("variant", "delegate", "gate")
+        table.add_column(column, justify="left" if text else "right")
+    return table

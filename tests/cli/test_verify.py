@@ -1,0 +1,199 @@
+"""`portrait-tflite verify`: where the spec comes from, the gate, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from portrait_tflite.cli.known_spec import spec_beside, spec_from_json
+from portrait_tflite.cli.verify import command
+from portrait_tflite.errors import GateError, UsageError
+from portrait_tflite.vocabulary import Channels, Fit, ModelSpec, OutputSpec
+
+HEIGHT, WIDTH = 16, 20
+
+
+@pytest.fixture
+def red_net(tiny_graph: Callable[[], Any], tmp_path: Path) -> Callable[..., Path]:
+    """Give a builder of a `.tflite` that sums chosen channels of its input: red alone is right."""
+
+    def build(name: str, *weights: float, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Path:
+        from ai_edge_litert import schema_py_generated as schema
+
+        graph = tiny_graph()
+        source = graph.tensor("image", (1, *size, 3), "float32")
+        kernel = graph.tensor("w", (1, 1, 1, 3), "float32", data=np.array(weights, np.float32))
+        bias = graph.tensor("b", (1,), "float32", data=np.zeros(1, np.float32))
+        mask = graph.tensor("mask", (1, *size, 1), "float32")
+        options = schema.Conv2DOptionsT(strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1)
+        graph.op("CONV_2D", [source, kernel, bias], mask, 1, options)
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(graph.build([source], [mask]))
+        return path
+
+    return build
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Red rectangles on blue, with their masks."""
+    place = tmp_path / "val"
+    for name in ("images", "masks"):
+        (place / name).mkdir(parents=True)
+    for number in range(3):
+        mask = np.zeros((32, 40), np.uint8)
+        mask[4 : 20 + number, 6:30] = 255
+        picture = np.dstack([255 - mask, np.zeros_like(mask), mask])
+        cv2.imwrite(str(place / "images" / f"{number}.png"), picture)
+        cv2.imwrite(str(place / "masks" / f"{number}.png"), mask)
+    return place
+
+
+def verify(*arguments: object) -> Result:
+    return CliRunner().invoke(command, list(map(str, arguments)), catch_exceptions=False)
+
+
+def write_model_json(folder: Path, spec: ModelSpec, *files: str) -> None:
+    variants = {file.split(".")[0]: {"file": file} for file in files}
+    data = {"schema": 1, "spec": asdict(spec), "variants": variants}
+    (folder / "model.json").write_text(json.dumps(data))
+
+
+def test_prints_both_and_the_drop(red_net: Callable[..., Path], folder: Path) -> None:
+    good, fair = red_net("good", 1, 0, 0), red_net("fair", 0.9, 0, 0.01)
+    result = verify(good, fair, "--data", folder, "--input-range", "0,1")
+    assert result.exit_code == 0
+    assert "3 images against labels" in result.stdout
+    for row in ("float", "candidate", "drop, points", "passed"):
+        assert row in result.stdout
+    assert result.stderr == ""
+
+
+def test_json_is_the_record(red_net: Callable[..., Path], folder: Path) -> None:
+    good = red_net("good", 1, 0, 0)
+    result = verify(good, good, "--data", folder, "--input-range", "0,1", "--json")
+    data = json.loads(result.stdout)
+    assert data["passed"] is True
+    assert data["accuracy"]["images"] == 3
+    assert data["accuracy"]["drop"]["miou"] == 0
+    assert data["spec"]["height"] == HEIGHT
+
+
+def test_a_broken_candidate_fails_after_the_table(
+    red_net: Callable[..., Path], folder: Path
+) -> None:
+    good, broken = red_net("good", 1, 0, 0), red_net("broken", 0, 0, 1)
+    arguments = map(str, (good, broken, "--data", folder, "--input-range", "0,1"))
+    result = CliRunner().invoke(command, list(arguments))
+    assert isinstance(result.exception, GateError)
+    assert result.exception.exit_code == 3
+    assert "mIoU drops by" in str(result.exception)
+    assert "candidate" in result.stdout
+    assert "passed" not in result.stdout
+
+
+def test_a_bad_float_model_is_told_what_would_be_better(
+    red_net: Callable[..., Path], folder: Path
+) -> None:
+    blue = red_net("blue", 0, 0, 1)
+    arguments = [str(blue), str(blue), "--data", str(folder), "--input-range", "0,1"]
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, GateError)
+    assert "best would be --channels bgr (IoU" in str(result.exception)
+
+
+def test_the_spec_is_read_from_model_json(red_net: Callable[..., Path], folder: Path) -> None:
+    good = red_net("good", 0, 0, 1)  # takes BGR
+    spec = ModelSpec(HEIGHT, WIDTH, Channels.BGR, output=OutputSpec(index=3, channel=1))
+    write_model_json(good.parent, spec, good.name)
+    assert spec_beside(good) == spec
+    # The candidate is listed nowhere: what is known of the float file serves it too.
+    other = red_net("other", 0, 0, 0.9)
+    assert verify(good, other, "--data", folder).exit_code == 0
+    assert verify(other, good, "--data", folder).exit_code == 0
+
+
+def test_options_outdo_model_json(red_net: Callable[..., Path], folder: Path) -> None:
+    good = red_net("good", 1, 0, 0)
+    write_model_json(good.parent, ModelSpec(HEIGHT, WIDTH, Channels.BGR), good.name)
+    result = verify(good, good, "--data", folder, "--channels", "rgb", "--json")
+    assert json.loads(result.stdout)["spec"]["channels"] == "rgb"
+
+
+def test_a_range_that_nobody_states_is_asked_for(
+    red_net: Callable[..., Path], folder: Path
+) -> None:
+    good = red_net("good", 1, 0, 0)
+    write_model_json(good.parent, ModelSpec(HEIGHT, WIDTH), "something-else.tflite")
+    with pytest.raises(UsageError, match=r"range .* not known.*--input-range is required"):
+        verify(good, good, "--data", folder)
+
+
+def test_a_damaged_model_json_is_named(red_net: Callable[..., Path], folder: Path) -> None:
+    good = red_net("good", 1, 0, 0)
+    (good.parent / "model.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"model\.json, which cannot be read"):
+        verify(good, good, "--data", folder)
+
+
+def test_networks_of_two_sizes_are_refused(red_net: Callable[..., Path], folder: Path) -> None:
+    good, small = red_net("good", 1, 0, 0), red_net("small", 1, 0, 0, size=(8, 8))
+    with pytest.raises(UsageError, match=r"same input.*16x20.*8x8"):
+        verify(good, small, "--data", folder, "--input-range", "0,1")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--size", "8"), "16x20; --size cannot change it"),
+        (("--channels", "gray"), r"takes 3 channels\. Received: --channels gray"),
+        (("--output-channel", "4", "--data", "nowhere"), "folder of images is required"),
+    ],
+)
+def test_options_that_contradict_the_file_are_refused(
+    red_net: Callable[..., Path], folder: Path, option: tuple[str, ...], message: str
+) -> None:
+    good = red_net("good", 1, 0, 0)
+    with pytest.raises(UsageError, match=message):
+        verify(good, good, "--data", folder, "--input-range", "0,1", *option)
+
+
+def test_unreadable_files_are_counted(red_net: Callable[..., Path], folder: Path) -> None:
+    (folder / "images" / "1.png").write_bytes(b"no picture")
+    good = red_net("good", 1, 0, 0)
+    result = verify(good, good, "--data", folder, "--input-range", "0,1")
+    assert "1 of 3 files could not be read" in result.stderr
+    assert "2 images against labels" in result.stdout
+
+
+def test_a_keras_model_serves_as_the_float_side(
+    red_net: Callable[..., Path], folder: Path, tmp_path: Path
+) -> None:
+    keras: Any = pytest.importorskip("keras")
+    image = keras.Input((HEIGHT, WIDTH, 3))
+    scaled = keras.layers.Rescaling(1 / 255)(image)  # states its range: bytes
+    mask = keras.layers.Conv2D(1, 1, activation="sigmoid", name="mask")(scaled)
+    model = keras.Model(image, mask)
+    model.get_layer("mask").set_weights([np.array([[[[20.0], [0], [0]]]]), np.array([-10.0])])
+    model.save(tmp_path / "net.keras")
+    candidate = red_net("bytes", 1 / 255, 0, 0)
+    result = verify(tmp_path / "net.keras", candidate, "--data", folder, "--json")
+    data = json.loads(result.stdout)
+    assert data["spec"]["input_range"] == [0, 255]
+    assert data["passed"] is True
+
+
+def test_a_spec_survives_json_and_strangers_do_not() -> None:
+    spec = ModelSpec(8, 9, Channels.GRAY, (-1, 1), (0.5,), (2.0,), Fit.CROP)
+    data = json.loads(json.dumps(asdict(spec)))
+    assert spec_from_json(data) == spec
+    with pytest.raises(ValueError, match="unknown key 'colour'"):
+        spec_from_json({**data, "colour": "rgb"})

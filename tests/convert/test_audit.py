@@ -1,0 +1,235 @@
+"""What the audit says: partitions from the real runtime, reasons from the tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.audit import audit_model
+from portrait_tflite.convert.delegate_rules import FIXES
+from portrait_tflite.convert.flatbuffer import BUILTIN_CODES
+from portrait_tflite.convert.gpu_rules import GPU_MAX_VERSIONS, GPU_OPS
+from portrait_tflite.convert.op_versions import FIRST_RUNTIMES, first_runtime, runtime_order
+from portrait_tflite.convert.xnnpack_rules import XNNPACK_FLOAT_ONLY_OPS, XNNPACK_INT8_OPS
+from portrait_tflite.errors import UsageError
+from portrait_tflite.vocabulary import OutsideOp
+
+Build = Callable[..., Any]
+
+
+def test_a_clean_file_is_inside_everywhere(relu_net: Build) -> None:
+    audit = audit_model(relu_net(relu="RELU6"))
+    assert audit.gpu.complete
+    assert audit.gpu.partitions is None
+    assert (audit.cpu.complete, audit.cpu.partitions) == (True, 0)
+    assert audit.ops == {"CONV_2D": 3, "RELU6": 2}
+
+
+def test_an_op_outside_comes_with_reason_fix_and_layer(relu_net: Build) -> None:
+    audit = audit_model(relu_net())
+    assert audit.xnnpack.partitions == 3
+    assert not audit.xnnpack.complete
+    assert audit.xnnpack.outside[0] == OutsideOp(
+        op="RELU",
+        tensor="net/relu_0/Relu",
+        layer="relu_0",
+        reason="XNNPACK has RELU in float only; this one is int8",
+        fix=FIXES["RELU"],
+    )
+
+
+def _one_op(
+    graph: Any, op: str, scales: tuple[float, float], options: Any = None, inputs: int = 1
+) -> bytes:
+    sources = [graph.tensor(f"x{n}", (1, 4, 4, 4), "int8", scales[0]) for n in range(inputs)]
+    target = graph.tensor("net/only/op", (1, 4, 4, 4), "int8", scales[1])
+    graph.op(op, sources, target, 2, options)
+    return bytes(graph.build(sources, [target]))
+
+
+@pytest.mark.parametrize(
+    ("op", "scales", "options", "inputs", "reason"),
+    [
+        ("ADD", (1e-5, 0.1), schema.AddOptionsT(), 2, r"scale ratio 0\.0001"),
+        ("SUB", (50.0, 0.1), schema.SubOptionsT(), 2, r"scale ratio 5e\+02"),
+        ("MUL", (1e-4, 0.1), schema.MulOptionsT(), 2, "of the product"),
+        ("QUANTIZE", (50.0, 0.1), None, 1, "scale ratio"),
+        ("RELU6", (0.1, 0.1), None, 1, "float only; this one is int8"),
+        ("TILE", (0.1, 0.1), None, 1, "XNNPACK has no TILE"),
+        ("LEAKY_RELU", (0.1, 0.1), schema.LeakyReluOptionsT(alpha=0.0), 1, "a slope of 0"),
+    ],
+)
+def test_reasons_are_those_of_the_runtime(
+    tiny_graph: Build,
+    op: str,
+    scales: tuple[float, float],
+    options: Any,
+    inputs: int,
+    reason: str,
+) -> None:
+    graph = tiny_graph()
+    data = _tile(graph) if op == "TILE" else _one_op(graph, op, scales, options, inputs)
+    outside = audit_model(data).xnnpack.outside
+    assert [o.op for o in outside] == [op]
+    assert re.search(reason, outside[0].reason)
+    assert outside[0].fix
+
+
+def _tile(graph: Any) -> bytes:
+    source = graph.tensor("x", (1, 2, 2, 4), "int8", 0.1)
+    times = graph.tensor("times", (4,), "int32", data=[1, 2, 2, 1])
+    target = graph.tensor("net/only/op", (1, 4, 4, 4), "int8", 0.1)
+    graph.op("TILE", [source, times], target, 3)
+    return bytes(graph.build([source], [target]))
+
+
+@pytest.mark.parametrize("count", [5, 6])
+def test_concatenation_of_six(tiny_graph: Build, count: int) -> None:
+    graph = tiny_graph()
+    sources = [graph.tensor(f"x{n}", (1, 4, 4, 1), "int8", 0.1) for n in range(count)]
+    target = graph.tensor("y", (1, 4, 4, count), "int8", 0.1)
+    graph.op("CONCATENATION", sources, target, 2, schema.ConcatenationOptionsT(axis=3))
+    xnnpack = audit_model(graph.build(sources, [target])).xnnpack
+    assert xnnpack.complete is (count == 5)
+    assert count == 5 or "6 inputs" in xnnpack.outside[0].reason
+
+
+def test_weights_unpacked_for_an_op_outside_follow_it(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    x = graph.tensor("x", (1, 4), "float32")
+    packed = graph.tensor("c16", (1, 4), "float16", data=np.ones((1, 4)))
+    constant = graph.tensor("c", (1, 4), "float32")
+    y = graph.tensor("y", (1, 4), "float32")
+    graph.op("DEQUANTIZE", [packed], constant, 3)
+    graph.op("POW", [x, constant], y)
+    outside = audit_model(graph.build([x], [y])).xnnpack.outside
+    assert [op.op for op in outside] == ["DEQUANTIZE", "POW"]
+    assert "itself outside" in outside[0].reason
+
+
+def _transposed(graph: Any, version: int) -> bytes:
+    rng = np.random.default_rng(0)
+    x = graph.tensor("x", (1, 4, 4, 2), "float32")
+    shape = graph.tensor("shape", (4,), "int32", data=[1, 8, 8, 3])
+    weights = graph.tensor("w", (3, 2, 2, 2), "float32", data=rng.normal(size=(3, 2, 2, 2)))
+    bias = graph.tensor("b", (3,), "float32", data=rng.normal(size=3))
+    y = graph.tensor("net/up/BiasAdd", (1, 8, 8, 3), "float32")
+    options = schema.TransposeConvOptionsT(strideW=2, strideH=2)
+    graph.op("TRANSPOSE_CONV", [shape, weights, x, bias], y, version, options)
+    return bytes(graph.build([x], [y]))
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_the_gpu_takes_transposed_convolutions_up_to_version_3(
+    tiny_graph: Build, version: int
+) -> None:
+    audit = audit_model(_transposed(tiny_graph(), version))
+    assert audit.gpu.complete is (version == 3)
+    assert audit.xnnpack.complete
+    assert (audit.min_runtime, audit.min_runtime_op) == (
+        ("2.3", "TRANSPOSE_CONV v3") if version == 3 else ("2.13", "TRANSPOSE_CONV v4")
+    )
+
+
+def _softmax(graph: Any) -> bytes:
+    x, y = (graph.tensor(n, (1, 4, 4, 2), "float32") for n in ("x", "net/s/Softmax"))
+    graph.op("SOFTMAX", [x], y, 1, schema.SoftmaxOptionsT(beta=2.0))
+    return bytes(graph.build([x], [y]))
+
+
+def _rank_five(graph: Any) -> bytes:
+    x, y = (graph.tensor(n, (1, 2, 2, 2, 2), "float32") for n in ("x", "y"))
+    graph.op("RELU", [x], y)
+    return bytes(graph.build([x], [y]))
+
+
+def _arg_max(graph: Any) -> bytes:
+    x = graph.tensor("x", (1, 4, 4, 2), "float32")
+    axis = graph.tensor("axis", (), "int32", data=3)
+    y = graph.tensor("y", (1, 4, 4), "int64")
+    graph.op("ARG_MAX", [x, axis], y, 1, schema.ArgMaxOptionsT(outputType=schema.TensorType.INT64))
+    return bytes(graph.build([x], [y]))
+
+
+def _pad_batch(graph: Any) -> bytes:
+    x = graph.tensor("x", (4, 4), "float32")
+    paddings = graph.tensor("p", (2, 2), "int32", data=[[0, 0], [1, 1]])
+    y = graph.tensor("y", (4, 6), "float32")
+    graph.op("PAD", [x, paddings], y)
+    return bytes(graph.build([x], [y]))
+
+
+def _resize(graph: Any) -> bytes:
+    x = graph.tensor("x", (1, 4, 4, 2), "float32")
+    size = graph.tensor("size", (2,), "int32", data=[8, 8])
+    y = graph.tensor("y", (1, 8, 8, 2), "float32")
+    options = schema.ResizeNearestNeighborOptionsT(alignCorners=True, halfPixelCenters=True)
+    graph.op("RESIZE_NEAREST_NEIGHBOR", [x, size], y, 3, options)
+    return bytes(graph.build([x], [y]))
+
+
+def _dynamic(graph: Any) -> bytes:
+    x, y = (graph.tensor(n, (1, 4), "float32") for n in ("x", "y"))
+    for tensor in graph.graph.tensors:
+        tensor.shapeSignature = np.array([-1, 4], np.int32)
+    graph.op("RELU", [x], y)
+    return bytes(graph.build([x], [y]))
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (_softmax, "beta 2"),
+        (_rank_five, "rank 5"),
+        (_arg_max, "has no ARG_MAX"),
+        (_pad_batch, r"paddings of shape \[2, 2\]"),
+        (_resize, "together"),
+        (_dynamic, "only at run time"),
+    ],
+)
+def test_gpu_rules(tiny_graph: Build, build: Callable[[Any], bytes], reason: str) -> None:
+    gpu = audit_model(build(tiny_graph())).gpu
+    assert not gpu.complete
+    assert re.search(reason, gpu.outside[0].reason)
+
+
+def test_a_custom_op_is_outside_of_everything(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    x, y = (graph.tensor(name, (1, 4), "float32") for name in "xy")
+    graph.op("CUSTOM", [x], y)
+    graph.model.operatorCodes[0].customCode = b"Mine"
+    audit = audit_model(graph.build([x], [y]))
+    for delegate in (audit.xnnpack, audit.gpu, audit.cpu):
+        assert [op.op for op in delegate.outside] == ["CUSTOM:Mine"]
+    assert (audit.min_runtime, audit.min_runtime_op) == ("unknown", "CUSTOM:Mine v1")
+
+
+def test_garbage_is_a_usage_error() -> None:
+    with pytest.raises(UsageError):
+        audit_model(b"garbage")
+
+
+def test_runtimes_are_ordered_by_number() -> None:
+    assert first_runtime("TRANSPOSE_CONV", 4) == "2.13"
+    assert first_runtime("CONV_2D", 99) == first_runtime("NO_SUCH_OP", 1) == "unknown"
+    runtimes = ["unknown", "2.9", "1.14", "2.13", "2.14.4"]
+    assert sorted(runtimes, key=runtime_order) == ["1.14", "2.9", "2.13", "2.14.4", "unknown"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [GPU_OPS, GPU_MAX_VERSIONS, XNNPACK_INT8_OPS, XNNPACK_FLOAT_ONLY_OPS, FIXES, FIRST_RUNTIMES],
+)
+def test_tables_name_real_ops(table: Any) -> None:
+    assert set(table) <= set(BUILTIN_CODES)
+
+
+def test_tables_agree() -> None:
+    assert not XNNPACK_INT8_OPS & XNNPACK_FLOAT_ONLY_OPS
+    assert set(GPU_MAX_VERSIONS) <= GPU_OPS
+    assert set(FIRST_RUNTIMES) >= GPU_OPS
