@@ -22,6 +22,9 @@ OUTPUT_NAME = "mask"
 
 Representative = Callable[[], Iterator[list[NDArray[np.float32]]]]
 
+_NO_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+_COUNTED = re.compile(r"_\d+$")
+
 
 class Export:
     """A graph traced once, from which every variant is converted.
@@ -50,19 +53,34 @@ class Export:
             converter = tf.lite.TFLiteConverter.from_concrete_functions([self._concrete], None)
             if configure:
                 configure(converter)
-            return named(run_converter(converter))
+            return named(run_converter(converter, self._layer_of))
 
     def float_model(self, precision: Precision) -> bytes:
         """Convert to float32, or to float16 weights."""
         return self.convert(_configure_float16 if precision is Precision.FLOAT16 else None)
 
+    def _layer_of(self, op: str) -> str:
+        """Name the first layer that calls a TensorFlow op such as `Qr`; "" where none is known."""
+        layers = {node.name for node in self._graph.nodes()}
+        for operation in self._concrete.graph.get_operations():
+            # Tracing counts scopes up: the layer `up` is in the scope `up_1`.
+            scopes = operation.name.split("/")[:-1] if operation.type == op else []
+            for name in (n for scope in scopes for n in (_COUNTED.sub("", scope), scope)):
+                if name in layers:
+                    return str(name)
+        return ""
 
-def run_converter(converter: Any) -> bytes:
-    """Run a `TFLiteConverter`; its failure becomes a `ConversionError`."""
+
+def run_converter(converter: Any, layer_of: Callable[[str], str] = lambda _: "") -> bytes:
+    """Run a `TFLiteConverter`; its failure becomes a `ConversionError`.
+
+    Args:
+        layer_of: From the name of a TensorFlow op to the layer that calls it, or "".
+    """
     try:
         return bytes(converter.convert())
     except Exception as error:  # the converter raises whatever its bindings raise
-        raise ConversionError(_explain(str(error))) from error
+        raise ConversionError(_explain(str(error), layer_of)) from error
 
 
 def named(data: bytes) -> bytes:
@@ -89,14 +107,15 @@ def _configure_float16(converter: Any) -> None:
     converter.target_spec.supported_types = [tf.float16]
 
 
-def _explain(message: str) -> str:
+def _explain(message: str, layer_of: Callable[[str], str]) -> str:
     """Turn the converter's report into one line that names op and layer."""
-    op = re.search(r"'(tf\.\w+)' op|(?:Custom|Flex) ops?: (\w+)", message)
-    layer = re.search(r'(?:fused\[)?"?([\w]+)[/:][\w/]*:?"?', message)
+    op = _NO_BUILTIN.search(message)
     if op:
-        where = f" (layer {layer.group(1)!r})" if layer else ""
+        # The report itself has no layer, only the Python lines that were traced.
+        layer = layer_of(op.group(1))
         return (
-            f"every op must have a TFLite builtin. Received: {op.group(1) or op.group(2)}{where}. "
+            f"every op must have a TFLite builtin. Received: tf.{op.group(1)}"
+            f"{f' (layer {layer!r})' if layer else ''}. "
             "Replace that layer by built-in ones and train again."
         )
     first = next((line.strip() for line in message.splitlines() if line.strip()), "no message")

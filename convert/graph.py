@@ -64,7 +64,7 @@ class Node:
         assert self.op is not None
         fill = _filler(tensors)
         result = self.op(*_map(fill, self.args), **_map(fill, self.kwargs))
-        return list(result) if isinstance(result, list | tuple) else [result]
+        return list(keras.tree.flatten(result))  # a SavedModel's signature gives a dict
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,8 @@ def evaluate(wanted: Sequence[Value], given: dict[Value, Tensor]) -> list[Tensor
 def trace(model: keras.Model, output_index: int = 0) -> Graph:
     """Read a functional or sequential model as a graph; nested models are laid open.
 
+    A nested model that cannot be walked stays one node, whose `op` is a `keras.Model`.
+
     Args:
         model: One image input of known size; the batch becomes 1.
         output_index: Which of its outputs the graph ends in.
@@ -151,14 +153,6 @@ def trace(model: keras.Model, output_index: int = 0) -> Graph:
     source = Node("image", None, (), (), {}, (_batch_one(image.shape),)).output
     outputs = _trace_functional(functional, [source])
     return Graph(source, outputs[output_index])
-
-
-def opaque(model: keras.Model, output_index: int = 0) -> Graph:
-    """Take a model that cannot be walked as a graph of one node."""
-    source = Node("image", None, (), (), {}, (_batch_one(model.inputs[0].shape),)).output
-    shapes = tuple(_batch_one(output.shape) for output in model.outputs)
-    node = Node(model.name, model, (source,), (_Slot(0),), {}, shapes)
-    return Graph(source, Value(node, output_index))
 
 
 def replaced(graph: Graph, replace: Callable[[Value, Value, dict[Value, Value]], Value]) -> Graph:
@@ -203,7 +197,7 @@ def _trace_call(keras_node: Any, inputs: list[Value]) -> list[Value]:
         try:
             return _trace_functional(_functional(operation), inputs)
         except NotWalkableError:
-            pass  # a subclassed part stays one node
+            pass  # it stays one node
     slots = {id(t): _Slot(i) for i, t in enumerate(keras_node.input_tensors)}
 
     def to_slot(item: Any) -> Any:

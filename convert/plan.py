@@ -17,7 +17,6 @@ from portrait_tflite.convert.graph import (
     NotWalkableError,
     apply_op,
     as_arrays,
-    opaque,
     trace,
 )
 from portrait_tflite.convert.rewriter import Rewritten, difference, rewrite_graph
@@ -46,20 +45,30 @@ class RewriteRequest:
 
 
 def mask_graph(model: keras.Model, spec: ModelSpec) -> tuple[Graph, tuple[SkippedRewrite, ...]]:
-    """Read a model as a graph that ends in the mask `[1, h, w, 1]`, not yet rewritten."""
-    skipped: tuple[SkippedRewrite, ...] = ()
+    """Read a model as a graph that ends in the mask `[1, h, w, 1]`, not yet rewritten.
+
+    Returns:
+        The graph, and what of the model no rewrite can look into.
+    """
     try:
         graph = trace(model, spec.output.index)
     except NotWalkableError:
-        graph = opaque(model, spec.output.index)
-        why = "a subclassed model cannot be walked; it is converted as it is and mended as a file"
-        skipped = (SkippedRewrite("all", model.name, why),)
+        graph = trace(_one_node(model, spec), spec.output.index)
+    why = "a subclassed model cannot be walked; it is converted as it is and mended as a file"
+    parts = [node.name for node in graph.nodes() if isinstance(node.op, keras.Model)]
+    skipped = tuple(SkippedRewrite("all", name, why) for name in dict.fromkeys(parts))
     output = graph.output
     if spec.output.activation is not Activation.NONE:
         output = activate("appended_activation", output, str(spec.output.activation))
     if output.shape[-1] > 1:
         output = apply_op("mask_channel", TakeChannel(spec.output.channel), output)
     return Graph(graph.input, output), skipped
+
+
+def _one_node(model: keras.Model, spec: ModelSpec) -> keras.Model:
+    """Wrap a subclassed model into a functional one that calls it once."""
+    image = keras.Input((spec.height, spec.width, spec.channels.depth))
+    return keras.Model(image, model(image), name=model.name)
 
 
 def mask_spec(spec: ModelSpec) -> ModelSpec:

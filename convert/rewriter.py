@@ -157,6 +157,7 @@ def difference(before: Array, after: Array) -> tuple[float, float]:
     """Return the largest absolute difference, and the same relative to `before`'s magnitude."""
     if before.shape != after.shape:
         return float("inf"), float("inf")
-    error = float(np.max(np.abs(before - after), initial=0.0))
+    with np.errstate(invalid="ignore"):  # infinity less infinity: the NaN says enough
+        error = float(np.max(np.abs(before - after), initial=0.0))
     magnitude = float(np.max(np.abs(before), initial=0.0))
     return error, error / magnitude if magnitude else error

@@ -9,13 +9,17 @@ from keras import layers
 
 Tensor = Any  # a KerasTensor; Keras has no public type for it
 
+# ReLU6: a bounded activation costs nothing and gives int8 the same range whatever it is calibrated
+# on. With plain ReLU, single channels of `portrait` reached 99 and int8 lost 1.2 mIoU points.
+_CEILING = 6.0
+
 UPSAMPLING = ("transposed", "nearest_conv", "resize_conv", "subpixel")
 
 
 def conv_bn(
     x: Tensor, filters: int, name: str, *, kernel: int = 3, strides: int = 1, relu: bool = True
 ) -> Tensor:
-    """Convolution, batch normalization and, unless `relu` is false, ReLU.
+    """Convolution, batch normalization and, unless `relu` is false, ReLU6.
 
     Output shape: `[batch, height / strides, width / strides, filters]`.
     """
@@ -23,22 +27,22 @@ def conv_bn(
         x
     )
     x = layers.BatchNormalization(name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+    return layers.ReLU(_CEILING, name=f"{name}_relu")(x) if relu else x
 
 
 def depthwise_bn(
     x: Tensor, name: str, *, strides: int = 1, relu: bool = True, kernel: int = 3
 ) -> Tensor:
-    """Depthwise convolution, batch normalization and, unless `relu` is false, ReLU."""
+    """Depthwise convolution, batch normalization and, unless `relu` is false, ReLU6."""
     x = layers.DepthwiseConv2D(kernel, strides=strides, padding="same", use_bias=False, name=name)(
         x
     )
     x = layers.BatchNormalization(name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+    return layers.ReLU(_CEILING, name=f"{name}_relu")(x) if relu else x
 
 
 def separable_bn(x: Tensor, filters: int, name: str, *, strides: int = 1) -> Tensor:
-    """Depthwise 3×3 and pointwise convolution, each with batch normalization and ReLU.
+    """Depthwise 3×3 and pointwise convolution, each with batch normalization and ReLU6.
 
     After MobileNet (Howard et al. 2017, section 3.1).
     """

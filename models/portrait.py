@@ -1,7 +1,7 @@
 """`portrait`, the packaged default: a MobileNet U-Net drawn for the delegates.
 
 Everything is chosen by what it costs on arm64 and by what int8 XNNPACK and the GPU delegate take:
-no full-resolution layer but the last rearrangement, no stand-alone activation, plain ReLU that
+no full-resolution layer but the last rearrangement, no stand-alone activation, ReLU6, which
 fuses into the convolution before it, bilinear resize after the channel-reducing 1×1 convolution
 (the two commute, and the resize is cheaper on fewer channels), `Add` rather than `Concatenate`.
 

@@ -104,3 +104,39 @@ def test_mae_of_soft_masks() -> None:
 def test_masks_of_different_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"one shape.*Received"):
         metrics.iou(np.zeros((2, 3), np.float32), np.zeros((3, 2), np.float32))
+
+
+def boundary_by_definition(mask: NDArray[np.float32]) -> list[tuple[int, int]]:
+    person = mask >= 0.5
+    height, width = person.shape
+    return [
+        (y, x)
+        for y in range(height)
+        for x in range(width)
+        if any(
+            y + dy < height and x + dx < width and person[y, x] != person[y + dy, x + dx]
+            for dy, dx in ((0, 1), (1, 0), (1, 1))
+        )
+    ]
+
+
+@settings(deadline=None, max_examples=40)
+@given(mask_pairs(), st.integers(0, 3))
+def test_boundary_f_is_its_definition_by_brute_force(
+    pair: tuple[NDArray[np.float32], NDArray[np.float32]], tolerance: int
+) -> None:
+    one, other = map(boundary_by_definition, pair)
+    if not one or not other:
+        expected = float(one == other)
+    else:
+
+        def matched(mine: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> float:
+            near = [
+                any((y - v) ** 2 + (x - u) ** 2 <= tolerance**2 for v, u in theirs) for y, x in mine
+            ]
+            return sum(near) / len(near)
+
+        precision, recall = matched(one, other), matched(other, one)
+        both = precision + recall
+        expected = 2 * precision * recall / both if both else 0.0
+    assert metrics.boundary_f(*pair, tolerance_px=tolerance) == pytest.approx(expected)

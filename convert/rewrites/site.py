@@ -193,6 +193,7 @@ def transposed(
         strides=like.strides,
         padding=like.padding,
         output_padding=like.output_padding,
+        dilation_rate=like.dilation_rate,
         use_bias=bias is not None,
         activation=activation,
         name=name,

@@ -63,14 +63,7 @@ def list_images(folder: Path) -> list[Path]:
 
 def read_image(path: Path) -> Bytes | None:
     """Decode a picture to RGB bytes `[height, width, 3]`, upright; None where it is none."""
-    # imdecode rather than imread: it takes any file name and prints no warning on a bad one.
-    data = np.fromfile(path, dtype=np.uint8)
-    if data.size == 0:
-        return None
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
+    image = _decode(path, cv2.IMREAD_COLOR)
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8)
 
 
@@ -79,11 +72,21 @@ def read_mask(path: Path) -> Floats | None:
 
     Masks of 0/255 and of 0/1 are both taken: a mask whose largest value is 1 is a binary one.
     """
-    data = np.fromfile(path, dtype=np.uint8)
-    mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    mask = _decode(path, cv2.IMREAD_GRAYSCALE)
     if mask is None:
         return None
     return mask.astype(np.float32) / np.float32(1 if mask.max() == 1 else 255)
+
+
+def _decode(path: Path, mode: int) -> Bytes | None:
+    """Decode a file; None where it cannot be read or is no picture."""
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+        # imdecode rather than imread: it takes any file name and prints no warning on a bad one.
+        image = cv2.imdecode(data, mode) if data.size else None
+    except (OSError, cv2.error):
+        return None
+    return None if image is None else image.astype(np.uint8, copy=False)
 
 
 def placement(height: int, width: int, spec: ModelSpec) -> Placement:

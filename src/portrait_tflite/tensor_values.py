@@ -13,6 +13,9 @@ from portrait_tflite.vocabulary import TensorInfo
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
+# The largest float32 below 0.5: adding 0.5 itself would round 0.49999997 up to 1.
+_ALMOST_HALF = np.nextafter(np.float32(0.5), np.float32(0))
+
 
 def random_input(info: TensorInfo, rng: np.random.Generator) -> Array:
     """Draw an array for an input: the whole range of an integer, 0–1 of a float."""
@@ -30,11 +33,13 @@ def quantize(values: Floats, info: TensorInfo) -> Array:
         return values.astype(dtype)
     if not info.scale:
         raise UsageError(f"input {info.name!r} must be float or quantized. Received: {info.dtype}.")
-    # Divided in float32 as the runtime does, rounded in float64 where adding 0.5 is exact.
-    steps = (values / np.float32(info.scale)).astype(np.float64)
-    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps) + info.zero_point
     limits = np.iinfo(dtype)
-    stored: Array = np.clip(rounded, limits.min, limits.max).astype(dtype)
+    steps = values / np.float32(info.scale)
+    steps += np.copysign(_ALMOST_HALF, steps)
+    np.trunc(steps, out=steps)
+    steps += np.float32(info.zero_point)
+    np.clip(steps, limits.min, limits.max, out=steps)
+    stored: Array = steps.astype(dtype)
     return stored
 
 

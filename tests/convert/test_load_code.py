@@ -45,7 +45,7 @@ def _lambda_net(path: Path, marker: Path) -> keras.Model:
 
 
 def _as_lambda_expression(path: Path, marker: Path) -> None:
-    """Make the saved Lambda hold bytecode that would write `marker`, as `Lambda(lambda x: …)` does."""
+    """Make the saved Lambda hold bytecode, as a lambda does, that would write `marker`."""
     source = f"lambda x: [__import__('pathlib').Path({str(marker)!r}).touch(), x][1]"
     code = codecs.encode(marshal.dumps(eval(source).__code__), "base64").decode("ascii")
     if path.suffix == ".h5":

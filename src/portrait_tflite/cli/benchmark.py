@@ -184,7 +184,8 @@ def _print_table(machine: Machine, measured: Sequence[BenchmarkResult]) -> None:
     console.print(table)
     for doubt, rows in _doubts(measured).items():
         few = rows if len(rows) <= _NAMED_ROWS else [f"{len(rows)} of {len(measured)} rows"]
-        console.print(f"{doubt} ({', '.join(few)})")
+        whose = "" if len(rows) == len(measured) else f" ({', '.join(few)})"
+        console.print(f"{doubt}{whose}")
 
 
 def _figures(row: BenchmarkResult) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from portrait_tflite.cli.output import print_json, progress, results
-from portrait_tflite.cli.spec_options import SpecArguments, load_options_from, spec_options
+from portrait_tflite.cli.spec_options import (
+    SpecArguments,
+    load_options_from,
+    one_of,
+    spec_options,
+)
 from portrait_tflite.errors import GateError, UnavailableError, UsageError
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import Delegate, IoType, Precision, RewriteMode, Target
@@ -62,14 +68,16 @@ _DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
 )
 @click.option(
     "--io",
-    type=click.Choice(list(IoType)),
+    metavar="|".join(IoType),
+    type=one_of("--io", IoType),
     default=IoType.INT8,
     show_default=True,
     help="Element type of the int8 file's input and output.",
 )
 @click.option(
     "--rewrite",
-    type=click.Choice(list(RewriteMode)),
+    metavar="|".join(RewriteMode),
+    type=one_of("--rewrite", RewriteMode),
     default=RewriteMode.AUTO,
     show_default=True,
     help="auto: exact forms, the cheapest for the target. exact: all exact forms. resize: also "
@@ -83,7 +91,8 @@ _DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
 )
 @click.option(
     "--target",
-    type=click.Choice(list(Target)),
+    metavar="|".join(Target),
+    type=one_of("--target", Target),
     default=Target.BOTH,
     show_default=True,
     help="What rewriting aims at; both: int8 at the CPU, float16 at the GPU.",
@@ -164,15 +173,15 @@ def command(
         variants=chosen or tuple(_VARIANTS[name] for name in _DEFAULT_VARIANTS),
         pictures=PictureRequest(calibration, calibration_count, validation, seed),
         max_drop=max_drop,
-        io=IoType(io),
-        rewrite=_rewrite_request(RewriteMode(rewrite), rewrite_plan),
-        target=Target(target),
+        io=io,
+        rewrite=_rewrite_request(rewrite, rewrite_plan),
+        target=target,
         min_runtime=min_runtime,
         delegates=benchmarked,
         runs=runs,
         baseline=baseline,
         force=force,
-        command=" ".join(["portrait-tflite", *sys.argv[1:]]),
+        command=shlex.join(["portrait-tflite", *sys.argv[1:]]),
     )
     converted = convert_model(request, progress)
     if as_json:
@@ -203,7 +212,7 @@ def _delegates(text: str | None) -> tuple[Delegate, ...]:
 
 def _check_runtime(text: str) -> None:
     parts = text.split(".")
-    if text and (len(parts) != 2 or not all(part.isdigit() for part in parts)):
+    if text and (len(parts) != 2 or not all(part.isdecimal() for part in parts)):
         raise UsageError(f"--min-runtime must be a TFLite version such as 2.9. Received: {text!r}.")
 
 

@@ -96,18 +96,28 @@ def _run(arguments: list[str] | None, debug: bool) -> int:
             traceback.print_exc()
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.ClickException as error:
+        # click's own `show` takes four lines.
+        click.echo(f"Error: {error.format_message()}{_where_to_look(error)}", err=True)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted: nothing was written.", err=True)
+        click.echo("Interrupted: no half result is left behind.", err=True)
         return _INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
         click.echo(
             f"Error: unexpected {type(error).__name__}: {error}. "
-            "This is a fault of portrait-tflite: run again with --debug and report what it says.",
+            "This is a fault of portrait-tflite: run `portrait-tflite --debug …` and report what it "
+            "says.",
             err=True,
         )
         return 1
+
+
+def _where_to_look(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f" See `{context.command_path} --help`." if context else ""

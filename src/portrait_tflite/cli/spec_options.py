@@ -114,7 +114,7 @@ def _numbers(text: str) -> tuple[float, ...] | None:
     return numbers if all(map(math.isfinite, numbers)) else None
 
 
-def _one_of(option: str, members: type[StrEnum]) -> Callable[[str], StrEnum]:
+def one_of(option: str, members: type[StrEnum]) -> Callable[[str], StrEnum]:
     """Return a parser to a member of a string enum. Unlike click's Choice its error is one line."""
 
     def parse(text: str) -> StrEnum:
@@ -166,13 +166,13 @@ _OPTIONS = (
     click.option(
         "--channels",
         metavar="|".join(Channels),
-        type=_one_of("--channels", Channels),
+        type=one_of("--channels", Channels),
         help="Colour order of the input.",
     ),
     click.option(
         "--fit",
         metavar="|".join(Fit),
-        type=_one_of("--fit", Fit),
+        type=one_of("--fit", Fit),
         help="How a picture of another shape meets the input.",
     ),
     click.option(
@@ -190,7 +190,7 @@ _OPTIONS = (
     click.option(
         "--activation",
         metavar="|".join(Activation),
-        type=_one_of("--activation", Activation),
+        type=one_of("--activation", Activation),
         help="Appended where the output is logits; none where it is a probability.",
     ),
     click.option(
