@@ -13,6 +13,7 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Candidate, Delegate
 
 _TABLE = Path(__file__).parent / "costs" / "arm64.json"
+_PHASED = ("subpixel", "merged")  # families that compute every phase as channels
 
 
 class Chooser(Protocol):
@@ -113,18 +114,19 @@ def outside(form: Form, work: Work, delegate: Delegate) -> int:
 def cost(family: str, work: Work, precision: str) -> float:
     """Estimate the cost of a form in million cycles.
 
-    The table holds one block per kernel area; cost grows with positions × channels in × out.
-    Between the table's kernels the nearest smaller entry is scaled by kernel area.
+    The table holds one block per kernel area, or per taps where the kernel is spread over phases;
+    cost grows with positions × channels in × out. Between the table's entries the nearest smaller
+    one is scaled.
     """
     table = _costs()
     row: dict[str, float] = table[precision].get(family, {})
     if not row:
         return 0.0
     block = table["block"]
-    areas = sorted(int(area) for area in row)
-    area = max((a for a in areas if a <= work.kernel), default=areas[0])
-    wider = family not in ("subpixel", "merged") and work.kernel > area
-    per_block: float = row[str(area)] * (work.kernel / area if wider else 1.0)
+    wanted = work.taps if family in _PHASED else work.kernel
+    known = sorted(int(area) for area in row)
+    nearest = max((area for area in known if area <= wanted), default=known[0])
+    per_block: float = row[str(nearest)] * max(1.0, wanted / nearest)
     size = work.pixels * work.channels_in * work.channels_out
     blocks: float = size / (block["pixels"] * block["channels_in"] * block["channels_out"])
     return round(per_block * blocks, 4)

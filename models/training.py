@@ -85,7 +85,7 @@ def train_model(
         on_step: Called with `(steps done, steps in all)`.
         on_epoch: Called after every epoch.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    _make_folder(out)
     keras.utils.set_random_seed(options.seed)
     batches = PortraitBatches(
         training, spec, options.batch_size, augment=True, seed=options.seed, workers=options.workers
@@ -106,9 +106,9 @@ def train_model(
         shuffle=False,  # the batches shuffle themselves, reproducibly
         verbose=0,
         callbacks=[
+            follower,  # first: an epoch that the backup counts as done must have been scored
             keras.callbacks.BackupAndRestore(str(out / "resume"), delete_checkpoint=False),
             keras.callbacks.CSVLogger(str(out / LOG), append=True),
-            follower,
         ],
     )
     model.load_weights(follower.weights)
@@ -194,6 +194,11 @@ def train_net(
     held = find_pairs(validation) if validation else pairs[::_HELD_OUT]
     held_paths = {pair.image for pair in held}
     training = [pair for pair in pairs if pair.image not in held_paths]
+    if not training:
+        raise UsageError(
+            "portraits to train on beside those held out are required. "
+            f"Received: {len(pairs)} by --data, all of them held out."
+        )
     return TrainingRun(model, spec, training, held, out, options)
 
 
@@ -224,6 +229,15 @@ def load_initial(model: keras.Model, path: Path) -> None:
         )
     for layer in shared:
         layer.set_weights(source.get_layer(layer.name).get_weights())
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--out must be a folder that can be written. Received: {out} ({error.strerror})."
+        ) from error
 
 
 def _bare(model: keras.Model) -> keras.Model:

@@ -7,7 +7,12 @@ from typing import Any
 import keras
 
 from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewrites.phases import nearest_axis, phase_convolution
+from portrait_tflite.convert.rewrites.phases import (
+    Axis,
+    count_taps,
+    nearest_axis,
+    phase_convolution,
+)
 from portrait_tflite.convert.rewrites.site import (
     Form,
     Refusal,
@@ -113,6 +118,7 @@ class NearestUpsamplingConvolution:
                 channels_out=int(layer.filters),
                 kernel=int(layer.kernel_size[0] * layer.kernel_size[1]),
                 stride=factor,
+                taps=count_taps(*_axes(layer, source, factor), factor),
             ),
         )
 
@@ -139,8 +145,11 @@ def _copies(name: str, source: Value, factor: int) -> Value:
 
 def _merged(name: str, layer: Any, source: Value, factor: int) -> Value:
     kernel, bias = weights_of(layer)
-    axes = (
-        nearest_axis(source.shape[1], kernel.shape[0], factor),
-        nearest_axis(source.shape[2], kernel.shape[1], factor),
-    )
+    axes = _axes(layer, source, factor)
     return phase_convolution(name, source, kernel, bias, axes, factor, layer.activation)
+
+
+def _axes(layer: Any, source: Value, factor: int) -> tuple[Axis, Axis]:
+    height, width = source.shape[1:3]
+    rows, columns = layer.kernel_size
+    return nearest_axis(height, rows, factor), nearest_axis(width, columns, factor)

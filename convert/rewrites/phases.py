@@ -88,6 +88,11 @@ def nearest_axis(source: int, kernel: int, stride: int) -> Axis:
     return Axis(taps, source, source * stride, source)
 
 
+def count_taps(rows: Axis, columns: Axis, stride: int) -> int:
+    """Count the weights of the phase convolution per pair of channels, the zeros included."""
+    return rows.size * columns.size * stride * stride
+
+
 def phase_kernel(kernel: Array, rows: Axis, columns: Axis, stride: int) -> Array:
     """Rearrange a kernel `[kh, kw, in, out]` to `[rows.size, columns.size, in, stride²·out]`."""
     inputs, outputs = kernel.shape[2:]

@@ -57,6 +57,7 @@ class Work:
         kernel: Kernel area, height × width.
         stride: Factor of upsampling.
         fused: Whether an activation would be fused into the op (TRANSPOSE_CONV version 4).
+        taps: Kernel area of the phase convolution × its phases, the zeros included.
     """
 
     pixels: int = 0
@@ -65,6 +66,7 @@ class Work:
     kernel: int = 1
     stride: int = 1
     fused: bool = False
+    taps: int = 1
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,12 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewrites.phases import Axis, phase_convolution, transposed_axis
+from portrait_tflite.convert.rewrites.phases import (
+    Axis,
+    count_taps,
+    phase_convolution,
+    transposed_axis,
+)
 from portrait_tflite.convert.rewrites.resize_fit import resize_forms
 from portrait_tflite.convert.rewrites.site import (
     Form,
@@ -71,6 +76,7 @@ class TransposedConvolution:
                 kernel=int(np.prod(layer.kernel_size)),
                 stride=stride,
                 fused=not is_linear(layer.activation),
+                taps=count_taps(*_axes(layer, source), stride),
             ),
         )
 
@@ -78,9 +84,7 @@ class TransposedConvolution:
 def _as_phases(name: str, layer: Any, source: Value) -> Value:
     kernel, bias = weights_of(layer)
     stride = int(layer.strides[0])
-    rows, columns = (
-        transposed_axis(source.shape[i + 1], kernel.shape[i], stride, layer.padding) for i in (0, 1)
-    )
+    rows, columns = _axes(layer, source)
     value = phase_convolution(
         name,
         source,
@@ -91,6 +95,16 @@ def _as_phases(name: str, layer: Any, source: Value) -> Value:
         layer.activation,
     )
     return _cut(f"{name}_cut", value, rows, columns, stride)
+
+
+def _axes(layer: Any, source: Value) -> tuple[Axis, Axis]:
+    height, width = source.shape[1:3]
+    rows, columns = layer.kernel_size
+    stride = int(layer.strides[0])
+    return (
+        transposed_axis(height, rows, stride, layer.padding),
+        transposed_axis(width, columns, stride, layer.padding),
+    )
 
 
 def _cut(name: str, value: Value, rows: Axis, columns: Axis, stride: int) -> Value:

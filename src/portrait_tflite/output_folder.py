@@ -1,7 +1,7 @@
 """An output folder that is either as it was or complete.
 
-Files are written to a hidden folder beside it and moved in one by one, the report last, so that an
-interrupted run leaves no half file and what was there stays whole.
+Files are written to a hidden folder beside their place and moved in one by one, the report last. A
+run that is interrupted, or finds the disk full, leaves no half file and what was there as it was.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from portrait_tflite.errors import UsageError
 
 REPORT = "report.json"
+_STAGING = ".portrait-tflite-"
 
 
 class OutputFolder:
@@ -50,9 +51,10 @@ class OutputFolder:
         Raises:
             UsageError: The disk is full or the folder cannot be written.
         """
-        home = _nearest_folder(self.path)
         with _explained(self.path):
-            staging = Path(tempfile.mkdtemp(prefix=".portrait-tflite-", dir=home))
+            # Inside of a folder that exists: it may be a mount, which nothing can be moved into.
+            home = _nearest_folder(self.path)
+            staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=home))
         try:
             with _explained(self.path):
                 yield staging
@@ -61,22 +63,41 @@ class OutputFolder:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _move_in(self, staging: Path) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
         names = sorted((p.name for p in staging.iterdir()), key=lambda name: (name == REPORT, name))
-        for name in names:
-            (staging / name).replace(self.path / name)
-        for old in self.path.iterdir():
-            if self._is_ours(old.name) and old.name not in names:
-                old.unlink()
+        aside = staging / "before"
+        made = [p for p in (self.path, *self.path.absolute().parents) if not p.exists()]
+        self.path.mkdir(parents=True, exist_ok=True)
+        old = [p for p in self.path.iterdir() if p.is_file() and self._is_ours(p.name)]
+        try:
+            # Renaming takes no space and half a moment; nothing is copied that could be cut off.
+            aside.mkdir()
+            for path in old:
+                path.replace(aside / path.name)
+            for name in names:
+                (staging / name).replace(self.path / name)
+        except BaseException:
+            self._restore(staging, names, aside, made)
+            raise
+
+    def _restore(self, staging: Path, names: list[str], aside: Path, made: list[Path]) -> None:
+        moved = [name for name in names if not (staging / name).exists()]
+        for name in moved:
+            (self.path / name).unlink()
+        for path in aside.iterdir():
+            path.replace(self.path / path.name)
+        for folder in made:
+            folder.rmdir()
 
     def _others(self) -> list[str]:
         if not self.path.is_dir():
             return []
-        return sorted(p.name for p in self.path.iterdir() if not self._is_ours(p.name))
+        with _explained(self.path):
+            names = [p.name for p in self.path.iterdir() if not p.name.startswith(_STAGING)]
+        return sorted(name for name in names if not self._is_ours(name))
 
     def _require_writable(self) -> None:
         home = _nearest_folder(self.path)
-        if not os.access(home, os.W_OK | os.X_OK):
+        if not (home.is_dir() and os.access(home, os.W_OK | os.X_OK)):
             raise UsageError(
                 f"--out must be in a folder that can be written. Received: {self.path}; "
                 f"{home} cannot. Name another folder."
@@ -84,8 +105,8 @@ class OutputFolder:
 
 
 def _nearest_folder(path: Path) -> Path:
-    """Return the folder that `path` will lie in: its first parent that exists."""
-    return next(parent for parent in path.absolute().parents if parent.is_dir())
+    """Return `path`, or its first parent that exists, which may be a file."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
 
 
 @contextmanager

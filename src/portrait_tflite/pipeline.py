@@ -355,7 +355,9 @@ def _verify(
         }
         if network.extra_spec is not None:
             predictors |= {
-                name: tflite_predictor(data, network.extra_spec)
+                name: reference
+                if data is network.reference
+                else tflite_predictor(data, network.extra_spec)
                 for name, data in network.extra.items()
             }
     with progress(len(pictures.samples), "verifying") as update:
@@ -452,10 +454,20 @@ def _once(records: Sequence) -> tuple:  # type: ignore[type-arg]
 
 
 def _precision_of(data: bytes) -> str:
-    types = {tensor.type for tensor in read_model(data).subgraphs[0].tensors}
-    if schema.TensorType.INT8 in types:
+    """Name a finished file by what it computes in, or else by what its weights are kept in."""
+    model = read_model(data)
+    constants, computed = set(), set()
+    for tensor in model.subgraphs[0].tensors:
+        data_of = model.buffers[tensor.buffer].data
+        (computed if data_of is None or len(data_of) == 0 else constants).add(tensor.type)
+    types = schema.TensorType
+    if types.INT16 in computed:
+        return str(Precision.INT16X8)
+    if {types.INT8, types.UINT8} & computed:
         return str(Precision.INT8)
-    return str(Precision.FLOAT16 if schema.TensorType.FLOAT16 in types else Precision.FLOAT32)
+    if types.INT8 in constants:
+        return str(Precision.DYNAMIC)
+    return str(Precision.FLOAT16 if types.FLOAT16 in constants else Precision.FLOAT32)
 
 
 @contextmanager

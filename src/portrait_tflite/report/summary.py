@@ -14,6 +14,7 @@ from portrait_tflite.vocabulary import (
     BenchmarkResult,
     DelegateAudit,
     Level,
+    Precision,
     Report,
     Variant,
 )
@@ -35,7 +36,7 @@ def _parts(report: Report, out: str, failures: tuple[str, ...]) -> Iterator[Rend
     if failures:
         yield Text("Not passed", style="bold red")
         yield from (Text(f"  {failure}") for failure in failures)
-    yield from _lines("Next", _next_steps(report, out, bool(failures)))
+    yield from _lines("Next", _next_steps(report, out))
 
 
 def _variants(report: Report) -> Table:
@@ -140,11 +141,12 @@ def _worst(report: Report) -> Iterator[str]:
                 yield f"{image.image}: IoU {image.iou_float:.3f} → {image.iou:.3f}"
 
 
-def _next_steps(report: Report, out: str, failed: bool) -> Iterator[str]:
+def _next_steps(report: Report, out: str) -> Iterator[str]:
     yield f"everything is in {out}; report.json has it all, model.json what an app needs"
     if not any(v.accuracy and v.accuracy.labelled for v in report.variants.values()):
         yield "no labels were given: --validation DIR (images/ and masks/) measures the accuracy"
-    if failed:
+    files = [v for name, v in report.variants.items() if name in list(Precision)]
+    if any(v.accuracy and not v.accuracy.passed for v in files):
         yield "compare the worst images above; more or better calibration pictures help most often"
 
 

@@ -1,0 +1,49 @@
+"""The documentation says what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from portrait_tflite.cli import reference
+from portrait_tflite.cli.main import group
+
+_ROOT = Path(__file__).parent.parent
+_PAGES = [_ROOT / "README.md", _ROOT / "CONTRIBUTING.md", *sorted((_ROOT / "docs").glob("*.md"))]
+
+
+def test_the_command_reference_is_current() -> None:
+    assert (_ROOT / "docs" / "cli.md").read_text("utf-8") == reference.render_reference()
+
+
+def test_a_stale_reference_trips_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stale = tmp_path / "cli.md"
+    stale.write_text("old")
+    monkeypatch.setattr(reference, "_PATH", stale)
+    assert reference.main(["--check"]) == 1
+    assert "out of date" in capsys.readouterr().err
+    assert reference.main([]) == 0
+    assert reference.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert missing == []
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    text = (_ROOT / "README.md").read_text("utf-8")
+    for name in group.commands or group.list_commands(None):  # type: ignore[arg-type]
+        assert f"| `{name}" in text
+
+
+def test_every_option_the_readme_names_exists() -> None:
+    known = (_ROOT / "docs" / "cli.md").read_text("utf-8")
+    for option in set(re.findall(r"`(--[a-z][a-z-]+)", (_ROOT / "README.md").read_text("utf-8"))):
+        assert option in known, option
