@@ -107,7 +107,8 @@ def outside(form: Form, work: Work, delegate: Delegate) -> int:
     if form.family == "transpose_conv":
         if delegate is Delegate.GPU:
             return int(work.fused)  # version 4; the GPU delegate takes 3
-        return int(work.stride == 1)  # in int8 XNNPACK takes strides above 1 only
+        # XNNPACK takes kernels that cover their stride, and in int8 strides above 1 only.
+        return int(work.stride == 1 or work.side < work.stride)
     return 0
 
 

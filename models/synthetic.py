@@ -14,7 +14,7 @@ import numpy as np
 from portrait_tflite.images import Bytes, Floats
 from portrait_tflite.models.synthetic_background import draw_background
 from portrait_tflite.models.synthetic_body import draw_body
-from portrait_tflite.models.synthetic_face import draw_face
+from portrait_tflite.models.synthetic_face import draw_face, face_relief
 from portrait_tflite.models.synthetic_hair import (
     draw_hair_before,
     draw_hair_behind,
@@ -52,27 +52,44 @@ def draw_portrait(seed: int, height: int, width: int) -> tuple[Bytes, Bytes]:
     draw_face(rng, painting, pose, palette)
     draw_hair_before(rng, painting, pose, palette, hair)
     lit = _light(rng, painting, pose, palette)
-    person = painting.regions.max(axis=2)
+    person = np.maximum.reduce(cv2.split(painting.regions))
     mask = np.where(person >= 128, 255, 0).astype(np.uint8)
     return _photograph(rng, lit), mask
 
 
 def _light(rng: Rng, painting: Painting, pose: Pose, palette: Palette) -> Floats:
-    """Give every region its texture and the person their shades; `[h, w, 3]`, 0–1 and above."""
+    """Give every region its texture and the person their shades.
+
+    Returns:
+        Planes of red, green and blue, `[3, h, w]`, 0–1 and above. Planes, since NumPy is several
+        times slower where the last axis holds three values.
+    """
     height, width = painting.albedo.shape[:2]
-    share = painting.regions.astype(np.float32) / 255
-    skin, hair, cloth = (share[..., i] for i in range(3))
-    colours = painting.albedo.astype(np.float32) / 255
+    skin, hair, cloth = _planes(painting.regions)
     grain = fractal_noise(rng, height, width, coarsest=16)
     strands = streaks(rng, height, width, rng.uniform(-35, 35), rng.uniform(0.25, 0.6))
     folds = streaks(rng, height, width, rng.uniform(-30, 30), rng.uniform(0.02, 0.05))
-    factor = 1 + skin * (0.03 * grain) + hair * (0.2 * strands)
-    factor += cloth * (0.05 * grain + 0.07 * folds)
+    factor = 1 + skin * (0.02 * grain + face_relief(rng, pose, height, width))
+    factor += hair * (0.2 * strands) + cloth * (rng.uniform(0.01, 0.05) * grain + 0.07 * folds)
     factor *= 1 + (skin + hair + cloth) * (_shade(rng, pose, height, width) - 1)
-    lit = colours * factor[..., None]
-    print_share = (cloth * _pattern(rng, height, width, pose))[..., None]
-    printed = np.array(palette.inner, np.float32) / 255 * factor[..., None]
-    return np.asarray(lit * (1 - print_share) + printed * print_share, np.float32)
+    colours = _soften(painting.albedo, skin, pose)
+    pattern = _pattern(rng, height, width, pose)
+    if pattern is not None:
+        second = np.array(palette.inner, np.float32)[:, None, None] / 255
+        colours += cloth * pattern * (second - colours)
+    return np.asarray(colours * factor, np.float32)
+
+
+def _planes(image: Bytes) -> Floats:
+    """Turn bytes `[h, w, 3]` into planes of 0–1, `[3, h, w]`."""
+    return np.stack(cv2.split(image)).astype(np.float32) / np.float32(255)
+
+
+def _soften(albedo: Bytes, skin: Floats, pose: Pose) -> Floats:
+    """Blur what is drawn on skin, which has no sharp lines but for the eyes; planes of 0–1."""
+    sharp = _planes(albedo)
+    blurred = cv2.GaussianBlur(albedo, (0, 0), max(0.3, 0.022 * pose.unit))
+    return np.asarray(sharp + 0.75 * skin * (_planes(blurred.astype(np.uint8)) - sharp), np.float32)
 
 
 def _shade(rng: Rng, pose: Pose, height: int, width: int) -> Floats:
@@ -97,11 +114,14 @@ def _lambert(x: Floats, y: Floats, light: tuple[float, float, float]) -> Floats:
     return np.asarray(np.maximum(0, facing), np.float32)
 
 
-def _pattern(rng: Rng, height: int, width: int, pose: Pose) -> Floats:
-    """Return how much of the second colour the cloth shows, `[h, w]`: plain, stripes, checks…"""
+def _pattern(rng: Rng, height: int, width: int, pose: Pose) -> Floats | None:
+    """Return how much of a second colour the cloth shows, `[h, w]`: stripes, checks, a print.
+
+    None where it is plain.
+    """
     kind = rng.choice(5, p=[0.45, 0.2, 0.1, 0.1, 0.15])
     if kind == 0:
-        return np.zeros((height, width), np.float32)
+        return None
     if kind == 4:
         return np.clip(fractal_noise(rng, height, width, coarsest=8, decay=0.8), 0, 1)
     drape = 0.4 * fractal_noise(rng, height, width, coarsest=2, decay=0.5)
@@ -120,37 +140,43 @@ def _bands(position: Floats) -> Floats:
 
 
 def _photograph(rng: Rng, lit: Floats) -> Bytes:
-    """Take the picture: exposure, colour of the light, lens, sensor, compression."""
-    height, width = lit.shape[:2]
-    image = lit * _vignette(height, width, rng.uniform(0, 0.35))[..., None]
+    """Take the picture: exposure, colour of the light, lens, sensor, compression.
+
+    Returns:
+        RGB `[h, w, 3]` of the planes `[3, h, w]`.
+    """
+    _, height, width = lit.shape
+    image = lit * _vignette(height, width, rng.uniform(0, 0.35))
     if rng.random() < 0.06:
-        image[:] = image.mean(axis=2, keepdims=True)
+        image[:] = image.mean(axis=0)
     # The camera exposes for a middle gray, and does not always hit it.
     wanted = float(np.clip(rng.normal(0.5, 0.11), 0.2, 0.8))
     exposure = float(np.clip(wanted / float(image.mean()), 0.6, 1.7))
-    image *= exposure * np.exp(rng.normal(0, 0.05, 3)).astype(np.float32)
+    image *= (exposure * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)[:, None, None]
     image = _develop(image, rng.uniform(0.95, 1.35))
     blur = rng.uniform(0, 0.8)
     if blur > 0.3:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.float32)
+        image = np.stack([cv2.GaussianBlur(plane, (0, 0), blur) for plane in image])
     image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(
         rng.uniform(0.002, 0.02)
     )
     # Brightest and darkest reach the ends of the scale, as a camera's own processing sees to.
     taken = np.clip(image * 262 - 3, 0, 255).astype(np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70, 97))]
-    _, data = cv2.imencode(".jpg", taken, quality)
-    # Encoded and decoded in the same order: which channel is called red does not matter to it.
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    # OpenCV calls the first plane blue: so it must, for the picture to be compressed as RGB.
+    _, data = cv2.imencode(".jpg", cv2.merge(list(taken[::-1])), quality)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _develop(light: Floats, contrast: float) -> Floats:
     """Turn light into brightness: contrast, with a soft end in black and in white as film has."""
     image = (light - 0.5) * contrast + 0.5
-    image = np.where(image > _TOE, image, _TOE * np.exp((image - _TOE) / _TOE))
-    room = 1 - _SHOULDER
-    bent = _SHOULDER + room * np.tanh((image - _SHOULDER) / room)
-    return np.asarray(np.where(image > _SHOULDER, bent, image), np.float32)
+    # Both ends meet the straight part with its slope, and never quite reach black and white.
+    dark = _TOE**2 / (2 * _TOE - np.minimum(image, _TOE))
+    over = np.maximum(image - _SHOULDER, 0) / (1 - _SHOULDER)
+    bright = (1 - _SHOULDER) * over / np.sqrt(1 + over**2)
+    return np.asarray(dark + np.clip(image, _TOE, _SHOULDER) - _TOE + bright, np.float32)
 
 
 def _vignette(height: int, width: int, strength: float) -> Floats:

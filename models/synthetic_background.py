@@ -43,9 +43,8 @@ def draw_background(rng: Rng, height: int, width: int) -> Bytes:
 def _texture(rng: Rng, scene: Bytes) -> Bytes:
     """Give the scene uneven light and grain at every scale."""
     height, width = scene.shape[:2]
-    light = 1 + rng.uniform(0.02, 0.16) * fractal_noise(rng, height, width, decay=0.8)
-    lit: Bytes = np.clip(scene * light[..., None], 0, 255).astype(np.uint8)
-    return lit
+    light = 1 + 0.12 * rng.beta(1, 3) * fractal_noise(rng, height, width, decay=0.8)
+    return np.asarray(cv2.multiply(scene, cv2.merge([light] * 3), dtype=cv2.CV_8U), np.uint8)
 
 
 def _studio(rng: Rng, height: int, width: int) -> Bytes:

@@ -5,11 +5,10 @@ Pure `keras.ops`: it runs on any Keras backend.
 
 from __future__ import annotations
 
-import math
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -17,6 +16,12 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.models.data import Pair, PortraitBatches, find_pairs
 from portrait_tflite.models.losses import bce_dice, iou
 from portrait_tflite.models.registry import find_net
+from portrait_tflite.models.training_folder import (
+    EpochResult,
+    Follower,
+    claim_folder,
+    without_optimizer,
+)
 from portrait_tflite.vocabulary import ModelSpec
 
 LOG = "training.csv"
@@ -42,17 +47,6 @@ class TrainingOptions:
     weight_decay: float = 1e-4
     seed: int = 0
     workers: int = 1
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """What one epoch came to; IoU is the mean over images at the net's resolution."""
-
-    epoch: int
-    epochs: int
-    loss: float
-    val_iou: float
-    best_iou: float
 
 
 @dataclass(frozen=True)
@@ -84,8 +78,12 @@ def train_model(
         model: Takes `[b, h, w, c]` of `spec`, gives `[b, h, w, 1]` probabilities.
         on_step: Called with `(steps done, steps in all)`.
         on_epoch: Called after every epoch.
+
+    Raises:
+        UsageError: `out` cannot be written or holds a run of another net, or a picture cannot be
+            read.
     """
-    _make_folder(out)
+    claim_folder(out, model, spec)
     keras.utils.set_random_seed(options.seed)
     batches = PortraitBatches(
         training, spec, options.batch_size, augment=True, seed=options.seed, workers=options.workers
@@ -98,7 +96,7 @@ def train_model(
         loss=bce_dice,
         metrics=[iou],
     )
-    follower = _Follower(batches, out, model.name, options.epochs, on_step, on_epoch)
+    follower = Follower(batches, out, model.name, options.epochs, on_step, on_epoch)
     model.fit(
         batches,
         validation_data=held_out,
@@ -113,7 +111,7 @@ def train_model(
     )
     model.load_weights(follower.weights)
     model_path = out / f"{model.name}.keras"
-    _bare(model).save(model_path)
+    without_optimizer(model).save(model_path)
     return TrainingResult(follower.weights, model_path, follower.best, follower.results)
 
 
@@ -182,11 +180,13 @@ def train_net(
     """
     net = find_net(name)
     spec = replace(net.spec, height=size[0], width=size[1]) if size else net.spec
+    form = {"upsampling": upsampling} if upsampling else {}
+    if form and "upsampling" not in inspect.signature(net.build).parameters:
+        raise UsageError(f"{name} has one form: leave --upsampling out. Received: {upsampling!r}.")
     keras.utils.set_random_seed(options.seed)
     try:
-        form = {"upsampling": upsampling} if upsampling else {}
         model = net.build(spec.height, spec.width, **form)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UsageError(f"{name} cannot be built as asked: {error}") from error
     if initial:
         load_initial(model, initial)
@@ -231,20 +231,6 @@ def load_initial(model: keras.Model, path: Path) -> None:
         layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"--out must be a folder that can be written. Received: {out} ({error.strerror})."
-        ) from error
-
-
-def _bare(model: keras.Model) -> keras.Model:
-    """The same layers without optimizer, whose state would be saved beside the weights."""
-    return keras.Model(model.inputs, model.outputs, name=model.name)
-
-
 def _schedule(
     options: TrainingOptions, steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -255,48 +241,3 @@ def _schedule(
         warmup_target=options.learning_rate,
         warmup_steps=warmup,
     )
-
-
-class _Follower(keras.callbacks.Callback):
-    """Keeps the best weights, survives a restart, tells the caller how far it is."""
-
-    def __init__(
-        self,
-        batches: PortraitBatches,
-        out: Path,
-        name: str,
-        epochs: int,
-        on_step: Callable[[int, int], None] | None,
-        on_epoch: Callable[[EpochResult], None] | None,
-    ) -> None:
-        super().__init__()
-        self._batches = batches
-        self._epochs = epochs
-        self._on_step = on_step
-        self._on_epoch = on_epoch
-        self._epoch = 0
-        self.weights = out / f"{name}.weights.h5"
-        self._score_file = out / "best_iou.txt"
-        self.best = float(self._score_file.read_text()) if self._score_file.is_file() else -math.inf
-        self.results: list[EpochResult] = []
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
-        self._batches.start_epoch(epoch)
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._on_step:
-            steps = len(self._batches)
-            self._on_step(self._epoch * steps + batch + 1, self._epochs * steps)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
-        score = float(logs["val_iou"])
-        if score > self.best:
-            self.best = score
-            _bare(self.model).save_weights(self.weights)
-            self._score_file.write_text(f"{score}\n")
-        result = EpochResult(epoch + 1, self._epochs, float(logs["loss"]), score, self.best)
-        self.results.append(result)
-        if self._on_epoch:
-            self._on_epoch(result)

@@ -45,8 +45,11 @@ class TwoClassHead:
         if type(layer) is not keras.layers.Conv2D or layer.groups != 1:
             return Refusal(node.name, f"{producer.name} is no plain convolution")
         behind = producer is not node
-        # A softmax of its own needs linear logits, used by nobody else.
-        if behind and (not is_linear(layer.activation) or uses[producer.output] > 1):
+        # The difference of activated logits is no convolution.
+        if behind and not is_linear(layer.activation):
+            return Refusal(node.name, f"the logits of {producer.name} have an activation")
+        # Nothing is saved where somebody else needs both.
+        if behind and uses[producer.output] > 1:
             return Refusal(node.name, f"the logits of {producer.name} are used elsewhere")
         kernel, bias = weights_of(layer)
         person, other = take.channel, 1 - take.channel

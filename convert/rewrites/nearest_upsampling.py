@@ -60,7 +60,10 @@ class NearestUpsampling:
             ),
             reason=f"×{factor}; Keras lowers it to RESHAPE and TILE of rank 5",
             work=Work(
-                source.shape[1] * source.shape[2], source.shape[3], source.shape[3], 1, factor
+                pixels=source.shape[1] * source.shape[2],
+                channels_in=source.shape[3],
+                channels_out=source.shape[3],
+                stride=factor,
             ),
         )
 
@@ -69,7 +72,7 @@ class NearestUpsamplingConvolution:
     """Merges nearest-neighbour upsampling with the convolution behind it.
 
     Given:  x → UpSampling2D(s, nearest) → Conv2D(k×k, SAME) → y
-    Result: x → PAD → CONV_2D(s²·out) → DEPTH_TO_SPACE(s) → y
+    Result: x → PAD → CONV_2D(s²·out) → DEPTH_TO_SPACE(s) → cut → y
 
     Exact: taps of the convolution that read the same source pixel are added up.
     """

@@ -1,8 +1,8 @@
 """Upsampling convolutions as one low-resolution convolution and a depth-to-space.
 
-Every output position of an upsampling by `s` is `s·m + a`: cell `m`, phase `a`. What a phase needs
-are taps at whole offsets around cell `m`, so all phases are channels of one convolution over the
-cells (Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?").
+Every output position of an upsampling by `s` is `s·m + a − skip`: cell `m`, phase `a`. What a phase
+needs are taps at whole offsets around cell `m`, so all phases are channels of one convolution over
+the cells (Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?").
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
-from portrait_tflite.convert.graph import Value
+from portrait_tflite.convert.graph import Value, apply_op
 from portrait_tflite.convert.rewrites.site import Array, convolution, depth_to_space, pad
 
 
@@ -34,12 +35,14 @@ class Axis:
         cells: Cells of the output; `cells · stride` positions are computed.
         length: Positions that the output has; the rest is cut off.
         source: Cells of the input.
+        skip: Positions that are cut off before the first, the rest behind the last.
     """
 
     taps: tuple[Tap, ...]
     cells: int
     length: int
     source: int
+    skip: int = 0
 
     @property
     def first(self) -> int:
@@ -78,14 +81,24 @@ def transposed_axis(source: int, kernel: int, stride: int, padding: str) -> Axis
 
 
 def nearest_axis(source: int, kernel: int, stride: int) -> Axis:
-    """Describe one axis of nearest upsampling by `stride`, then a SAME convolution of `kernel`."""
-    before = (kernel - 1) // 2
+    """Describe one axis of nearest upsampling by `stride`, then a SAME convolution of `kernel`.
+
+    Cells may begin before the first position: behind ×2 a kernel of 3 reads three cells per cell
+    of the output, but two where the cells are moved by one position.
+    """
+    axes = (_nearest_axis(source, kernel, stride, skip) for skip in range(stride))
+    return min(axes, key=lambda axis: (axis.size, axis.skip))
+
+
+def _nearest_axis(source: int, kernel: int, stride: int, skip: int) -> Axis:
+    before = (kernel - 1) // 2 + skip
     taps = tuple(
         Tap(phase, (phase + index - before) // stride, index)
         for phase in range(stride)
         for index in range(kernel)
     )
-    return Axis(taps, source, source * stride, source)
+    length = source * stride
+    return Axis(taps, -(-(length + skip) // stride), length, source, skip)
 
 
 def count_taps(rows: Axis, columns: Axis, stride: int) -> int:
@@ -114,7 +127,7 @@ def phase_convolution(
     stride: int,
     activation: Any,
 ) -> Value:
-    """Add PAD, CONV_2D and DEPTH_TO_SPACE in place of an upsampling convolution.
+    """Add PAD, CONV_2D, DEPTH_TO_SPACE and a cut in place of an upsampling convolution.
 
     Args:
         source: `[1, h, w, in]`.
@@ -122,7 +135,7 @@ def phase_convolution(
         bias: `[out]`.
 
     Returns:
-        `[1, axes[0].cells · stride, axes[1].cells · stride, out]`, not yet cut to `length`.
+        `[1, axes[0].length, axes[1].length, out]`.
     """
     rows, columns = axes
     same = all(axis.padding == _same_padding(axis) for axis in axes)
@@ -137,7 +150,16 @@ def phase_convolution(
         # Element-wise, so it may go before the rearrangement, where it fuses.
         activation=activation,
     )
-    return cells if stride == 1 else depth_to_space(name, cells, stride)
+    positions = cells if stride == 1 else depth_to_space(name, cells, stride)
+    return _cut(f"{name}_cut", positions, axes, stride)
+
+
+def _cut(name: str, value: Value, axes: tuple[Axis, Axis], stride: int) -> Value:
+    """Cut off the positions that the first and the last cell compute too much."""
+    extra = tuple((axis.skip, axis.cells * stride - axis.skip - axis.length) for axis in axes)
+    if not any(map(any, extra)):
+        return value
+    return apply_op(name, keras.layers.Cropping2D(extra, name=name), value)
 
 
 def _same_padding(axis: Axis) -> tuple[int, int]:

@@ -31,7 +31,10 @@ _RIDGE = 1e-5
 
 def resize_forms(name: str, layer: Any) -> tuple[Form, ...]:
     """List the approximate forms of a transposed convolution; none where its size does not fit."""
-    if layer.strides[0] == 1 or layer.padding != "same":
+    stride = layer.strides[0]
+    # VALID gives more positions than a resize where the kernel reaches over its stride.
+    fits = layer.padding == "same" or max(layer.kernel_size) <= stride
+    if stride == 1 or not fits:
         return ()
 
     def fit_resize(activations: Activations) -> Build:

@@ -55,6 +55,7 @@ class Work:
         channels_in: Channels of its input.
         channels_out: Channels of its output.
         kernel: Kernel area, height × width.
+        side: The kernel's smaller side.
         stride: Factor of upsampling.
         fused: Whether an activation would be fused into the op (TRANSPOSE_CONV version 4).
         taps: Kernel area of the phase convolution × its phases, the zeros included.
@@ -64,6 +65,7 @@ class Work:
     channels_in: int = 0
     channels_out: int = 0
     kernel: int = 1
+    side: int = 1
     stride: int = 1
     fused: bool = False
     taps: int = 1

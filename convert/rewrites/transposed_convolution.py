@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from portrait_tflite.convert.graph import Value, apply_op
+from portrait_tflite.convert.graph import Value
 from portrait_tflite.convert.rewrites.phases import (
     Axis,
     count_taps,
@@ -74,6 +74,7 @@ class TransposedConvolution:
                 channels_in=source.shape[3],
                 channels_out=int(layer.filters),
                 kernel=int(np.prod(layer.kernel_size)),
+                side=int(min(layer.kernel_size)),
                 stride=stride,
                 fused=not is_linear(layer.activation),
                 taps=count_taps(*_axes(layer, source), stride),
@@ -84,17 +85,15 @@ class TransposedConvolution:
 def _as_phases(name: str, layer: Any, source: Value) -> Value:
     kernel, bias = weights_of(layer)
     stride = int(layer.strides[0])
-    rows, columns = _axes(layer, source)
-    value = phase_convolution(
+    return phase_convolution(
         name,
         source,
         kernel.transpose(0, 1, 3, 2),  # Keras keeps [kh, kw, out, in]
         bias,
-        (rows, columns),
+        _axes(layer, source),
         stride,
         layer.activation,
     )
-    return _cut(f"{name}_cut", value, rows, columns, stride)
 
 
 def _axes(layer: Any, source: Value) -> tuple[Axis, Axis]:
@@ -105,11 +104,3 @@ def _axes(layer: Any, source: Value) -> tuple[Axis, Axis]:
         transposed_axis(height, rows, stride, layer.padding),
         transposed_axis(width, columns, stride, layer.padding),
     )
-
-
-def _cut(name: str, value: Value, rows: Axis, columns: Axis, stride: int) -> Value:
-    """Cut the positions behind the end that the last cell computes too much."""
-    extra = tuple((0, axis.cells * stride - axis.length) for axis in (rows, columns))
-    if not any(after for _, after in extra):
-        return value
-    return apply_op(name, keras.layers.Cropping2D(extra, name=name), value)

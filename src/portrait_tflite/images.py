@@ -57,7 +57,9 @@ def list_images(folder: Path) -> list[Path]:
         kind = "a file" if folder.exists() else "nothing there"
         raise UsageError(f"a folder of images is required. Received: {folder} ({kind}).")
     return sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+        p
+        for p in folder.iterdir()
+        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
     )
 
 

@@ -456,7 +456,8 @@ def _once(records: Sequence) -> tuple:  # type: ignore[type-arg]
 def _precision_of(data: bytes) -> str:
     """Name a finished file by what it computes in, or else by what its weights are kept in."""
     model = read_model(data)
-    constants, computed = set(), set()
+    constants: set[int] = set()
+    computed: set[int] = set()
     for tensor in model.subgraphs[0].tensors:
         data_of = model.buffers[tensor.buffer].data
         (computed if data_of is None or len(data_of) == 0 else constants).add(tensor.type)

@@ -106,9 +106,7 @@ def test_a_graph_computes_what_its_model_does(
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_one_of_several_outputs_is_taken(
-    randomized: Build, images_for: Build, index: int
-) -> None:
+def test_one_of_several_outputs_is_taken(randomized: Build, images_for: Build, index: int) -> None:
     x = keras.Input(SIZE)
     y = layers.Conv2D(4, 1, name="trunk")(x)
     outputs = [layers.Conv2D(n, 1, name=f"head{n}")(y) for n in (1, 2)]

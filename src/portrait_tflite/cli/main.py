@@ -26,6 +26,7 @@ _COMMANDS = {
     "models": "List the nets of the zoo.",
     "train": "Train a net of the zoo on your portraits.",
 }
+_LONGEST = 300  # characters of an unexpected error; Keras lists whole networks
 _INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
@@ -101,7 +102,8 @@ def _run(arguments: list[str] | None, debug: bool) -> int:
         return error.exit_code
     except click.ClickException as error:
         # click's own `show` takes four lines.
-        click.echo(f"Error: {error.format_message()}{_where_to_look(error)}", err=True)
+        message = error.format_message().rstrip(".")
+        click.echo(f"Error: {message}.{_where_to_look(error)}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted: no half result is left behind.", err=True)
@@ -109,10 +111,10 @@ def _run(arguments: list[str] | None, debug: bool) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
+        first = (str(error).splitlines() or ["no message"])[0][:_LONGEST].rstrip(".")
         click.echo(
-            f"Error: unexpected {type(error).__name__}: {error}. "
-            "This is a fault of portrait-tflite: run `portrait-tflite --debug …` and report what it "
-            "says.",
+            f"Error: unexpected {type(error).__name__}: {first}.\n"
+            "This is a fault of portrait-tflite: report what `portrait-tflite --debug …` says.",
             err=True,
         )
         return 1

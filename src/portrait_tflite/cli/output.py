@@ -17,6 +17,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
     from rich.table import Table
 
 # Key in click's `Context.meta`, which all nested commands of one call share.
@@ -29,9 +30,14 @@ _PLAIN_SECONDS = 10.0
 
 
 class Update(Protocol):
-    """Moves a progress display on; `total` replaces the expected number where it is given."""
+    """Moves a progress display on; `total` replaces the expected number where it is given.
+
+    `say` prints a line above it, also inside of `quiet()`.
+    """
 
     def __call__(self, done: int, total: int | None = None) -> None: ...
+
+    def say(self, text: str) -> None: ...
 
 
 def set_verbosity(context: click.Context, level: int) -> None:
@@ -110,12 +116,21 @@ def _bar(console: Console, total: int, description: str) -> Iterator[Update]:
         bars.TimeRemainingColumn(),
     )
     with bars.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(description, total=total)
+        yield _BarProgress(bar, bar.add_task(description, total=total))
 
-        def update(done: int, total: int | None = None) -> None:
-            bar.update(task, completed=done, total=total)
 
-        yield update
+class _BarProgress:
+    """Moves a bar on a terminal."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+    def say(self, text: str) -> None:
+        self._bar.console.print(text)
 
 
 class _PlainProgress:
@@ -134,7 +149,10 @@ class _PlainProgress:
             return
         self._printed = now
         left_s = (now - self._started) / done * (self._total - done)
-        self._console.print(f"{self._description}: {done}/{self._total}, about {left_s:.0f} s left")
+        self.say(f"{self._description}: {done}/{self._total}, about {left_s:.0f} s left")
+
+    def say(self, text: str) -> None:
+        self._console.print(text)
 
 
 def _console(*, stderr: bool, quiet: bool = False, file: IO[str] | None = None) -> Console:

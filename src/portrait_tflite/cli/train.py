@@ -13,7 +13,7 @@ from portrait_tflite.cli.spec_options import parse_size
 from portrait_tflite.quiet import quiet
 
 if TYPE_CHECKING:
-    from portrait_tflite.models.training import EpochResult
+    from portrait_tflite.models.training_folder import EpochResult
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -57,7 +57,8 @@ _FOLDER = click.Path(path_type=Path)
     "--initial",
     metavar="FILE",
     type=_FOLDER,
-    help="Start from these weights: .weights.h5 of this net, or a .keras whose layers match by name.",
+    help="Start from these weights: .weights.h5 of this net, or a .keras whose layers match by "
+    "name.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
@@ -103,13 +104,17 @@ def command(
     with progress(run.steps, "training") as update:
 
         def on_epoch(result: EpochResult) -> None:
-            messages().print(
+            update.say(
                 f"epoch {result.epoch}/{result.epochs}: loss {result.loss:.4f}, "
                 f"IoU {result.val_iou:.4f}, best {result.best_iou:.4f}"
             )
 
-        with quiet():
-            finished = run.start(update, on_epoch)
+        try:
+            with quiet():
+                finished = run.start(update, on_epoch)
+        except KeyboardInterrupt:
+            update.say("The same command goes on at the last finished epoch.")
+            raise
     if as_json:
         data = asdict(finished) | {"weights": str(finished.weights), "model": str(finished.model)}
         print_json(data)

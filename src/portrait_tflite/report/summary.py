@@ -68,7 +68,8 @@ def _latencies(report: Report) -> Table:
     isa = ", ".join(report.machine.isa) or "unknown"
     table = _table(
         f"On this machine ({report.machine.cpu}; {isa}); ratios only, a phone differs",
-        "variant", "delegate", "partitions", "threads", "median ms", "p90", "p95", "min", "first", "init",
+        "variant", "delegate", "partitions", "threads",
+        "median ms", "p90", "p95", "min", "first", "init",
     )  # fmt: skip
     for row in report.benchmarks:
         table.add_row(row.variant, row.delegate, *_timings(row))
@@ -88,7 +89,11 @@ def _timings(row: BenchmarkResult) -> list[str]:
 
 
 def _rewrites(report: Report) -> Iterator[str]:
-    counts = Counter((r.level, r.rewrite, r.chosen, r.exact) for r in report.rewrites)
+    # The CPU's and the GPU's plan may both rewrite a layer: it counts once.
+    places = dict.fromkeys(
+        (r.layer, r.level, r.rewrite, r.chosen, r.exact) for r in report.rewrites
+    )
+    counts = Counter(place[1:] for place in places)
     for (level, rewrite, chosen, exact), count in counts.items():
         form = "" if chosen == rewrite else f" → {chosen}"
         where = "in the finished file" if level is Level.FLATBUFFER else "in the Keras graph"

@@ -1,0 +1,147 @@
+"""From a Keras graph to int8 in one partition, for every kind of upsampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from portrait_tflite.convert.audit import audit_model
+from portrait_tflite.convert.export import Export
+from portrait_tflite.convert.plan import RewriteRequest, mask_graph, rewrite_for
+from portrait_tflite.errors import ConversionError
+from portrait_tflite.models.blocks import UPSAMPLING, upsample
+from portrait_tflite.quantize.post_training import assert_int8
+from portrait_tflite.quantize.variants import Built, build_variants, delegate_of
+from portrait_tflite.runtime import dequantize, open_model, quantize
+from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision, RewriteMode, Target
+
+Build = Callable[..., Any]
+SPEC = ModelSpec(16, 16)
+
+
+def _net(randomized: Build, how: str, kernel: int = 3) -> keras.Model:
+    """A pre-activation U-Net: its stand-alone ReLUs are what shatters plain int8 files."""
+    x = keras.Input((16, 16, 3))
+    skip = layers.Conv2D(8, 3, padding="same", name="stem")(x)
+    y = layers.Conv2D(16, 3, strides=2, padding="same", name="down")(layers.ReLU()(skip))
+    y = layers.BatchNormalization(name="bn")(y)
+    y = upsample(layers.ReLU()(y), 8, how, "up", kernel=kernel)
+    y = layers.ReLU()(layers.Add(name="skip")([y, skip]))
+    mask = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="mask")(y)
+    return randomized(keras.Model(x, mask))
+
+
+def _pictures() -> Any:
+    return np.random.default_rng(1).uniform(0, 1, (8, 16, 16, 3)).astype(np.float32)
+
+
+def _representative() -> Iterator[list[Any]]:
+    return iter([[picture[None]] for picture in _pictures()])
+
+
+def _build(
+    model: keras.Model, io: IoType = IoType.INT8, mode: RewriteMode = RewriteMode.AUTO
+) -> dict[str, Built]:
+    graph, _ = mask_graph(model, SPEC)
+    request = RewriteRequest(mode)
+    graphs = {
+        delegate: rewrite_for(graph, delegate, request, _pictures()).graph
+        for delegate in (Delegate.XNNPACK, Delegate.GPU)
+    }
+    checks = [picture[None] for picture in _pictures()[:2]]
+    precisions = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
+    return build_variants(graphs, precisions, Target.BOTH, _representative, io, checks)
+
+
+@pytest.mark.parametrize(
+    ("how", "kernel", "mode"),
+    [
+        *((how, 3, "auto") for how in UPSAMPLING),
+        ("transposed", 2, "auto"),
+        ("transposed", 3, "exact"),
+        ("transposed", 3, "resize"),
+        ("transposed", 1, "auto"),
+    ],
+)
+def test_one_partition_and_nothing_outside(
+    randomized: Build, how: str, kernel: int, mode: str
+) -> None:
+    model = _net(randomized, how, kernel)
+    built = _build(model, mode=RewriteMode(mode))
+    audits = {name: audit_model(one.data) for name, one in built.items()}
+    for name, audit in audits.items():
+        assert (name, audit.xnnpack.partitions, audit.xnnpack.outside) == (name, 1, ())
+    assert audits["float16"].gpu.outside == ()
+    assert built["int8"].mended
+    _assert_same_mask(model, built["int8"].data, 0.05 if mode != "resize" else 1)
+    _assert_same_mask(model, built["float32"].data, 1e-4 if mode != "resize" else 1)
+
+
+def _assert_same_mask(model: keras.Model, data: bytes, tolerance: float) -> None:
+    runner = open_model(data)
+    picture = _pictures()[:1]
+    output = runner.run(quantize(picture, runner.inputs[0]))[0]
+    found = dequantize(output, runner.outputs[0])
+    assert np.abs(found - np.asarray(model(picture))).max() <= tolerance
+
+
+@pytest.mark.parametrize("io", list(IoType))
+def test_input_and_output_are_as_asked(randomized: Build, io: IoType) -> None:
+    model = _net(randomized, "transposed")
+    data = _build(model, io)["int8"].data
+    runner = open_model(data)
+    assert (runner.inputs[0].name, runner.inputs[0].dtype) == ("image", str(io))
+    assert (runner.outputs[0].name, runner.outputs[0].dtype) == ("mask", str(io))
+    assert_int8(data, io)
+    _assert_same_mask(model, data, 0.05)
+    for other in set(IoType) - {io}:
+        with pytest.raises(ConversionError, match=f"must be {other}. Received: {io.upper()} at"):
+            assert_int8(data, other)
+
+
+def test_a_float_file_is_not_int8(randomized: Build) -> None:
+    data = Export(mask_graph(_net(randomized, "subpixel"), SPEC)[0]).convert()
+    with pytest.raises(ConversionError, match=r"must be int8\. Received: FLOAT32 at 'image'"):
+        assert_int8(data, IoType.INT8)
+    # The ends are as asked, what lies between is not.
+    with pytest.raises(ConversionError, match=r"must be int8\. Received: FLOAT32 at"):
+        assert_int8(data, IoType.FLOAT32)
+
+
+def test_each_variant_takes_the_graph_of_its_delegate(randomized: Build) -> None:
+    built = _build(_net_with_fused_activation(randomized))
+    ops = {name: audit_model(one.data).ops for name, one in built.items()}
+    # Cheaper on arm64 as it is; for the GPU it would be version 4.
+    assert "TRANSPOSE_CONV" in ops["int8"]
+    assert "TRANSPOSE_CONV" not in ops["float16"]
+
+
+def _net_with_fused_activation(randomized: Build) -> keras.Model:
+    x = keras.Input((8, 8, 3))
+    y = layers.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu", name="up")(x)
+    y = layers.Conv2D(8, 3, strides=2, padding="same")(y)
+    y = layers.UpSampling2D(2)(y)
+    return randomized(
+        keras.Model(x, layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="mask")(y))
+    )
+
+
+@pytest.mark.parametrize(
+    ("precision", "target", "delegate"),
+    [
+        (Precision.INT8, Target.BOTH, Delegate.XNNPACK),
+        (Precision.FLOAT16, Target.BOTH, Delegate.GPU),
+        (Precision.FLOAT32, Target.BOTH, Delegate.XNNPACK),
+        (Precision.FLOAT16, Target.CPU, Delegate.XNNPACK),
+        (Precision.INT8, Target.GPU, Delegate.GPU),
+    ],
+)
+def test_whose_delegate_a_variant_is_for(
+    precision: Precision, target: Target, delegate: Delegate
+) -> None:
+    assert delegate_of(precision, target) is delegate

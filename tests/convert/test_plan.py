@@ -1,0 +1,127 @@
+"""From what the user asks for to a rewritten graph, and plans that are written and read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+from keras import layers
+
+from portrait_tflite.convert.choice import CheapestForm, EveryExactForm, PlannedForm
+from portrait_tflite.convert.graph import trace
+from portrait_tflite.convert.plan import (
+    RewriteRequest,
+    chooser_for,
+    mask_spec,
+    plan_of,
+    read_plans,
+    rewrite_for,
+    whole_net_error,
+)
+from portrait_tflite.errors import UsageError
+from portrait_tflite.vocabulary import Activation, Delegate, ModelSpec, OutputSpec, RewriteMode
+
+Build = Callable[..., Any]
+XNNPACK, GPU = Delegate.XNNPACK, Delegate.GPU
+
+
+def _net(randomized: Build) -> keras.Model:
+    x = keras.Input((6, 6, 3))
+    y = layers.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu", name="up")(x)
+    y = layers.Conv2DTranspose(4, 2, strides=2, name="last")(y)
+    return randomized(keras.Model(x, layers.Conv2D(1, 1, name="mask")(y)))
+
+
+@pytest.mark.parametrize(
+    ("mode", "delegate", "forms"),
+    [
+        ("auto", XNNPACK, {"last": "subpixel"}),
+        ("auto", GPU, {"up": "subpixel", "last": "subpixel"}),
+        ("exact", XNNPACK, {"up": "subpixel", "last": "subpixel"}),
+        ("resize", XNNPACK, {"up": "resize_depthwise", "last": "resize_depthwise"}),
+        ("none", XNNPACK, {}),
+    ],
+)
+def test_a_mode_takes_its_forms(
+    randomized: Build, images_for: Build, mode: str, delegate: Delegate, forms: dict[str, str]
+) -> None:
+    model = _net(randomized)
+    request = RewriteRequest(RewriteMode(mode))
+    rewritten = rewrite_for(trace(model), delegate, request, images_for(model))
+    assert {r.layer: r.chosen for r in rewritten.records} == forms
+
+
+def test_a_plan_that_was_written_is_replayed(
+    randomized: Build, images_for: Build, tmp_path: Path
+) -> None:
+    model = _net(randomized)
+    graph, images = trace(model), images_for(model)
+    first = rewrite_for(graph, GPU, RewriteRequest(), images)
+    path = tmp_path / "rewrites.json"
+    path.write_text(json.dumps({"schema": 1, "plans": {"gpu": plan_of(first)}}))
+    plans = read_plans(path)
+    # Whatever the mode is, the plan decides; a delegate that it lacks is not rewritten.
+    request = RewriteRequest(RewriteMode.NONE, plans)
+    again = rewrite_for(graph, GPU, request, images)
+    assert plan_of(again) == plan_of(first)
+    assert [r.max_abs_error for r in again.records] == [r.max_abs_error for r in first.records]
+    assert rewrite_for(graph, XNNPACK, request, images).records == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "{",
+        "[]",
+        '{"plans": {}}',
+        '{"schema": 2, "plans": {}}',
+        '{"schema": 1, "plans": {}, "more": 1}',
+        '{"schema": 1, "plans": {"npu": []}}',
+        '{"schema": 1, "plans": []}',
+        '{"schema": 1, "plans": {"gpu": [{"rewrite": "a", "layer": "b"}]}}',
+        '{"schema": 1, "plans": {"gpu": [{"rewrite": "a", "layer": "b", "form": "c", "x": 1}]}}',
+        '{"schema": 1, "plans": {"gpu": [1]}}',
+        b"\xff\xfe",
+    ],
+)
+def test_what_is_no_plan_is_a_usage_error(tmp_path: Path, data: str | bytes) -> None:
+    path = tmp_path / "rewrites.json"
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    with pytest.raises(UsageError, match=r"--rewrite-plan must be .* Received: .*rewrites\.json"):
+        read_plans(path)
+
+
+def test_a_missing_plan_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Received: .*none.json"):
+        read_plans(tmp_path / "none.json")
+
+
+def test_the_chooser_follows_the_request() -> None:
+    assert chooser_for(GPU, RewriteRequest()) == CheapestForm(GPU)
+    resize = chooser_for(GPU, RewriteRequest(RewriteMode.RESIZE))
+    assert resize == CheapestForm(GPU, approximate=True)
+    assert isinstance(chooser_for(GPU, RewriteRequest(RewriteMode.EXACT)), EveryExactForm)
+    planned = chooser_for(GPU, RewriteRequest(RewriteMode.EXACT, {GPU: {("a", "b"): "c"}}))
+    assert isinstance(planned, PlannedForm)
+    assert planned.forms == {("a", "b"): "c"}
+
+
+def test_the_whole_network_is_compared_on_every_image(randomized: Build, images_for: Build) -> None:
+    model = _net(randomized)
+    graph, images = trace(model), images_for(model, 3)
+    assert whole_net_error(graph, graph, images).max_abs_error == 0
+    exact = rewrite_for(graph, GPU, RewriteRequest(), images)
+    error = whole_net_error(graph, exact.graph, images)
+    assert error.images == 3
+    assert error.max_rel_error <= 1e-5
+    fitted = rewrite_for(graph, GPU, RewriteRequest(RewriteMode.RESIZE), images)
+    assert whole_net_error(graph, fitted.graph, images).max_rel_error > 1e-3
+
+
+def test_the_masks_spec_has_nothing_left_to_choose() -> None:
+    spec = ModelSpec(8, 6, output=OutputSpec(1, 2, Activation.SIGMOID))
+    assert mask_spec(spec) == ModelSpec(8, 6)
