@@ -24,7 +24,6 @@ from portrait_tflite.models.training_folder import (
 )
 from portrait_tflite.vocabulary import ModelSpec
 
-LOG = "training.csv"
 _HELD_OUT = 5  # every fifth portrait, where no validation folder is given
 
 
@@ -106,7 +105,6 @@ def train_model(
         callbacks=[
             follower,  # first: an epoch that the backup counts as done must have been scored
             keras.callbacks.BackupAndRestore(str(out / "resume"), delete_checkpoint=False),
-            keras.callbacks.CSVLogger(str(out / LOG), append=True),
         ],
     )
     model.load_weights(follower.weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from portrait_tflite.models.data import PortraitBatches
 from portrait_tflite.vocabulary import ModelSpec
 
 NET = "net.json"
+LOG = "training.csv"
 BEST = "best_iou.txt"
 
 
@@ -84,6 +86,7 @@ class Follower(keras.callbacks.Callback):
         self._epoch = 0
         self.weights = out / f"{name}.weights.h5"
         self._score_file = out / BEST
+        self._log_file = out / LOG
         self.best = float(self._score_file.read_text()) if self._score_file.is_file() else -math.inf
         self.results: list[EpochResult] = []
 
@@ -99,6 +102,7 @@ class Follower(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
         score = float(logs["val_iou"])
+        self._log(epoch, logs)
         if score > self.best:
             self.best = score
             without_optimizer(self.model).save_weights(self.weights)
@@ -107,3 +111,13 @@ class Follower(keras.callbacks.Callback):
         self.results.append(result)
         if self._on_epoch:
             self._on_epoch(result)
+
+    def _log(self, epoch: int, logs: dict[str, Any]) -> None:
+        names = sorted(logs)
+        new = not self._log_file.is_file()
+        # Opened for each line: Keras's CSVLogger stays open where a run is interrupted.
+        with self._log_file.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(["epoch", *names])
+            writer.writerow([epoch, *(logs[name] for name in names)])

@@ -84,7 +84,7 @@ def test_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exists: b
     if exists:
         out.mkdir()
     closed = out if exists else tmp_path
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed)
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != closed)
     with pytest.raises(UsageError, match=f"{closed} cannot"):
         OutputFolder(out, is_ours)
 
@@ -112,7 +112,7 @@ def test_an_end_while_writing_changes_nothing(
         assert "No space left on device" in str(caught.value)
     assert contents(tmp_path) == before
     assert out.exists() is exists
-    assert [path for path in tmp_path.rglob(".portrait-tflite-*")] == []
+    assert list(tmp_path.rglob(".portrait-tflite-*")) == []
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2])

@@ -28,6 +28,10 @@ def save(path: Path, size: int | None = 16, channels: int = 3, masks: int = 1) -
     return path
 
 
+def nothing(path: Path) -> None:
+    assert not path.exists()
+
+
 def truncated(path: Path) -> None:
     save(path)
     path.write_bytes(path.read_bytes()[:3000])
@@ -58,7 +62,7 @@ def weights_only(path: Path) -> None:
 
 # name of the file · what is in it · more options · what the message says
 _MODELS: list[tuple[str, Make, list[str], str]] = [
-    ("none.keras", lambda path: None, [], r"none\.keras, where there is none"),
+    ("none.keras", nothing, [], r"none\.keras, where there is none"),
     ("text.keras", lambda path: path.write_text("no model"), [], "is no Keras file"),
     ("cut.keras", truncated, [], "truncated or damaged"),
     ("empty.keras", lambda path: path.touch(), [], r"is empty \(0 bytes\)"),
@@ -72,7 +76,7 @@ _MODELS: list[tuple[str, Make, list[str], str]] = [
     ("two.keras", lambda path: save(path, masks=2), [], r"has 2 outputs .*--output N"),
     ("nan.keras", not_finite, [], "finite weights are required"),
     ("folder", lambda path: path.mkdir(), [], r"a SavedModel folder \(with saved_model\.pb\)"),
-    ("none.tflite", lambda path: None, [], r"none\.tflite"),
+    ("none.tflite", nothing, [], r"none\.tflite"),
     ("noise.tflite", lambda path: path.write_bytes(bytes(range(256))), [], r"\.tflite"),
     ("empty.tflite", lambda path: path.touch(), [], r"\.tflite"),
     ("folder.tflite", lambda path: path.mkdir(), [], r"\.tflite"),
