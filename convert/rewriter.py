@@ -23,6 +23,7 @@ from portrait_tflite.convert.rewrites.nearest_upsampling import (
 from portrait_tflite.convert.rewrites.site import (
     Activations,
     Array,
+    Form,
     KerasRewrite,
     Refusal,
     Site,
@@ -33,6 +34,9 @@ from portrait_tflite.vocabulary import Level, RewriteRecord, SkippedRewrite
 
 # An exact rewrite may move the layer's output by this much of its largest magnitude.
 TOLERANCE = 1e-5
+
+# A cheaper approximate form is taken while its residual is at most this much of the closest one's.
+_FITS = 1.5
 
 # The order matters; each line says why it stands where it does.
 REWRITES: tuple[KerasRewrite, ...] = (
@@ -117,17 +121,17 @@ class _Run:
         activations = Activations(
             tuple(self._held(value) for value in site.boundary), self._held(site.root)
         )
-        build = form.fit(activations) if form.fit else form.build
-        if build is None:
+        if form.build is None and form.fit is None:
             self.skipped.append(SkippedRewrite(rewrite, site.layer, f"{form.name}: {reason}"))
             return None
-        value = build(boundary)
-        known = dict(zip(boundary, activations.inputs, strict=True))
-        error, relative = difference(activations.output, as_arrays(evaluate([value], known))[0])
+        trial = _try(form, boundary, activations)
+        if not form.exact:
+            trial, reason = _best_fit(trial, site, boundary, activations, reason)
         # `not <=` rather than `>`: a NaN must fail too.
-        if form.exact and not relative <= TOLERANCE:
+        elif not trial.relative <= TOLERANCE:
             why = (
-                f"verification failed: {form.name} differs by {relative:.1e}, exact is {TOLERANCE}"
+                f"verification failed: {form.name} differs by {trial.relative:.1e}, "
+                f"exact is {TOLERANCE}"
             )
             self.skipped.append(SkippedRewrite(rewrite, site.layer, why))
             return None
@@ -136,21 +140,56 @@ class _Run:
                 rewrite=rewrite,
                 level=Level.KERAS,
                 layer=site.layer,
-                exact=form.exact,
-                max_abs_error=error,
-                max_rel_error=relative,
-                chosen=form.name,
+                exact=trial.form.exact,
+                max_abs_error=trial.error,
+                max_rel_error=trial.relative,
+                chosen=trial.form.name,
                 candidates=self._chooser.candidates(site),
                 reason=f"{site.reason}; {reason}" if len(site.forms) > 1 else site.reason,
             )
         )
-        return value
+        return trial.value
 
     def _held(self, value: Value) -> Array:
         """Return what a tensor holds; one inside an earlier rewrite is computed now."""
         if value not in self._activations:
             self._activations[value] = as_arrays(evaluate([value], self._activations))[0]
         return self._activations[value]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A form that was built, and how far it is from the original."""
+
+    form: Form
+    value: Value
+    error: float
+    relative: float
+
+
+def _try(form: Form, boundary: tuple[Value, ...], activations: Activations) -> _Trial:
+    build = form.fit(activations) if form.fit else form.build
+    assert build is not None
+    value = build(boundary)
+    known = dict(zip(boundary, activations.inputs, strict=True))
+    result = as_arrays(evaluate([value], known))[0]
+    return _Trial(form, value, *difference(activations.output, result))
+
+
+def _best_fit(
+    chosen: _Trial,
+    site: Site,
+    boundary: tuple[Value, ...],
+    activations: Activations,
+    reason: str,
+) -> tuple[_Trial, str]:
+    """Keep the cheapest approximate form where it fits about as well as the closest one."""
+    others = [form for form in site.forms if not form.exact and form is not chosen.form]
+    trials = [chosen, *(_try(form, boundary, activations) for form in others)]
+    closest = min(trials, key=lambda trial: trial.relative)
+    if chosen.relative <= _FITS * closest.relative:
+        return chosen, reason
+    return closest, f"{chosen.form.name} is cheaper but leaves {chosen.relative:.1%}"
 
 
 def difference(before: Array, after: Array) -> tuple[float, float]:

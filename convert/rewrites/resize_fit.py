@@ -7,6 +7,7 @@ itself gives on calibration activations (before its activation). Used by `--rewr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -27,6 +28,9 @@ from portrait_tflite.convert.rewrites.site import (
 _KERNEL = 3
 # Keeps the normal equations solvable where channels are dead; relative to their mean diagonal.
 _RIDGE = 1e-5
+_ALTERNATIONS = 4
+# Where the alternation starts: what bilinear resize leaves to do is mostly smoothing.
+_BLUR = np.outer([0.25, 0.5, 0.25], [0.25, 0.5, 0.25])
 
 
 def resize_forms(name: str, layer: Any) -> tuple[Form, ...]:
@@ -38,12 +42,12 @@ def resize_forms(name: str, layer: Any) -> tuple[Form, ...]:
         return ()
 
     def fit_resize(activations: Activations) -> Build:
-        kernel, bias = _fit(layer, activations.inputs[0])
+        kernel, bias = _normal_equations(layer, activations.inputs[0]).solve()
         return lambda boundary: _resize_conv(name, layer, boundary[0], kernel, bias)
 
     def fit_depthwise(activations: Activations) -> Build:
-        kernel, bias = _fit(layer, activations.inputs[0])
-        pointwise, spatial = _separate(kernel)
+        equations = _normal_equations(layer, activations.inputs[0])
+        pointwise, spatial, bias = equations.solve_separable()
         return lambda boundary: _resize_depthwise(
             name, layer, boundary[0], pointwise, spatial, bias
         )
@@ -54,15 +58,57 @@ def resize_forms(name: str, layer: Any) -> tuple[Form, ...]:
     )
 
 
-def _fit(layer: Any, inputs: Array) -> tuple[Array, Array]:
-    """Fit a 3×3 convolution on the resized input to the layer's linear output.
+@dataclass(frozen=True)
+class _Equations:
+    """Normal equations of a 3×3 convolution on the resized input.
 
-    Args:
-        inputs: Activations `[n, h, w, in]`.
-
-    Returns:
-        Kernel `[3, 3, in, out]` and bias `[out]`.
+    Attributes:
+        gram: `[9 · in + 1, 9 · in + 1]`: taps outside, channels inside, the bias last.
+        moment: `[9 · in + 1, out]`.
     """
+
+    gram: Array
+    moment: Array
+
+    def solve(self) -> tuple[Array, Array]:
+        """Return kernel `[3, 3, in, out]` and bias `[out]`."""
+        solution = _solve(self.gram, self.moment)
+        return solution[:-1].reshape(_KERNEL, _KERNEL, -1, self.moment.shape[1]), solution[-1]
+
+    def solve_separable(self) -> tuple[Array, Array, Array]:
+        """Fit a pointwise and a depthwise convolution, by alternating least squares.
+
+        Returns:
+            Pointwise `[in, out]`, spatial `[3, 3, out]` and bias `[out]`.
+        """
+        columns = [self._separate(moment) for moment in self.moment.T]
+        pointwise, spatial, bias = (np.stack(part, axis=-1) for part in zip(*columns, strict=True))
+        return pointwise, spatial.reshape(_KERNEL, _KERNEL, -1), bias
+
+    def _separate(self, moment: Array) -> tuple[Array, Array, Array]:
+        """Fit one output channel: pointwise `[in]`, spatial `[9]`, bias `[]`."""
+        taps = _KERNEL * _KERNEL
+        gram = self.gram[:-1, :-1].reshape(taps, -1, taps, (len(self.gram) - 1) // taps)
+        border = self.gram[:-1, -1].reshape(taps, -1)
+        target = moment[:-1].reshape(taps, -1)
+        spatial, pointwise, bias = _BLUR.ravel(), np.zeros(gram.shape[1]), moment[-1]
+        for _ in range(_ALTERNATIONS):
+            inner = np.tensordot(spatial, np.tensordot(gram, spatial, (2, 0)), (0, 0))
+            pointwise, bias = self._part(inner, spatial @ border, spatial @ target, moment[-1])
+            inner = np.tensordot(np.tensordot(gram, pointwise, (3, 0)), pointwise, (1, 0))
+            spatial, bias = self._part(inner, border @ pointwise, target @ pointwise, moment[-1])
+        return pointwise, spatial, np.asarray(bias)
+
+    def _part(self, gram: Array, border: Array, target: Array, last: float) -> tuple[Array, Array]:
+        """Solve for one factor and the bias, the other factor being given."""
+        corner = self.gram[-1:, -1:]
+        whole = np.block([[gram, border[:, None]], [border[None], corner]])
+        solution = _solve(whole, np.append(target, last))
+        return solution[:-1], solution[-1]
+
+
+def _normal_equations(layer: Any, inputs: Array) -> _Equations:
+    """Gather the equations over activations `[n, h, w, in]` and the layer's linear output."""
     features = _KERNEL * _KERNEL * inputs.shape[-1] + 1
     gram = np.zeros((features, features))
     moment = np.zeros((features, layer.filters))
@@ -73,10 +119,14 @@ def _fit(layer: Any, inputs: Array) -> tuple[Array, Array]:
         target = _linear_output(layer, image[None]).reshape(len(rows), -1)
         gram += rows.T @ rows
         moment += rows.T @ target
-    gram += np.eye(features) * (_RIDGE * np.trace(gram) / features)
-    solution = np.linalg.solve(gram, moment)
-    kernel = solution[:-1].reshape(_KERNEL, _KERNEL, inputs.shape[-1], -1)
-    return kernel, solution[-1]
+    return _Equations(gram, moment)
+
+
+def _solve(gram: Array, moment: Array) -> Array:
+    """Solve normal equations, with a little ridge: channels may be dead."""
+    ridge = np.eye(len(gram)) * (_RIDGE * np.trace(gram) / len(gram))
+    solution: Array = np.linalg.solve(gram + ridge, moment)
+    return solution
 
 
 def _patches(inputs: Array, stride: int) -> Iterator[Array]:
@@ -95,20 +145,6 @@ def _linear_output(layer: Any, inputs: Array) -> Array:
     output = keras.ops.conv_transpose(inputs, kernel, layer.strides, padding=layer.padding)
     array: Array = as_arrays([output])[0]
     return array if bias is None else array + bias
-
-
-def _separate(kernel: Array) -> tuple[Array, Array]:
-    """Split `[k, k, in, out]` into the nearest pointwise `[in, out]` times spatial `[k, k, out]`.
-
-    The best rank-1 factor per output channel, by singular value decomposition.
-    """
-    outputs = kernel.shape[3]
-    flat = kernel.reshape(_KERNEL * _KERNEL, -1, outputs).transpose(2, 0, 1)
-    left, values, right = np.linalg.svd(flat, full_matrices=False)
-    root = np.sqrt(values[:, 0])
-    spatial = (left[:, :, 0] * root[:, None]).T.reshape(_KERNEL, _KERNEL, outputs)
-    pointwise = (right[:, 0, :] * root[:, None]).T
-    return pointwise, spatial
 
 
 def _resize(stride: int, name: str | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""`docs/cli.md` from the commands' own help: `python -m portrait_tflite.cli.reference [--check]`."""
+"""`docs/cli.md` from the commands' help: `python -m portrait_tflite.cli.reference [--check]`."""
 
 from __future__ import annotations
 
