@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from portrait_tflite.convert.choice import Chooser
 from portrait_tflite.convert.graph import Graph, Value, as_arrays, evaluate, replaced
 from portrait_tflite.convert.rewrites.batch_norm import (
+    BatchNormAsDepthwise,
     FoldBatchNormBefore,
     FoldBatchNormBehind,
 )
@@ -44,8 +45,9 @@ REWRITES: tuple[KerasRewrite, ...] = (
     TwoClassHead(),  # before SelectChannel, which would keep the softmax's convolution whole
     SelectChannel(),
     FoldBatchNormBehind(),  # before activations: it stands between convolution and ReLU
-    FuseActivation(),  # before the upsamplings, which carry the activation along
     FoldBatchNormBefore(),  # behind the fold into the producer, which is always legal
+    BatchNormAsDepthwise(),  # what is left of them; before activations, which fuse into it
+    FuseActivation(),  # before the upsamplings, which carry the activation along
     NearestUpsamplingConvolution(),  # before the plain form: the merged one is cheaper
     NearestUpsampling(),
     TransposedConvolution(),

@@ -17,7 +17,7 @@ from portrait_tflite.quantize.calibration import (
     load_calibration,
 )
 from portrait_tflite.quantize.validation import Sample, load_validation
-from portrait_tflite.vocabulary import ModelSpec
+from portrait_tflite.vocabulary import DRAWN, ModelSpec
 
 # Drawn portraits to score agreement on where the user gave no pictures; seeds far from those of
 # the calibration set.
@@ -32,10 +32,12 @@ class Pictures:
     Attributes:
         calibration: None where no variant needs any.
         samples: What is scored on; all labelled or none.
+        scored_on: What they are, in words.
     """
 
     calibration: CalibrationSet | None
     samples: list[Sample]
+    scored_on: str
 
 
 @dataclass(frozen=True)
@@ -77,23 +79,30 @@ def gather_pictures(
     if request.validation is not None:
         samples = load_validation(request.validation)
         held = [sample.image for sample in samples]
+        scored_on = str(request.validation)
     elif source is not None and source != SYNTHETIC:
         _, held = hold_out(calibration_images(Path(source)))
         samples = [Sample(path.name, path) for path in held]
+        scored_on = f"a fifth of {source}, held out"
     else:
-        samples = _draw_samples(spec, drawn)
+        # A net of ours knows a person when it sees one drawn; about others that is not known, so
+        # they are asked for agreement only.
+        samples = _draw_samples(spec, drawn, labelled=zoo)
+        scored_on = DRAWN
     if not needed or source is None:
-        return Pictures(None, samples)
+        return Pictures(None, samples, scored_on)
     calibration = load_calibration(source, spec, request.count, request.seed, frozenset(held))
-    return Pictures(calibration, samples)
+    return Pictures(calibration, samples, scored_on)
 
 
-def _draw_samples(spec: ModelSpec, folder: Path) -> list[Sample]:
+def _draw_samples(spec: ModelSpec, folder: Path, *, labelled: bool) -> list[Sample]:
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
     for seed in range(_DRAWN_SEED, _DRAWN_SEED + _DRAWN):
         path = folder / f"portrait-{seed}.png"
-        image, _ = draw_portrait(seed, spec.height, spec.width)
+        label = folder / f"portrait-{seed}-mask.png"
+        image, mask = draw_portrait(seed, spec.height, spec.width)
         cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        samples.append(Sample(path.name, path))
+        cv2.imwrite(str(label), mask)
+        samples.append(Sample(path.name, path, label if labelled else None))
     return samples

@@ -19,7 +19,7 @@ import sys
 before = set(sys.modules)
 from portrait_tflite.cli.main import _run
 for arguments in {calls!r}:
-    assert _run(arguments, False) == 0, arguments
+    assert _run(arguments, debug=False) == 0, arguments
 tops = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print("IMPORTED", *sorted(tops - sys.stdlib_module_names))
 """

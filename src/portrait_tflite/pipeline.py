@@ -292,6 +292,7 @@ def _finish(
         variants=variants,
         max_drop=request.max_drop,
         passed=not failures,
+        scored_on=pictures.scored_on,
         benchmarks=tuple(benchmarks),
         arm_cost=unavailable_arm_cost(list(variants)),
     )

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 SCHEMA = 1
+DRAWN = "drawn portraits"  # what `Report.scored_on` says where the user gave no pictures
 
 
 class Precision(StrEnum):
@@ -432,7 +433,7 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class Report:
-    """`report.json`."""
+    """`report.json`; `scored_on` says which pictures accuracy was measured on."""
 
     created: str
     command: str
@@ -446,6 +447,7 @@ class Report:
     variants: dict[str, Variant]
     max_drop: float
     passed: bool
+    scored_on: str
     benchmarks: tuple[BenchmarkResult, ...]
     arm_cost: tuple[ArmCost, ...]
     schema: int = SCHEMA

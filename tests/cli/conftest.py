@@ -42,7 +42,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 
     def call(*arguments: object) -> Said:
         capfd.readouterr()
-        code = _run([str(argument) for argument in arguments], False)
+        code = _run([str(argument) for argument in arguments], debug=False)
         said = capfd.readouterr()
         return Said(code, said.out, said.err)
 

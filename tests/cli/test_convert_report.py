@@ -11,7 +11,8 @@ import pytest
 
 _TOP = [
     "schema", "created", "command", "versions", "machine", "model", "rewrites", "skipped",
-    "rewritten", "calibration", "variants", "max_drop", "passed", "benchmarks", "arm_cost",
+    "rewritten", "calibration", "variants", "max_drop", "passed", "scored_on", "benchmarks",
+    "arm_cost",
 ]  # fmt: skip
 _FORMS = ["float32", "float16", "int8", "dynamic", "int16x8"]
 _TENSOR = {"name", "shape", "dtype", "scale", "zero_point"}
@@ -30,7 +31,7 @@ def folder(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--calibration", tiny.calibration, "--validation", tiny.validation, "--out", out,
         "--delegate", "cpu,xnnpack",
     ]  # fmt: skip
-    assert _run([str(argument) for argument in arguments], False) == 0
+    assert _run([str(argument) for argument in arguments], debug=False) == 0
     return out
 
 

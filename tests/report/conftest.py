@@ -59,6 +59,7 @@ def report() -> Report:
         },
         max_drop=1.0,
         passed=False,
+        scored_on="val",
         benchmarks=(),
         arm_cost=(),
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +12,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portrait_tflite.cli.output import messages, new_table, print_json, progress, results
+from portrait_tflite.cli.output import (
+    command_line,
+    messages,
+    new_table,
+    print_json,
+    progress,
+    results,
+)
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.vocabulary import Delegate, Json
 
@@ -157,7 +162,7 @@ def _as_json(machine: Machine, versions: dict[str, str], measured: list[Benchmar
     return {
         "schema": _SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "versions": versions,
         "machine": asdict(machine),
         "benchmarks": [asdict(result) for result in measured],

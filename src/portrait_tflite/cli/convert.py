@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from portrait_tflite.cli.output import print_json, progress, results
+from portrait_tflite.cli.output import command_line, print_json, progress, results
 from portrait_tflite.cli.spec_options import (
     SpecArguments,
     load_options_from,
@@ -181,7 +179,7 @@ def command(
         runs=runs,
         baseline=baseline,
         force=force,
-        command=shlex.join(["portrait-tflite", *sys.argv[1:]]),
+        command=command_line(),
     )
     converted = convert_model(request, progress)
     if as_json:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 import traceback
 from typing import Any
@@ -27,6 +28,7 @@ _COMMANDS = {
     "train": "Train a net of the zoo on your portraits.",
 }
 _LONGEST = 300  # characters of an unexpected error; Keras lists whole networks
+_NAME = "portrait-tflite"
 _INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
@@ -84,13 +86,18 @@ def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> No
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
-    sys.exit(_run(arguments, debug))
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(_run(given, debug="--debug" in given))
 
 
-def _run(arguments: list[str] | None, debug: bool) -> int:
+def _run(arguments: list[str], *, debug: bool) -> int:
     try:
-        result: Any = group.main(arguments, prog_name="portrait-tflite", standalone_mode=False)
+        result: Any = group.main(
+            arguments,
+            prog_name=_NAME,
+            standalone_mode=False,
+            obj=shlex.join([_NAME, *arguments]),  # for reports; see `output.command_line`
+        )
         return result if isinstance(result, int) else 0
     except PortraitError as error:
         if debug:

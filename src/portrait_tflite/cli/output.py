@@ -51,6 +51,12 @@ def verbosity() -> int:
     return int(context.meta.get(_VERBOSITY, NORMAL)) if context else NORMAL
 
 
+def command_line() -> str:
+    """Return the command line as it was typed, for reports."""
+    context = click.get_current_context(silent=True)
+    return str((context and context.find_root().obj) or "portrait-tflite")
+
+
 def results() -> Console:
     """Return the console for results, on stdout."""
     return _console(stderr=False)

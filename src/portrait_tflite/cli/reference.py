@@ -10,21 +10,20 @@ import click
 from portrait_tflite.cli.main import group
 
 _PATH = Path("docs/cli.md")
+_WIDTH = 100
 
 
 def render_reference() -> str:
     """Return the whole reference as Markdown."""
     context = click.Context(
-        group, info_name="portrait-tflite", max_content_width=100, terminal_width=100
+        group, info_name="portrait-tflite", terminal_width=_WIDTH, **group.context_settings
     )
     parts = ["# Commands\n\nMade by `python -m portrait_tflite.cli.reference`; do not edit.\n"]
     parts.append(_section("portrait-tflite", group.get_help(context)))
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        inner = click.Context(
-            command, info_name=name, parent=context, max_content_width=100, terminal_width=100
-        )
+        inner = click.Context(command, info_name=name, parent=context, terminal_width=_WIDTH)
         parts.append(_section(f"portrait-tflite {name}", command.get_help(inner)))
     return "\n".join(parts)
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from portrait_tflite.vocabulary import (
+    DRAWN,
     BenchmarkResult,
     DelegateAudit,
     Level,
@@ -42,7 +43,7 @@ def _parts(report: Report, out: str, failures: tuple[str, ...]) -> Iterator[Rend
 def _variants(report: Report) -> Table:
     labelled = any(v.accuracy and v.accuracy.labelled for v in report.variants.values())
     title = f"{report.model.name}: {report.model.parameters:,} parameters, "
-    title += f"{report.model.macs / 1e6:,.0f} M MACs"
+    title += f"{report.model.macs / 1e6:,.0f} M MACs; scored on {report.scored_on}"
     score = "mIoU" if labelled else "agreement"
     table = _table(
         title, "variant", "KiB", "XNNPACK", "GPU list", score, "drop, points", "runtime", "gate"
@@ -150,6 +151,8 @@ def _next_steps(report: Report, out: str) -> Iterator[str]:
     yield f"everything is in {out}; report.json has it all, model.json what an app needs"
     if not any(v.accuracy and v.accuracy.labelled for v in report.variants.values()):
         yield "no labels were given: --validation DIR (images/ and masks/) measures the accuracy"
+    elif report.scored_on == DRAWN:
+        yield "drawn portraits are no photographs: --validation DIR measures the accuracy on yours"
     files = [v for name, v in report.variants.items() if name in list(Precision)]
     if any(v.accuracy and not v.accuracy.passed for v in files):
         yield "compare the worst images above; more or better calibration pictures help most often"

@@ -10,7 +10,11 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.rewrites.batch_norm import FoldBatchNormBefore, FoldBatchNormBehind
+from portrait_tflite.convert.rewrites.batch_norm import (
+    BatchNormAsDepthwise,
+    FoldBatchNormBefore,
+    FoldBatchNormBehind,
+)
 from portrait_tflite.convert.rewrites.site import Refusal
 
 Build = Callable[..., Any]
@@ -163,3 +167,26 @@ def test_refusals_name_the_normalization() -> None:
     found = BEFORE.match(convolution, graph.uses())
     assert isinstance(found, Refusal)
     assert found.layer == "bn"
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_one_that_folds_nowhere_becomes_a_depthwise_convolution(
+    randomized: Build, rewrite_with: Build, scale: bool
+) -> None:
+    x = keras.Input((6, 5, 3))
+    norm = layers.BatchNormalization(scale=scale, name="bn")
+    padded = layers.SeparableConv2D(4, 3, padding="same", name="conv")
+    model = randomized(keras.Model(x, padded(norm(layers.ReLU()(x)))))
+    outcome = rewrite_with(model, [BEHIND, BEFORE, BatchNormAsDepthwise()])
+    assert outcome.forms == ["depthwise"]
+    assert "BatchNormalization" not in outcome.ops
+    assert outcome.error <= 1e-5
+
+
+def test_one_behind_a_dense_layer_stays(randomized: Build, rewrite_with: Build) -> None:
+    x = keras.Input((4, 4, 3))
+    y = layers.BatchNormalization(name="bn")(layers.Flatten()(x))
+    model = randomized(keras.Model(x, layers.Reshape((4, 4, 3))(y)))
+    outcome = rewrite_with(model, [BatchNormAsDepthwise()])
+    assert outcome.forms == []
+    assert "rank 2, not 4" in outcome.result.skipped[0].reason
