@@ -25,6 +25,7 @@ _CONVOLUTIONS = (
     keras.layers.Conv2D,
     keras.layers.DepthwiseConv2D,
     keras.layers.Conv2DTranspose,
+    keras.layers.SeparableConv2D,
 )
 
 
@@ -34,7 +35,8 @@ class FoldBatchNormBehind:
     Given:  x → Conv2D(W, b) → BatchNormalization(s, t) → y
     Result: x → Conv2D(W · s, b · s + t) → y
 
-    The same for depthwise and transposed convolutions. `s = γ / √(σ² + ε)`, `t = β − μ · s`.
+    The same for depthwise, transposed and separable convolutions, the last laid open.
+    `s = γ / √(σ² + ε)`, `t = β − μ · s`.
     """
 
     name = "fold_batch_norm_behind"
@@ -149,7 +151,7 @@ class BatchNormAsDepthwise:
 
 
 def _is_plain_convolution(layer: Any) -> bool:
-    # Subclasses (SeparableConv2D among them) may compute something else.
+    # Subclasses may compute something else.
     if type(layer) is keras.layers.Conv2D:
         return bool(layer.data_format == "channels_last" and layer.groups == 1)
     return type(layer) in _CONVOLUTIONS and layer.data_format == "channels_last"
@@ -173,6 +175,8 @@ def _scale_and_shift(norm: Any) -> tuple[Array, Array]:
 
 def _scaled(name: str, layer: Any, source: Value, scale: Array, shift: Array) -> Value:
     """Add `layer` with its output multiplied by `scale` and moved by `shift`, `[out]` each."""
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        return _scaled_separable(name, layer, source, scale, shift)
     kernel, bias = weights_of(layer)
     moved = shift if bias is None else bias * scale + shift
     if isinstance(layer, keras.layers.Conv2DTranspose):
@@ -194,3 +198,18 @@ def _scaled(name: str, layer: Any, source: Value, scale: Array, shift: Array) ->
         dilation=layer.dilation_rate,
     )
     return value
+
+
+def _scaled_separable(name: str, layer: Any, source: Value, scale: Array, shift: Array) -> Value:
+    """Add a separable convolution as its two parts, the pointwise one scaled and moved."""
+    spatial, pointwise, *bias = (np.asarray(weight) for weight in layer.get_weights())
+    value = depthwise(
+        f"{name}_depthwise",
+        source,
+        spatial,
+        None,
+        strides=layer.strides,
+        padding=layer.padding,
+        dilation=layer.dilation_rate,
+    )
+    return convolution(name, value, pointwise * scale, bias[0] * scale + shift if bias else shift)

@@ -128,12 +128,8 @@ def test_both_folds_of_a_pre_activation_block(randomized: Build, rewrite_with: B
 
 @pytest.mark.parametrize(
     "layer",
-    [
-        layers.Conv2D(4, 3, activation="relu"),
-        layers.Conv2D(3, 3, groups=3),
-        layers.SeparableConv2D(4, 3),
-    ],
-    ids=["activated", "grouped", "separable"],
+    [layers.Conv2D(4, 3, activation="relu"), layers.Conv2D(3, 3, groups=3)],
+    ids=["activated", "grouped"],
 )
 def test_other_producers_are_none_of_its_business(layer: Any) -> None:
     graph = trace(_behind(layer, layers.BatchNormalization()))
@@ -190,3 +186,15 @@ def test_one_behind_a_dense_layer_stays(randomized: Build, rewrite_with: Build) 
     outcome = rewrite_with(model, [BatchNormAsDepthwise()])
     assert outcome.forms == []
     assert "rank 2, not 4" in outcome.result.skipped[0].reason
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_behind_a_separable_convolution_which_is_laid_open(
+    randomized: Build, rewrite_with: Build, use_bias: bool
+) -> None:
+    separable = layers.SeparableConv2D(4, 3, strides=2, use_bias=use_bias, name="conv")
+    model = randomized(_behind(separable, layers.BatchNormalization(name="bn")))
+    outcome = rewrite_with(model, [BEHIND])
+    assert outcome.forms == ["folded"]
+    assert outcome.ops == ["DepthwiseConv2D", "Conv2D"]
+    assert outcome.error <= 1e-5
