@@ -20,7 +20,8 @@ from portrait_tflite.convert.graph import (
     trace,
 )
 from portrait_tflite.convert.rewriter import Rewritten, difference, rewrite_graph
-from portrait_tflite.convert.rewrites.site import TakeChannel, activate
+from portrait_tflite.convert.rewrites.added_layers import activate
+from portrait_tflite.convert.rewrites.site import TakeChannel
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import (
     SCHEMA,

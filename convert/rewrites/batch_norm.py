@@ -8,18 +8,14 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.graph import Value
-from portrait_tflite.convert.rewrites.site import (
-    Array,
-    Refusal,
-    Site,
-    Uses,
+from portrait_tflite.convert.rewrites.added_layers import (
     convolution,
     depthwise,
     is_linear,
-    single,
-    transposed,
+    rebuilt,
     weights_of,
 )
+from portrait_tflite.convert.rewrites.site import Array, Refusal, Site, Uses, single
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -97,15 +93,13 @@ class FoldBatchNormBefore:
 
         def build(boundary: Any) -> Value:
             moved = np.einsum("hwio,i->o", kernel, shift)
-            return convolution(
+            return rebuilt(
+                layer,
                 consumer.name,
                 boundary[0],
                 kernel * scale[None, None, :, None],
                 moved if bias is None else bias + moved,
-                strides=layer.strides,
-                padding=layer.padding,
-                dilation=layer.dilation_rate,
-                activation=layer.activation,
+                layer.activation,
             )
 
         return Site(
@@ -180,24 +174,12 @@ def _scaled(name: str, layer: Any, source: Value, scale: Array, shift: Array) ->
     kernel, bias = weights_of(layer)
     moved = shift if bias is None else bias * scale + shift
     if isinstance(layer, keras.layers.Conv2DTranspose):
-        return transposed(name, source, kernel * scale[:, None], moved, layer, None)
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        per_output = scale.reshape(kernel.shape[2:])
-        add: Any = depthwise
-        kernel = kernel * per_output
+        kernel = kernel * scale[:, None]
+    elif isinstance(layer, keras.layers.DepthwiseConv2D):
+        kernel = kernel * scale.reshape(kernel.shape[2:])
     else:
-        add = convolution
         kernel = kernel * scale
-    value: Value = add(
-        name,
-        source,
-        kernel,
-        moved,
-        strides=layer.strides,
-        padding=layer.padding,
-        dilation=layer.dilation_rate,
-    )
-    return value
+    return rebuilt(layer, name, source, kernel, moved)
 
 
 def _scaled_separable(name: str, layer: Any, source: Value, scale: Array, shift: Array) -> Value:

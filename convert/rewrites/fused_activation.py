@@ -7,17 +7,8 @@ from typing import Any
 import keras
 
 from portrait_tflite.convert.graph import Node, Value
-from portrait_tflite.convert.rewrites.site import (
-    Refusal,
-    Site,
-    Uses,
-    convolution,
-    depthwise,
-    is_linear,
-    single,
-    transposed,
-    weights_of,
-)
+from portrait_tflite.convert.rewrites.added_layers import is_linear, rebuilt, weights_of
+from portrait_tflite.convert.rewrites.site import Refusal, Site, Uses, single
 
 _ELEMENTWISE = (
     keras.activations.relu,
@@ -82,19 +73,5 @@ def elementwise_activation(node: Node) -> Any | None:
 
 
 def _activated(producer: Node, source: Value, activation: Any) -> Value:
-    layer: Any = producer.op
-    kernel, bias = weights_of(layer)
-    if isinstance(layer, keras.layers.Conv2DTranspose):
-        return transposed(producer.name, source, kernel, bias, layer, activation)
-    add: Any = depthwise if isinstance(layer, keras.layers.DepthwiseConv2D) else convolution
-    value: Value = add(
-        producer.name,
-        source,
-        kernel,
-        bias,
-        strides=layer.strides,
-        padding=layer.padding,
-        dilation=layer.dilation_rate,
-        activation=activation,
-    )
-    return value
+    kernel, bias = weights_of(producer.op)
+    return rebuilt(producer.op, producer.name, source, kernel, bias, activation)

@@ -7,21 +7,14 @@ from typing import Any
 import keras
 
 from portrait_tflite.convert.graph import Value, apply_op
+from portrait_tflite.convert.rewrites.added_layers import depth_to_space, weights_of
 from portrait_tflite.convert.rewrites.phases import (
     Axis,
     count_taps,
     nearest_axis,
     phase_convolution,
 )
-from portrait_tflite.convert.rewrites.site import (
-    Form,
-    Refusal,
-    Site,
-    Uses,
-    Work,
-    depth_to_space,
-    weights_of,
-)
+from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses, Work
 
 
 class NearestUpsampling:

@@ -14,7 +14,8 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewrites.site import Array, convolution, depth_to_space, pad
+from portrait_tflite.convert.rewrites.added_layers import convolution, depth_to_space, pad
+from portrait_tflite.convert.rewrites.site import Array
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,13 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.graph import Value, apply_op, as_arrays
-from portrait_tflite.convert.rewrites.site import (
-    Activations,
-    Array,
-    Build,
-    Form,
+from portrait_tflite.convert.rewrites.added_layers import (
     activate,
     convolution,
     depthwise,
     weights_of,
 )
+from portrait_tflite.convert.rewrites.site import Activations, Array, Build, Form
 
 _KERNEL = 3
 # Keeps the normal equations solvable where channels are dead; relative to their mean diagonal.

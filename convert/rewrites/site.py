@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import keras
-import numpy as np
 from numpy.typing import NDArray
 
-from portrait_tflite.convert.graph import Value, apply_op
+from portrait_tflite.convert.graph import Value
 
 Array = NDArray[Any]
 Uses = Counter[Value]
@@ -130,112 +128,3 @@ class KerasRewrite(Protocol):
 def single(name: str, build: Build) -> tuple[Form, ...]:
     """The forms of a rewrite without a choice."""
     return (Form(name, build),)
-
-
-def convolution(
-    name: str,
-    source: Value,
-    kernel: Array,
-    bias: Array | None,
-    *,
-    strides: tuple[int, int] = (1, 1),
-    padding: str = "valid",
-    dilation: tuple[int, int] = (1, 1),
-    activation: Any = None,
-) -> Value:
-    """Add a Conv2D with weights; `kernel` is `[kh, kw, in, out]`, `bias` `[out]`."""
-    layer = keras.layers.Conv2D(
-        kernel.shape[3],
-        kernel.shape[:2],
-        strides=strides,
-        padding=padding,
-        dilation_rate=dilation,
-        use_bias=bias is not None,
-        activation=activation,
-        name=name,
-    )
-    return _with_weights(layer, source, [kernel] if bias is None else [kernel, bias])
-
-
-def depthwise(
-    name: str,
-    source: Value,
-    kernel: Array,
-    bias: Array | None,
-    *,
-    strides: tuple[int, int] = (1, 1),
-    padding: str = "valid",
-    dilation: tuple[int, int] = (1, 1),
-    activation: Any = None,
-) -> Value:
-    """Add a DepthwiseConv2D with weights; `kernel` is `[kh, kw, in, multiplier]`."""
-    layer = keras.layers.DepthwiseConv2D(
-        kernel.shape[:2],
-        depth_multiplier=kernel.shape[3],
-        strides=strides,
-        padding=padding,
-        dilation_rate=dilation,
-        use_bias=bias is not None,
-        activation=activation,
-        name=name,
-    )
-    return _with_weights(layer, source, [kernel] if bias is None else [kernel, bias])
-
-
-def transposed(
-    name: str,
-    source: Value,
-    kernel: Array,
-    bias: Array | None,
-    like: keras.layers.Conv2DTranspose,
-    activation: Any,
-) -> Value:
-    """Add a Conv2DTranspose shaped as `like` with other weights; kernel `[kh, kw, out, in]`."""
-    layer = keras.layers.Conv2DTranspose(
-        kernel.shape[2],
-        kernel.shape[:2],
-        strides=like.strides,
-        padding=like.padding,
-        output_padding=like.output_padding,
-        dilation_rate=like.dilation_rate,
-        use_bias=bias is not None,
-        activation=activation,
-        name=name,
-    )
-    return _with_weights(layer, source, [kernel] if bias is None else [kernel, bias])
-
-
-def pad(name: str, source: Value, rows: tuple[int, int], columns: tuple[int, int]) -> Value:
-    """Add a zero padding, or nothing where there is none to add."""
-    if not any((*rows, *columns)):
-        return source
-    return apply_op(name, keras.layers.ZeroPadding2D((rows, columns), name=name), source)
-
-
-def depth_to_space(name: str, source: Value, block: int) -> Value:
-    """Rearrange `[1, h, w, block²·c]` to `[1, h·block, w·block, c]`."""
-    return apply_op(name, lambda x: keras.ops.depth_to_space(x, block), source)
-
-
-def activate(name: str, source: Value, activation: Any) -> Value:
-    """Add an activation function, or nothing where it is linear."""
-    if is_linear(activation):
-        return source
-    return apply_op(name, keras.layers.Activation(activation, name=name), source)
-
-
-def is_linear(activation: Any) -> bool:
-    """Whether an activation function changes nothing."""
-    return activation is None or activation is keras.activations.linear
-
-
-def weights_of(layer: Any) -> tuple[Array, Array | None]:
-    """Return kernel and bias of a convolution layer as arrays."""
-    arrays = [np.asarray(weight) for weight in layer.get_weights()]
-    return arrays[0], arrays[1] if len(arrays) > 1 else None
-
-
-def _with_weights(layer: Any, source: Value, weights: list[Array]) -> Value:
-    layer.build(source.shape)
-    layer.set_weights(weights)
-    return apply_op(layer.name, layer, source)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 
 from portrait_tflite.convert.graph import Value
-from portrait_tflite.convert.rewrites.site import Refusal, Site, Uses, is_linear, single
+from portrait_tflite.convert.rewrites.added_layers import is_linear
+from portrait_tflite.convert.rewrites.site import Refusal, Site, Uses, single
 
 _TRAINING_ONLY = (
     keras.layers.Dropout,

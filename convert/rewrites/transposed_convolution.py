@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.graph import Value
+from portrait_tflite.convert.rewrites.added_layers import is_linear, weights_of
 from portrait_tflite.convert.rewrites.phases import (
     Axis,
     count_taps,
@@ -15,15 +16,7 @@ from portrait_tflite.convert.rewrites.phases import (
     transposed_axis,
 )
 from portrait_tflite.convert.rewrites.resize_fit import resize_forms
-from portrait_tflite.convert.rewrites.site import (
-    Form,
-    Refusal,
-    Site,
-    Uses,
-    Work,
-    is_linear,
-    weights_of,
-)
+from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses, Work
 
 
 class TransposedConvolution:

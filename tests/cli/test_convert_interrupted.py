@@ -13,9 +13,15 @@ from typing import Any
 
 import pytest
 
-from portrait_tflite import pipeline
+from portrait_tflite.pipeline import finishing, from_keras
 
-_STAGES = ["gather_pictures", "mask_graph", "build_variants", "verify_variants", "write_outputs"]
+_STAGES = {
+    "gather_pictures": from_keras,
+    "mask_graph": from_keras,
+    "build_variants": from_keras,
+    "verify_variants": finishing,
+    "write_outputs": finishing,
+}
 
 
 @pytest.fixture
@@ -55,7 +61,7 @@ def test_in_any_stage(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, stage, interrupted)
+    monkeypatch.setattr(_STAGES[stage], stage, interrupted)
     said = run(*arguments, "--io", "uint8")
     assert said.code == 130
     assert said.err.strip() == "Interrupted: no half result is left behind."
@@ -88,11 +94,11 @@ def test_while_files_are_moved_in(
 # Runs the command, and says when verification, which never ends here, has begun.
 _SCRIPT = """
 import sys, time
-from portrait_tflite import pipeline
+from portrait_tflite.pipeline import finishing
 def verify_variants(*_, **__):
     print("verifying", flush=True)
     time.sleep(600)
-pipeline.verify_variants = verify_variants
+finishing.verify_variants = verify_variants
 from portrait_tflite.cli.main import main
 main()
 """

@@ -27,6 +27,11 @@ from portrait_tflite.cli import main
         (["convert", "--delegate", ","], "--delegate must be some of cpu,xnnpack,gpu"),
         (["convert", "one.keras", "two.keras"], "unexpected extra argument (two.keras)"),
         (["convert", "--rewrite-plan", "none.json"], "must be a rewrites.json of `convert`"),
+        (
+            ["convert", "x.tflite", "--fp16", "--io", "uint8"],
+            "a Keras model is required for --fp16, --io. Received: a .tflite",
+        ),
+        (["convert", "x.TFLITE", "--baseline"], "a Keras model is required for --baseline."),
         (["convort"], "No such command 'convort'"),
         (["--quit"], "No such option '--quit'."),
         (["train", "portrait"], "Missing option '--data'"),

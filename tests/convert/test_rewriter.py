@@ -14,14 +14,8 @@ from keras import layers
 from portrait_tflite.convert.choice import CheapestForm, PlannedForm
 from portrait_tflite.convert.graph import Value, apply_op
 from portrait_tflite.convert.rewriter import REWRITES, TOLERANCE, difference
-from portrait_tflite.convert.rewrites.site import (
-    Form,
-    Refusal,
-    Site,
-    Uses,
-    convolution,
-    weights_of,
-)
+from portrait_tflite.convert.rewrites.added_layers import convolution, weights_of
+from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses
 from portrait_tflite.vocabulary import Delegate, Level
 
 Build = Callable[..., Any]

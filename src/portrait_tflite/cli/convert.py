@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from portrait_tflite.cli.output import command_line, print_json, progress, results
 from portrait_tflite.cli.spec_options import (
@@ -30,6 +31,11 @@ _VARIANTS = {
     "dynamic": Precision.DYNAMIC,
     "int16x8": Precision.INT16X8,
 }
+# A finished .tflite is mended as it is; these say how one is made from a Keras model.
+_NEED_KERAS = (
+    *_VARIANTS,
+    *("io", "rewrite", "rewrite_plan", "target", "custom_objects", "random_weights", "baseline"),
+)
 _DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
 
 
@@ -156,6 +162,8 @@ def command(
     chosen = tuple(_VARIANTS[name] for name in _VARIANTS if named[name])
     benchmarked = () if no_benchmark else _delegates(delegates)
     _check_runtime(min_runtime)
+    if _is_tflite(model):
+        _refuse_keras_options(click.get_current_context())
 
     with quiet():  # TensorFlow talks while it is imported
         from portrait_tflite.pipeline import ConvertRequest, convert_model
@@ -193,6 +201,24 @@ def command(
         )
 
 
+def _is_tflite(model: str) -> bool:
+    return model.lower().endswith(".tflite")
+
+
+def _refuse_keras_options(context: click.Context) -> None:
+    """Refuse what a finished file cannot be asked for, instead of ignoring it."""
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in _NEED_KERAS
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise UsageError(
+            f"a Keras model is required for {', '.join(given)}. Received: a .tflite, which is "
+            "mended in the precision it has. Leave them out, or convert the Keras model."
+        )
+
+
 def _delegates(text: str | None) -> tuple[Delegate, ...]:
     if text is None:
         return (Delegate.CPU, Delegate.XNNPACK)
@@ -221,7 +247,7 @@ def _rewrite_request(mode: RewriteMode, plan: Path | None) -> RewriteRequest:
 
 
 def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
-    if not model.lower().endswith(".tflite"):
+    if not _is_tflite(model):
         return None
     from portrait_tflite.cli.known_spec import spec_of_tflite
     from portrait_tflite.runtime import open_model

@@ -1,0 +1,29 @@
+"""The façade: from a Keras model, or a released `.tflite`, to verified files and a report.
+
+Stages hand each other files and records; this package only says in which order.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from portrait_tflite.pipeline.finishing import finish
+from portrait_tflite.pipeline.from_keras import build_from_keras
+from portrait_tflite.pipeline.from_tflite import build_from_tflite
+from portrait_tflite.pipeline.request import Converted, ConvertRequest, Progress
+
+__all__ = ["ConvertRequest", "Converted", "Progress", "convert_model"]
+
+
+def convert_model(request: ConvertRequest, progress: Progress) -> Converted:
+    """Convert a model, prove it and write everything to the output folder.
+
+    Raises:
+        UsageError: Bad options or input; nothing is written.
+        ConversionError: The model cannot be converted; nothing is written.
+    """
+    with tempfile.TemporaryDirectory(prefix="portrait-tflite-") as scratch:
+        finished = request.source.lower().endswith(".tflite")
+        build = build_from_tflite if finished else build_from_keras
+        return finish(request, *build(request, Path(scratch), progress), progress)

@@ -1,0 +1,161 @@
+"""The stages behind the files: audit, verify, benchmark, report."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from portrait_tflite.benchmarks.machine import read_machine, read_versions
+from portrait_tflite.benchmarks.measure import Cell, measure_files, unavailable_arm_cost
+from portrait_tflite.convert.describe import describe_variant
+from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.flatbuffer_nodes import count_macs
+from portrait_tflite.convert.op_versions import runtime_order
+from portrait_tflite.output_folder import OutputFolder
+from portrait_tflite.pipeline.network import Network
+from portrait_tflite.pipeline.request import (
+    Converted,
+    ConvertRequest,
+    Progress,
+    stage,
+)
+from portrait_tflite.quantize.accuracy import verify_variants
+from portrait_tflite.quantize.calibration import manifest
+from portrait_tflite.quantize.diagnosis import diagnose_low_iou
+from portrait_tflite.quantize.pictures import Pictures
+from portrait_tflite.quantize.predictors import tflite_outputs, tflite_predictor
+from portrait_tflite.quiet import quiet
+from portrait_tflite.report.files import write_outputs
+from portrait_tflite.vocabulary import (
+    Accuracy,
+    BenchmarkResult,
+    ModelRecord,
+    Precision,
+    Report,
+    Variant,
+)
+
+
+def finish(
+    request: ConvertRequest,
+    network: Network,
+    pictures: Pictures,
+    folder: OutputFolder,
+    progress: Progress,
+) -> Converted:
+    """Audit, verify and benchmark the files, then write them with the report."""
+    everything = {**network.files, **network.extra}
+    with stage(progress, "auditing"), quiet():
+        variants = {
+            name: describe_variant(f"{network.name}-{name}.tflite", data, network.layers)
+            for name, data in everything.items()
+        }
+    scores = _verify(request, network, pictures, progress)
+    variants = {
+        name: _scored(variant, scores.get(name), gated=name in network.files)
+        for name, variant in variants.items()
+    }
+    benchmarks = _benchmark(request, everything, variants, progress)
+    failures = _failures(request, {name: variants[name] for name in network.files})
+    report = Report(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=request.command,
+        versions=read_versions(),
+        machine=read_machine(),
+        model=ModelRecord(
+            source=request.source,
+            name=network.name,
+            parameters=network.parameters,
+            macs=count_macs(read_model(network.reference)),
+            spec=network.spec,
+            licence=network.licence,
+        ),
+        rewrites=network.records,
+        skipped=network.skipped,
+        rewritten=network.rewritten,
+        calibration=pictures.calibration.record if pictures.calibration else None,
+        variants=variants,
+        max_drop=request.max_drop,
+        passed=not failures,
+        scored_on=pictures.scored_on,
+        benchmarks=tuple(benchmarks),
+        arm_cost=unavailable_arm_cost(list(variants)),
+    )
+    calibration = manifest(pictures.calibration) if pictures.calibration else None
+    with folder.staged() as staging:
+        write_outputs(staging, report, everything, network.plans, calibration)
+    return Converted(report, folder.path, failures)
+
+
+def _verify(
+    request: ConvertRequest, network: Network, pictures: Pictures, progress: Progress
+) -> dict[str, Accuracy]:
+    with quiet():
+        reference = tflite_predictor(network.reference, network.spec)
+        predictors = {
+            name: reference if data is network.reference else tflite_predictor(data, network.spec)
+            for name, data in network.files.items()
+        }
+        if network.extra_spec is not None:
+            predictors |= {
+                name: reference
+                if data is network.reference
+                else tflite_predictor(data, network.extra_spec)
+                for name, data in network.extra.items()
+            }
+    with progress(len(pictures.samples), "verifying") as update:
+        return verify_variants(
+            reference,
+            predictors,
+            network.spec,
+            pictures.samples,
+            request.max_drop,
+            on_image=update,
+            diagnose=lambda: diagnose_low_iou(
+                tflite_outputs(network.reference), network.spec, pictures.samples
+            ),
+        )
+
+
+def _benchmark(
+    request: ConvertRequest,
+    files: Mapping[str, bytes],
+    variants: Mapping[str, Variant],
+    progress: Progress,
+) -> list[BenchmarkResult]:
+    with tempfile.TemporaryDirectory(prefix="portrait-tflite-") as folder:
+        cells = []
+        for name, data in files.items():
+            path = Path(folder) / variants[name].file
+            path.write_bytes(data)
+            precision = variants[name].input.dtype if name not in list(Precision) else name
+            cells += [
+                Cell(name, path, delegate, precision=precision) for delegate in request.delegates
+            ]
+        if not cells:
+            return []
+        with progress(request.runs, "benchmarking") as update, quiet():
+            return measure_files(cells, runs=request.runs, on_progress=update)
+
+
+def _failures(request: ConvertRequest, variants: Mapping[str, Variant]) -> tuple[str, ...]:
+    failures = []
+    for name, variant in variants.items():
+        if variant.accuracy and not variant.accuracy.passed:
+            failures.append(f"{name}: {variant.accuracy.reason}")
+        needed = variant.audit.min_runtime
+        if request.min_runtime and runtime_order(needed) > runtime_order(request.min_runtime):
+            failures.append(
+                f"{name}: {variant.audit.min_runtime_op} needs runtime {needed}, "
+                f"--min-runtime allows {request.min_runtime}"
+            )
+    return tuple(failures)
+
+
+def _scored(variant: Variant, accuracy: Accuracy | None, *, gated: bool) -> Variant:
+    failed = gated and accuracy is not None and not accuracy.passed
+    file = variant.file.replace(".tflite", ".failed.tflite") if failed else variant.file
+    return replace(variant, accuracy=accuracy, file=file)

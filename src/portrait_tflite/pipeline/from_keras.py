@@ -1,0 +1,195 @@
+"""From a Keras model to finished files: rewrite, export, quantize, mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_tflite.convert.export import Export
+from portrait_tflite.convert.graph import Graph
+from portrait_tflite.convert.load import LoadedModel, load_model
+from portrait_tflite.convert.plan import (
+    mask_graph,
+    mask_spec,
+    plan_of,
+    rewrite_for,
+    whole_net_error,
+)
+from portrait_tflite.convert.rewriter import Rewritten
+from portrait_tflite.errors import ConversionError
+from portrait_tflite.images import Floats
+from portrait_tflite.models.registry import find_net
+from portrait_tflite.output_folder import OutputFolder
+from portrait_tflite.pipeline.network import FITTED_ON, MENDED_ON, Network, probe_inputs
+from portrait_tflite.pipeline.request import (
+    ConvertRequest,
+    Progress,
+    output_folder,
+    stage,
+)
+from portrait_tflite.quantize.calibration import representative_dataset
+from portrait_tflite.quantize.pictures import Pictures, gather_pictures
+from portrait_tflite.quantize.variants import (
+    INTEGER,
+    Built,
+    build_naive,
+    build_variants,
+    delegate_of,
+)
+from portrait_tflite.quiet import quiet
+from portrait_tflite.vocabulary import (
+    Delegate,
+    Precision,
+    RewriteMode,
+    SkippedRewrite,
+    WholeNetError,
+)
+
+# Pictures that rewrites are verified on.
+_VERIFIED_ON = 2
+_WHOLE_NET_ON = 4
+# Baselines of `--baseline`: whether the batch is fixed to 1.
+_NAIVE = {"naive": False, "naive_batch1": True}
+
+
+def build_from_keras(
+    request: ConvertRequest, scratch: Path, progress: Progress
+) -> tuple[Network, Pictures, OutputFolder]:
+    """Load a Keras model, read the pictures and build every variant.
+
+    Args:
+        request: What was asked for.
+        scratch: Folder for drawn pictures; may go when the conversion is done.
+        progress: Shows the work.
+
+    Raises:
+        UsageError: Bad options or input.
+        ConversionError: The model cannot be converted.
+    """
+    with stage(progress, "loading"), quiet():
+        loaded = load_model(request.source, request.load)
+    folder = output_folder(request, loaded.name)
+    quantized = request.baseline or any(p in INTEGER for p in request.variants)
+    with stage(progress, "reading pictures"):
+        pictures = gather_pictures(
+            request.pictures, loaded.spec, scratch / "drawn", needed=quantized, zoo=loaded.zoo
+        )
+    return _build(request, loaded, pictures, progress), pictures, folder
+
+
+def _build(
+    request: ConvertRequest, loaded: LoadedModel, pictures: Pictures, progress: Progress
+) -> Network:
+    inputs = probe_inputs(pictures, loaded.spec)
+    graph, opaque = mask_graph(loaded.model, loaded.spec)
+    plans = _rewrite(request, graph, inputs, progress)
+    representative = _representative(pictures)
+    with progress(len(request.variants), "converting") as update:
+        done: list[Precision] = []
+
+        def on_variant(precision: Precision) -> None:
+            update(len(done))
+            done.append(precision)
+
+        built = build_variants(
+            {delegate: plan.graph for delegate, plan in plans.items()},
+            request.variants,
+            request.target,
+            representative,
+            request.io,
+            [image[None] for image in inputs[:MENDED_ON]],
+            on_variant,
+        )
+    reference = _reference(request, graph, built)
+    extra, failed = _baselines(request, loaded, representative, progress)
+    return Network(
+        name=loaded.name,
+        spec=mask_spec(loaded.spec),
+        parameters=int(loaded.model.count_params()),
+        licence=find_net(loaded.source).licence if loaded.zoo else "",
+        reference=reference,
+        files={name: one.data for name, one in built.items()},
+        extra=extra,
+        # A baseline keeps all outputs, in an order that is the converter's: scored where it is one.
+        extra_spec=loaded.spec if len(loaded.model.outputs) == 1 else None,
+        layers=tuple(node.name for node in graph.nodes()),
+        plans={delegate: plan_of(plan) for delegate, plan in plans.items()},
+        records=_once([*_of(plans, "records"), *(r for b in built.values() for r in b.mended)]),
+        skipped=_once(
+            [
+                *opaque,
+                *_of(plans, "skipped"),
+                *(s for b in built.values() for s in b.skipped),
+                *failed,
+            ]
+        ),
+        rewritten=_whole_net(graph, plans, inputs),
+    )
+
+
+def _rewrite(
+    request: ConvertRequest, graph: Graph, inputs: Floats, progress: Progress
+) -> dict[Delegate, Rewritten]:
+    delegates = list(dict.fromkeys(delegate_of(p, request.target) for p in request.variants))
+    images = inputs[: FITTED_ON if request.rewrite.mode is RewriteMode.RESIZE else _VERIFIED_ON]
+    plans: dict[Delegate, Rewritten] = {}
+    with progress(len(delegates), "rewriting") as update:
+        for delegate in delegates:
+            with quiet():
+                plans[delegate] = rewrite_for(graph, delegate, request.rewrite, images)
+            update(len(plans))
+    return plans
+
+
+def _reference(request: ConvertRequest, graph: Graph, built: Mapping[str, Built]) -> bytes:
+    """The float file to score against: of the network as it came where rewrites are not exact."""
+    if request.rewrite.mode is not RewriteMode.RESIZE and Precision.FLOAT32 in built:
+        return built[Precision.FLOAT32].data
+    return Export(graph).float_model(Precision.FLOAT32)
+
+
+def _baselines(
+    request: ConvertRequest,
+    loaded: LoadedModel,
+    representative: Callable[[], Iterator[list[NDArray[np.float32]]]],
+    progress: Progress,
+) -> tuple[dict[str, bytes], list[SkippedRewrite]]:
+    """Convert the model as given with plain `TFLiteConverter`, with and without batch 1."""
+    if not request.baseline:
+        return {}, []
+    built: dict[str, bytes] = {}
+    failed: list[SkippedRewrite] = []
+    with progress(len(_NAIVE), "converting the baselines") as update:
+        for name, batch_one in _NAIVE.items():
+            try:
+                naive = build_naive(loaded.model, representative, batch_one=batch_one)
+                built[name] = naive.data
+            except ConversionError as error:
+                failed.append(SkippedRewrite(name, loaded.model.name, str(error)))
+            update(len(built) + len(failed))
+    return built, failed
+
+
+def _representative(
+    pictures: Pictures,
+) -> Callable[[], Iterator[list[NDArray[np.float32]]]]:
+    if pictures.calibration is None:
+        return lambda: iter(())
+    return representative_dataset(pictures.calibration)
+
+
+def _whole_net(graph: Graph, plans: Mapping[Delegate, Rewritten], inputs: Floats) -> WholeNetError:
+    errors = [whole_net_error(graph, plan.graph, inputs[:_WHOLE_NET_ON]) for plan in plans.values()]
+    return max(errors, key=lambda error: error.max_rel_error)
+
+
+def _of(plans: Mapping[Delegate, Rewritten], attribute: str) -> list:  # type: ignore[type-arg]
+    return [record for plan in plans.values() for record in getattr(plan, attribute)]
+
+
+def _once(records: Sequence) -> tuple:  # type: ignore[type-arg]
+    """Drop the records that two plans share."""
+    return tuple(dict.fromkeys(records))

@@ -1,0 +1,78 @@
+"""What a conversion was asked for, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from portrait_tflite.convert.load import LoadOptions
+from portrait_tflite.convert.plan import (
+    RewriteRequest,
+)
+from portrait_tflite.output_folder import OutputFolder
+from portrait_tflite.quantize.pictures import PictureRequest
+from portrait_tflite.report.files import is_output
+from portrait_tflite.vocabulary import (
+    Delegate,
+    IoType,
+    ModelSpec,
+    Precision,
+    Report,
+    Target,
+)
+
+Progress = Callable[[int, str], AbstractContextManager[Callable[..., None]]]
+"""`progress(total, description)` shows work; what it yields is called with the steps done."""
+
+
+@dataclass(frozen=True)
+class ConvertRequest:
+    """What `convert` was asked for; see its help for each.
+
+    Attributes:
+        source: Path or zoo name.
+        tflite_spec: The spec of a `.tflite`, which says less of itself than a Keras file.
+        min_runtime: Oldest runtime that must load every file, e.g. `2.9`, or "".
+        delegates: What is benchmarked; empty for nothing.
+        command: The command line, for the report.
+    """
+
+    source: str
+    out: Path | None = None
+    load: LoadOptions = field(default_factory=LoadOptions)
+    tflite_spec: ModelSpec | None = None
+    variants: tuple[Precision, ...] = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
+    pictures: PictureRequest = field(default_factory=PictureRequest)
+    max_drop: float = 1.0
+    io: IoType = IoType.INT8
+    rewrite: RewriteRequest = field(default_factory=RewriteRequest)
+    target: Target = Target.BOTH
+    min_runtime: str = ""
+    delegates: tuple[Delegate, ...] = (Delegate.CPU, Delegate.XNNPACK)
+    runs: int = 50
+    baseline: bool = False
+    force: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The report, where it lies, and the gates that failed."""
+
+    report: Report
+    out: Path
+    failures: tuple[str, ...]
+
+
+@contextmanager
+def stage(progress: Progress, description: str) -> Iterator[None]:
+    with progress(1, description) as update:
+        yield
+        update(1)
+
+
+def output_folder(request: ConvertRequest, name: str) -> OutputFolder:
+    out = request.out or Path(f"{name}-tflite")
+    return OutputFolder(out, lambda file: is_output(file, name), force=request.force)
