@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.runtime import open_model
-from portrait_tflite.vocabulary import Delegate, Precision, Variant
+from portrait_tflite.vocabulary import Delegate, Variant
 
 
 def describe_variant(file: str, data: bytes, layers: Iterable[str] = ()) -> Variant:
@@ -47,21 +47,3 @@ def count_parameters(data: bytes) -> int:
         if model.buffers[tensor.buffer].data is not None and tensor.type != schema.TensorType.STRING
     )
     return sum(int(np.prod(tensor.shape)) for tensor in constants if tensor.shape is not None)
-
-
-def precision_of(data: bytes) -> Precision:
-    """Name a finished file by what it computes in, or else by what its weights are kept in."""
-    model = read_model(data)
-    constants: set[int] = set()
-    computed: set[int] = set()
-    for tensor in model.subgraphs[0].tensors:
-        values = model.buffers[tensor.buffer].data
-        (computed if values is None or len(values) == 0 else constants).add(tensor.type)
-    types = schema.TensorType
-    if types.INT16 in computed:
-        return Precision.INT16X8
-    if {types.INT8, types.UINT8} & computed:
-        return Precision.INT8
-    if types.INT8 in constants:
-        return Precision.DYNAMIC
-    return Precision.FLOAT16 if types.FLOAT16 in constants else Precision.FLOAT32

@@ -370,8 +370,35 @@ class LatencyMs:
 
 
 @dataclass(frozen=True)
+class OpTime:
+    """Time of one op in the network; `delegate` is the one that it ran in.
+
+    `layer` is the Keras layer where it is known, else the tensor's name.
+    """
+
+    op: str
+    layer: str
+    delegate: Delegate
+    median_ms: float
+    share: float
+
+
+@dataclass(frozen=True)
+class MaskDifference:
+    """How far one delegate's mask is from the built-in CPU kernels'."""
+
+    max_abs: float
+    iou: float
+
+
+@dataclass(frozen=True)
 class BenchmarkResult:
-    """One cell: a variant on a delegate. `unavailable` holds the reason where nothing was run."""
+    """One cell: a variant on a delegate. `unavailable` holds the reason where nothing was run.
+
+    `adapter` names the GPU and `software` says that it is none: its latency is no speed then.
+    `fully_accelerated` says that no op fell back to the CPU. `peak_share` is the net's MACs per
+    second over the most that this CPU was measured to do in that precision, 0 to 1.
+    """
 
     variant: str
     device: str
@@ -392,6 +419,20 @@ class BenchmarkResult:
     stable: bool = False
     warnings: tuple[str, ...] = ()
     unavailable: str = ""
+    fully_accelerated: bool | None = None
+    against_cpu: MaskDifference | None = None
+    peak_share: float | None = None
+    ops: tuple[OpTime, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArmOpCost:
+    """Share of one op in a net's ARM cost; `layer` as in `OpTime`."""
+
+    op: str
+    layer: str
+    instructions: int
+    cycles: float
 
 
 @dataclass(frozen=True)
@@ -400,6 +441,7 @@ class ArmCost:
 
     variant: str
     cpu: str
+    delegate: Delegate = Delegate.XNNPACK
     instructions: int | None = None
     cycles: float | None = None
     vector: int | None = None
@@ -407,6 +449,7 @@ class ArmCost:
     load_store: int | None = None
     partitions: int | None = None
     unavailable: str = ""
+    ops: tuple[ArmOpCost, ...] = ()
 
 
 @dataclass(frozen=True)

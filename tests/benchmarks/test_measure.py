@@ -12,7 +12,7 @@ import pytest
 from portrait_tflite.benchmarks import measure
 from portrait_tflite.benchmarks.measure import Cell, measure_files, unavailable_arm_cost
 from portrait_tflite.benchmarks.memory import measure_peak_mb
-from portrait_tflite.benchmarks.precision import precision_of
+from portrait_tflite.convert.precision import precision_of
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Delegate
 

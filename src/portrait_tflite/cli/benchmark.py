@@ -112,7 +112,7 @@ def command(
     _require_available(device, delegates)
     from portrait_tflite.benchmarks.machine import read_machine, read_versions
     from portrait_tflite.benchmarks.measure import Cell, measure_files
-    from portrait_tflite.benchmarks.precision import precision_of
+    from portrait_tflite.convert.precision import precision_of
     from portrait_tflite.output_folder import OutputFolder
 
     folder = OutputFolder(out, lambda name: name == RESULT_FILE, force=force) if out else None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from portrait_tflite.convert.describe import count_parameters, precision_of
+from portrait_tflite.convert.describe import count_parameters
 from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.precision import precision_of
 from portrait_tflite.errors import UsageError
 from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.pipeline.network import MENDED_ON, Network, probe_inputs
@@ -17,6 +18,7 @@ from portrait_tflite.pipeline.request import (
 )
 from portrait_tflite.quantize.pictures import Pictures, gather_pictures
 from portrait_tflite.quiet import quiet
+from portrait_tflite.vocabulary import Precision
 
 
 def build_from_tflite(
@@ -50,7 +52,7 @@ def build_from_tflite(
         parameters=count_parameters(data),
         licence="",
         reference=data,
-        files={precision_of(data): mended.data},
+        files={precision_of(data) or Precision.FLOAT32: mended.data},
         extra={"as_released": data},
         extra_spec=request.tflite_spec,
         records=mended.records,
