@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,16 +24,17 @@ class OutputFolder:
 
     Args:
         path: The folder; it need not exist.
-        is_ours: Whether a file name is one that such a run writes.
-        force: Whether the folder may hold other things. Those are never touched.
+        earlier: Names of the files that an earlier run wrote there; a new run replaces them all.
+        force: Whether the folder may hold other things. Only those are replaced whose very names
+            are written again.
 
     Raises:
         UsageError: The folder cannot be written, or holds other things.
     """
 
-    def __init__(self, path: Path, is_ours: Callable[[str], bool], *, force: bool = False) -> None:
+    def __init__(self, path: Path, earlier: Collection[str], *, force: bool = False) -> None:
         self.path = path
-        self._is_ours = is_ours
+        self._earlier = frozenset(earlier)
         if path.exists() and not path.is_dir():
             raise UsageError(f"--out must be a folder. Received: {path}, a file.")
         others = [] if force else self._others()
@@ -67,7 +68,8 @@ class OutputFolder:
         aside = staging / "before"
         made = [p for p in (self.path, *self.path.absolute().parents) if not p.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
-        old = [p for p in self.path.iterdir() if p.is_file() and self._is_ours(p.name)]
+        replaced = self._earlier.union(names)
+        old = [p for p in self.path.iterdir() if p.is_file() and p.name in replaced]
         try:
             # Renaming takes no space and half a moment; nothing is copied that could be cut off.
             aside.mkdir()
@@ -93,7 +95,7 @@ class OutputFolder:
             return []
         with _explained(self.path):
             names = [p.name for p in self.path.iterdir() if not p.name.startswith(_STAGING)]
-        return sorted(name for name in names if not self._is_ours(name))
+        return sorted(name for name in names if name not in self._earlier)
 
     def _require_writable(self) -> None:
         home = _nearest_folder(self.path)

@@ -13,7 +13,7 @@ from portrait_tflite.convert.plan import (
 )
 from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.quantize.pictures import PictureRequest
-from portrait_tflite.report.files import is_output
+from portrait_tflite.report.earlier_run import files_of_earlier_run
 from portrait_tflite.vocabulary import (
     Delegate,
     IoType,
@@ -75,4 +75,4 @@ def stage(progress: Progress, description: str) -> Iterator[None]:
 
 def output_folder(request: ConvertRequest, name: str) -> OutputFolder:
     out = request.out or Path(f"{name}-tflite")
-    return OutputFolder(out, lambda file: is_output(file, name), force=request.force)
+    return OutputFolder(out, files_of_earlier_run(out, name), force=request.force)
