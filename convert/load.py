@@ -155,12 +155,7 @@ def _build_net(net: Net, options: LoadOptions) -> keras.Model:
         )
     height, width = options.size or (net.spec.height, net.spec.width)
     keras.utils.set_random_seed(options.seed)
-    try:
-        model = net.build(height, width)
-    except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"{net.name} cannot be built for --size {height}x{width}: {first_sentence(error)}"
-        ) from error
+    model = net.build_at(height, width)
     if weights is None or options.random_weights:
         _randomize(model, options.seed)
     else:

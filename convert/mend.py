@@ -21,7 +21,8 @@ from portrait_tflite.convert.rewrites.flatten_bias import FlattenBias
 from portrait_tflite.convert.rewrites.identity_add import IdentityAdd
 from portrait_tflite.convert.rewrites.relu_to_quantize import ReluToQuantize
 from portrait_tflite.errors import UsageError
-from portrait_tflite.runtime import Runner, open_model, quantize, random_input
+from portrait_tflite.runtime import Runner, open_model
+from portrait_tflite.tensor_values import random_input, to_stored
 from portrait_tflite.vocabulary import Delegate, Level, RewriteRecord, SkippedRewrite
 
 Array = NDArray[Any]
@@ -113,7 +114,7 @@ def _check_inputs(runner: Runner, inputs: Sequence[Array]) -> list[tuple[Array, 
     if inputs and len(runner.inputs) == 1:
         info = runner.inputs[0]
         return [
-            (array if array.dtype == info.dtype else quantize(array, info),) for array in inputs
+            (array if array.dtype == info.dtype else to_stored(array, info),) for array in inputs
         ]
     rng = np.random.default_rng(_SEED)
     return [tuple(random_input(info, rng) for info in runner.inputs) for _ in range(_RANDOM_INPUTS)]

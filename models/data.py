@@ -17,10 +17,11 @@ from portrait_tflite.images import (
     Floats,
     list_images,
     normalize,
+    placement,
     read_image,
     read_mask,
 )
-from portrait_tflite.vocabulary import Channels, ModelSpec
+from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec
 
 MASK_SUFFIX = ".png"
 
@@ -145,28 +146,39 @@ def _random_affine(rng: np.random.Generator) -> NDArray[np.float64]:
 def _warp(
     image: Bytes, mask: Floats, matrix: NDArray[np.float64], spec: ModelSpec
 ) -> tuple[Bytes, Floats]:
-    """Warp picture and mask straight to the network's rectangle, aspect ratio given up."""
+    """Warp picture and mask straight to the place in the network's rectangle that `spec` says."""
     height, width = image.shape[:2]
     if mask.shape != (height, width):
         mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32)
-    to_unit = np.array([[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]])
-    to_net = np.array(
+    at = placement(height, width, spec)
+    to_unit = np.linalg.inv(_from_unit(at.left, at.right - at.left, at.top, at.bottom - at.top))
+    to_net = _from_unit(at.inner_left, at.inner_width, at.inner_top, at.inner_height)
+    affine = (to_net @ matrix @ to_unit)[:2]
+    size = (spec.width, spec.height)
+    # The border continues the person where the picture cuts them off, so the mask continues too.
+    # A letterbox has black bars instead, here as everywhere.
+    border = cv2.BORDER_CONSTANT if spec.fit is Fit.LETTERBOX else cv2.BORDER_REPLICATE
+    nearest = spec.interpolation is Interpolation.NEAREST
+    warped = cv2.warpAffine(
+        image,
+        affine,
+        size,
+        flags=cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR,
+        borderMode=border,
+    )
+    label = cv2.warpAffine(mask, affine, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    return warped.astype(np.uint8), label.astype(np.float32)
+
+
+def _from_unit(left: float, width: float, top: float, height: float) -> NDArray[np.float64]:
+    """Map −1…1 to the pixels of a region, whose first pixel's centre is at `(left, top)`."""
+    return np.array(
         [
-            [spec.width / 2, 0, (spec.width - 1) / 2],
-            [0, spec.height / 2, (spec.height - 1) / 2],
+            [width / 2, 0, left + (width - 1) / 2],
+            [0, height / 2, top + (height - 1) / 2],
             [0, 0, 1],
         ]
     )
-    affine = (to_net @ matrix @ to_unit)[:2]
-    size = (spec.width, spec.height)
-    warped = cv2.warpAffine(
-        image, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    # The border continues the person where the picture cuts them off, so the mask continues too.
-    label = cv2.warpAffine(
-        mask, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return warped.astype(np.uint8), label.astype(np.float32)
 
 
 def _relight(image: Bytes, rng: np.random.Generator) -> Bytes:

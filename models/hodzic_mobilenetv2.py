@@ -62,5 +62,6 @@ register(
         spec=ModelSpec(height=128, width=128, input_range=(-1.0, 1.0)),
         paper="Hodžić, Skejić, Demirović, Real-time Portrait Segmentation in TensorFlow, "
         "Architecture 2",
+        multiple=32,
     )
 )

@@ -66,5 +66,6 @@ register(
         spec=ModelSpec(height=256, width=256, input_range=(0.0, 1.0)),
         paper="Hodžić, Skejić, Demirović, Real-time Portrait Segmentation in TensorFlow, "
         "Architecture 1",
+        multiple=8,
     )
 )

@@ -66,6 +66,7 @@ register(
         build=build_portrait,
         spec=ModelSpec(height=256, width=256, input_range=(-1.0, 1.0)),
         paper="this project; encoder after Howard et al., MobileNets (2017)",
+        multiple=32,
         weights="portrait.weights.h5",
     )
 )

@@ -33,6 +33,7 @@ class Net:
         build: `(height, width, **options) -> keras.Model`, with random weights.
         spec: Its preprocessing at its native size.
         paper: Where it is described.
+        multiple: Height and width must be multiples of it.
         weights: File of packaged weights, or "".
     """
 
@@ -40,7 +41,25 @@ class Net:
     build: Callable[..., keras.Model]
     spec: ModelSpec
     paper: str
+    multiple: int
     weights: str = ""
+
+    def build_at(self, height: int, width: int, **form: str) -> keras.Model:
+        """Build the net for a size, in one of its forms.
+
+        Raises:
+            UsageError: The size is no multiple of `multiple`, or there is no such form.
+        """
+        if height % self.multiple or width % self.multiple:
+            raise UsageError(
+                f"{self.name} cannot be built for --size {height}x{width}: both must be multiples "
+                f"of {self.multiple}."
+            )
+        try:
+            return self.build(height, width, **form)
+        except ValueError as error:
+            said = str(error).splitlines()[0]
+            raise UsageError(f"{self.name} cannot be built as asked: {said}") from error
 
     @property
     def licence(self) -> str:

@@ -182,10 +182,7 @@ def train_net(
     if form and "upsampling" not in inspect.signature(net.build).parameters:
         raise UsageError(f"{name} has one form: leave --upsampling out. Received: {upsampling!r}.")
     keras.utils.set_random_seed(options.seed)
-    try:
-        model = net.build(spec.height, spec.width, **form)
-    except ValueError as error:
-        raise UsageError(f"{name} cannot be built as asked: {error}") from error
+    model = net.build_at(spec.height, spec.width, **form)
     if initial:
         load_initial(model, initial)
     pairs = [pair for folder in folders for pair in find_pairs(folder)]
@@ -212,10 +209,14 @@ def load_initial(model: keras.Model, path: Path) -> None:
         if path.suffix != ".keras":
             model.load_weights(path)
             return
-        source = keras.models.load_model(path, compile=False)
+        _take_shared(model, keras.models.load_model(path, compile=False), path)
     except (ValueError, OSError) as error:
         why = str(error).splitlines()[0]
         raise UsageError(f"--initial must fit {model.name}. Received: {path}: {why}") from error
+
+
+def _take_shared(model: keras.Model, source: keras.Model, path: Path) -> None:
+    """Take the weights of the layers that two models share by name."""
     shared = [
         layer
         for layer in model.layers

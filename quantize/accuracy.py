@@ -24,6 +24,7 @@ from portrait_tflite.vocabulary import Accuracy, Drop, ImageScore, ModelSpec
 MIN_AGREEMENT_IOU = 0.98
 MIN_FLOAT_IOU = 0.5
 WORST_IMAGES = 8
+MEDIAN_IMAGES = 2
 
 # Decoding and scoring take about as long as inference does, so they run beside it; the depth
 # bounds how many pictures are in memory.
@@ -147,6 +148,7 @@ def _summarize(
             f"IoU with the float model's masks is {agreement:.3f}, "
             f"at least {MIN_AGREEMENT_IOU} is required"
         )
+    ranked = _by_loss(name, scores)
     return Accuracy(
         images=len(scores),
         labelled=labelled,
@@ -156,9 +158,10 @@ def _summarize(
         mae=_mean(s.mae for s in own),
         agreement_iou=agreement,
         drop=drop,
-        worst=_worst(name, scores),
+        worst=ranked[:WORST_IMAGES],
         passed=not reason,
         reason=reason,
+        median=_middle(ranked),
     )
 
 
@@ -179,13 +182,19 @@ def _labelled_reason(float_iou: float, drop: float, max_drop: float, cause: str)
     return ""
 
 
-def _worst(name: str, scores: Sequence[SampleScores]) -> tuple[ImageScore, ...]:
-    """Return the images that lose most IoU, worst first; names decide between equals."""
+def _by_loss(name: str, scores: Sequence[SampleScores]) -> tuple[ImageScore, ...]:
+    """Return the images by how much IoU they lose, worst first; names decide between equals."""
     images = [
         ImageScore(score.name, score.float_score.iou, score.variants[name].iou) for score in scores
     ]
     images.sort(key=lambda image: (image.iou - image.iou_float, image.image))
-    return tuple(images[:WORST_IMAGES])
+    return tuple(images)
+
+
+def _middle(ranked: tuple[ImageScore, ...]) -> tuple[ImageScore, ...]:
+    """Return the median of ranked images and the ones behind it, `MEDIAN_IMAGES` at most."""
+    start = (len(ranked) - 1) // 2
+    return ranked[start : start + MEDIAN_IMAGES]
 
 
 def _points_lost(

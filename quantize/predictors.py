@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ import numpy as np
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import Floats
-from portrait_tflite.runtime import Runner, dequantize, open_model, quantize
+from portrait_tflite.runtime import Runner, open_model
+from portrait_tflite.tensor_values import to_real, to_stored
 from portrait_tflite.vocabulary import Activation, Delegate, ModelSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -27,13 +27,10 @@ Outputs = Callable[[Floats], Sequence[Floats]]
 def select_mask(outputs: Sequence[Floats], chosen: OutputSpec) -> Floats:
     """Pick the person mask `[h, w]` out of a network's outputs and apply `chosen.activation`.
 
-    A network that was loaded or written by us has one output and maybe one channel left, whatever
-    its file had; index and channel then are those of the file and choose nothing any more.
-
     Raises:
         UsageError: There is no such output or channel, or it is no mask.
     """
-    index = 0 if len(outputs) == 1 else chosen.index
+    index = chosen.index
     if index >= len(outputs):
         raise UsageError(f"--output must be 0 to {len(outputs) - 1}. Received: {index}.")
     output = outputs[index]
@@ -45,10 +42,9 @@ def select_mask(outputs: Sequence[Floats], chosen: OutputSpec) -> Floats:
             f"{list(output.shape)}. Say by --output N which one is the mask."
         )
     count = output.shape[-1]
-    channel = 0 if count == 1 else chosen.channel
-    if channel >= count:
-        raise UsageError(f"--output-channel must be 0 to {count - 1}. Received: {channel}.")
-    return activate(output, chosen.activation)[0, ..., channel]
+    if chosen.channel >= count:
+        raise UsageError(f"--output-channel must be 0 to {count - 1}. Received: {chosen.channel}.")
+    return activate(output, chosen.activation)[0, ..., chosen.channel]
 
 
 def activate(logits: Floats, activation: Activation) -> Floats:
@@ -73,11 +69,6 @@ def keras_outputs(model: keras.Model) -> Outputs:
     return run
 
 
-def keras_predictor(model: keras.Model, spec: ModelSpec) -> Predictor:
-    """Return the mask of a Keras model as `load_model` gives it: activation already appended."""
-    return mask_predictor(keras_outputs(model), spec)
-
-
 def tflite_outputs(
     model: Path | bytes, delegate: Delegate = Delegate.XNNPACK, threads: int = 1
 ) -> Outputs:
@@ -89,10 +80,8 @@ def runner_outputs(runner: Runner) -> Outputs:
     """Return a function that runs an open `.tflite` and gives its outputs in real values."""
 
     def run(inputs: Floats) -> Sequence[Floats]:
-        outputs = runner.run(quantize(inputs, runner.inputs[0]))
-        return [
-            dequantize(output, info) for output, info in zip(outputs, runner.outputs, strict=True)
-        ]
+        outputs = runner.run(to_stored(inputs, runner.inputs[0]))
+        return [to_real(output, info) for output, info in zip(outputs, runner.outputs, strict=True)]
 
     return run
 
@@ -102,20 +91,14 @@ def tflite_predictor(
     spec: ModelSpec,
     delegate: Delegate = Delegate.XNNPACK,
     threads: int = 1,
-    *,
-    activation: Activation = Activation.NONE,
 ) -> Predictor:
-    """Return the mask of a `.tflite`.
+    """Return the mask of a `.tflite`; see `mask_predictor`."""
+    return mask_predictor(tflite_outputs(model, delegate, threads), spec)
 
-    Args:
-        activation: For a foreign file that ends in logits. The spec's own is in the file already.
+
+def mask_predictor(outputs_of: Outputs, spec: ModelSpec) -> Predictor:
+    """Return the mask among `outputs_of`: the spec's output and channel, then its activation.
+
+    A file of ours holds the activation already, and its spec has none.
     """
-    return mask_predictor(tflite_outputs(model, delegate, threads), spec, activation)
-
-
-def mask_predictor(
-    outputs_of: Outputs, spec: ModelSpec, activation: Activation = Activation.NONE
-) -> Predictor:
-    """Return the mask among `outputs_of`: the spec's output and channel, then `activation`."""
-    chosen = replace(spec.output, activation=activation)
-    return lambda inputs: select_mask(outputs_of(inputs), chosen)
+    return lambda inputs: select_mask(outputs_of(inputs), spec.output)

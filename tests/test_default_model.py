@@ -15,7 +15,7 @@ from portrait_tflite.models.registry import DEFAULT_NET, find_net
 from portrait_tflite.models.synthetic import draw_portrait
 from portrait_tflite.runtime import open_model
 from portrait_tflite.runtime_worker import find_tflite_runtime, run_on_tflite_runtime
-from portrait_tflite.tensor_values import dequantize, quantize
+from portrait_tflite.tensor_values import to_real, to_stored
 from portrait_tflite.vocabulary import Delegate
 
 _LARGEST = 2 * 1024 * 1024
@@ -60,10 +60,8 @@ def test_the_last_tflite_runtime_gives_the_same_mask(folder: Path) -> None:
     inputs = []
     for seed in range(3):
         image, _ = draw_portrait(seed, 256, 256)
-        inputs.append(quantize(prepare(image, find_net(DEFAULT_NET).spec), runner.inputs[0]))
+        inputs.append(to_stored(prepare(image, find_net(DEFAULT_NET).spec), runner.inputs[0]))
     for array in inputs:
         ours = runner.run(array)[0]
         theirs = run_on_tflite_runtime(path, [array])[0]
-        assert (
-            iou(dequantize(ours, output)[0, ..., 0], dequantize(theirs, output)[0, ..., 0]) > 0.99
-        )
+        assert iou(to_real(ours, output)[0, ..., 0], to_real(theirs, output)[0, ..., 0]) > 0.99

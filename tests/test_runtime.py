@@ -13,14 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portrait_tflite.errors import UnavailableError, UsageError
-from portrait_tflite.runtime import (
-    dequantize,
-    open_model,
-    quantize,
-    random_input,
-    time_inferences,
-    timed_open,
-)
+from portrait_tflite.runtime import open_model, time_inferences
+from portrait_tflite.tensor_values import random_input, to_real, to_stored
 from portrait_tflite.vocabulary import Delegate, TensorInfo
 
 Build = Callable[..., Any]
@@ -75,21 +69,20 @@ def test_the_built_in_kernels_have_no_partition(relu_net: Build) -> None:
     assert len(runner.outside) == 5
 
 
-def test_predict_converts_by_scale_and_zero_point(relu_net: Build) -> None:
+def test_integers_are_converted_by_scale_and_zero_point(relu_net: Build) -> None:
     runner = open_model(relu_net(), Delegate.CPU)
     image = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 4)).astype(np.float32)
-    raw = runner.run(quantize(image, runner.inputs[0]))[0]
+    raw = runner.run(to_stored(image, runner.inputs[0]))[0]
     assert raw.dtype == np.int8
-    predicted = runner.predict(image)
-    assert predicted.dtype == np.float32
-    np.testing.assert_array_equal(predicted, dequantize(raw, runner.outputs[0]))
-    np.testing.assert_allclose(predicted, (raw.astype(np.float32) - 5) * 0.03, rtol=1e-6)
+    real = to_real(raw, runner.outputs[0])
+    assert real.dtype == np.float32
+    np.testing.assert_allclose(real, (raw.astype(np.float32) - 5) * 0.03, rtol=1e-6)
 
 
 def test_quantize_rounds_half_away_from_zero_and_saturates() -> None:
     info = TensorInfo("x", (1,), "int8", 1.0, 10)
     values = np.array([0.5, 1.5, -0.5, -1.5, 0.49999997, 1e9, -1e9], np.float32)
-    assert quantize(values, info).tolist() == [11, 12, 9, 8, 10, 127, -128]
+    assert to_stored(values, info).tolist() == [11, 12, 9, 8, 10, 127, -128]
 
 
 @settings(deadline=None, max_examples=20)
@@ -104,13 +97,15 @@ def test_quantizing_and_back_stays_within_half_a_step(
     info = TensorInfo("x", (len(values),), "int8", scale, zero_point)
     low, high = (-128 - zero_point) * scale, (127 - zero_point) * scale
     inside = np.clip(np.array(values, np.float32), low, high).astype(np.float32)
-    error = np.abs(dequantize(quantize(inside, info), info) - inside)
+    error = np.abs(to_real(to_stored(inside, info), info) - inside)
     assert error.max() <= scale * 0.501
 
 
 def test_float_tensors_pass_unchanged(float_net: Build) -> None:
     image = np.linspace(-1, 1, 256, dtype=np.float32).reshape(1, 8, 8, 4)
-    np.testing.assert_array_equal(open_model(float_net()).predict(image), np.maximum(image, 0))
+    runner = open_model(float_net())
+    (output,) = runner.run(to_stored(image, runner.inputs[0]))
+    np.testing.assert_array_equal(to_real(output, runner.outputs[0]), np.maximum(image, 0))
 
 
 @pytest.mark.parametrize(
@@ -175,10 +170,10 @@ def test_the_gpu_is_not_offered_here(relu_net: Build) -> None:
 
 
 def test_timing_runs_on_inputs_set_once(relu_net: Build) -> None:
-    runner, init_ms = timed_open(relu_net(), Delegate.XNNPACK, threads=1)
+    runner = open_model(relu_net(), Delegate.XNNPACK, threads=1)
     runner.set_inputs(random_input(runner.inputs[0], np.random.default_rng(0)))
     timings = time_inferences(runner, 5)
-    assert init_ms > 0
+    assert runner.init_ms > 0
     assert len(timings) == 5
     assert min(timings) > 0
 

@@ -14,12 +14,13 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.errors import UnavailableError, UsageError
-from portrait_tflite.runtime import open_model, random_input
+from portrait_tflite.runtime import open_model
 from portrait_tflite.runtime_worker import (
     PYTHON_VARIABLE,
     find_tflite_runtime,
     run_on_tflite_runtime,
 )
+from portrait_tflite.tensor_values import random_input
 from portrait_tflite.vocabulary import Delegate
 
 Build = Callable[..., Any]

@@ -1,8 +1,4 @@
-"""Run `.tflite` files: every LiteRT interpreter of the project is made here.
-
-`quiet` and the conversion of tensors live in modules of their own and are offered here too, since
-whoever runs models needs them.
-"""
+"""Run `.tflite` files: every LiteRT interpreter of the project is made here."""
 
 from __future__ import annotations
 
@@ -15,23 +11,9 @@ from typing import Any
 import numpy as np
 
 from portrait_tflite.errors import UnavailableError, UsageError
-from portrait_tflite.quiet import is_verbose, quiet, set_verbose
-from portrait_tflite.tensor_values import Array, Floats, dequantize, quantize, random_input
+from portrait_tflite.quiet import quiet
+from portrait_tflite.tensor_values import Array
 from portrait_tflite.vocabulary import Delegate, TensorInfo
-
-__all__ = [
-    "OutsideNode",
-    "Runner",
-    "dequantize",
-    "is_verbose",
-    "open_model",
-    "quantize",
-    "quiet",
-    "random_input",
-    "set_verbose",
-    "time_inferences",
-    "timed_open",
-]
 
 _DELEGATE_ROW = "DELEGATE"
 
@@ -100,14 +82,6 @@ class Runner:
         self._invoke()
         return [self._interpreter.get_tensor(index) for index in self._output_indices]
 
-    def predict(self, image: Floats) -> Floats:
-        """Run a float input `[1, h, w, c]` and return the first output as float.
-
-        Integer inputs and outputs are converted by the tensors' scale and zero point.
-        """
-        outputs = self.run(quantize(np.asarray(image, np.float32), self.inputs[0]))
-        return dequantize(outputs[0], self.outputs[0])
-
     def time_once(self) -> float:
         """Run on the inputs already set; the milliseconds it took."""
         start = time.perf_counter_ns()
@@ -139,17 +113,6 @@ def open_model(
         )
     with quiet():
         return _open(data, delegate, threads, str(model) if isinstance(model, Path) else "bytes")
-
-
-def timed_open(
-    model: Path | bytes, delegate: Delegate = Delegate.XNNPACK, threads: int = 1
-) -> tuple[Runner, float]:
-    """Open as `open_model` does; also the milliseconds that took.
-
-    Not counted: reading the file, importing the runtime, and finding the partitions.
-    """
-    runner = open_model(model, delegate, threads)
-    return runner, runner.init_ms
 
 
 def time_inferences(runner: Runner, runs: int) -> list[float]:

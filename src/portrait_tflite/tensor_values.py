@@ -26,7 +26,7 @@ def random_input(info: TensorInfo, rng: np.random.Generator) -> Array:
     return rng.random(info.shape).astype(dtype)
 
 
-def quantize(values: Floats, info: TensorInfo) -> Array:
+def to_stored(values: Floats, info: TensorInfo) -> Array:
     """Convert floats to the tensor's dtype, rounding half away from zero as the runtime does."""
     dtype = np.dtype(info.dtype)
     if not np.issubdtype(dtype, np.integer):
@@ -43,7 +43,7 @@ def quantize(values: Floats, info: TensorInfo) -> Array:
     return stored
 
 
-def dequantize(values: Array, info: TensorInfo) -> Floats:
+def to_real(values: Array, info: TensorInfo) -> Floats:
     """Convert a tensor to floats by its scale and zero point; a float one is returned as it is."""
     if not info.scale:
         return values.astype(np.float32)

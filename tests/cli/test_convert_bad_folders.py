@@ -148,6 +148,8 @@ def test_out_that_holds_other_things(
     (out / "other-int8.tflite").write_text("of another model")
     assert "with 'other-int8.tflite'. Name another folder, or add --force" in refuse(*arguments)
     assert run(*arguments, "--force").code == 0
+    assert run(*arguments).code == 2
+    assert run(*arguments, "--force").code == 0
     assert (out / "thesis.txt").read_text() == "years of work"
     assert (out / "other-int8.tflite").read_text() == "of another model"
     assert (out / "tiny-int8.tflite").is_file()

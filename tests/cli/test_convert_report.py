@@ -121,7 +121,7 @@ def test_accuracy(report: Any) -> None:
         accuracy = variant["accuracy"]
         assert set(accuracy) == {
             "images", "labelled", "iou", "miou", "boundary_f", "mae", "agreement_iou", "drop",
-            "worst", "passed", "reason",
+            "worst", "passed", "reason", "median",
         }  # fmt: skip
         assert set(accuracy["drop"]) == {"iou", "miou", "boundary_f"}
         assert {*accuracy["worst"][0]} == {"image", "iou_float", "iou"}
@@ -138,7 +138,8 @@ def test_benchmarks(report: Any) -> None:
         assert set(row) == {
             "variant", "device", "delegate", "accelerator", "adapter", "software", "precision",
             "threads", "partitions", "runs", "processes", "warmup", "latency_ms", "init_ms",
-            "first_ms", "peak_rss_mb", "stable", "warnings", "unavailable",
+            "first_ms", "peak_rss_mb", "stable", "warnings", "unavailable", "fully_accelerated",
+            "against_cpu", "peak_share", "ops", "samples_ms", "computed_in",
         }  # fmt: skip
         assert set(row["latency_ms"]) == {"median", "mean", "p90", "p95", "min", "mad"}
     assert {row["precision"] for row in rows} == set(_FORMS)
@@ -148,10 +149,20 @@ def test_arm_cost_says_why_it_is_not_there(report: Any) -> None:
     assert [row["variant"] for row in report["arm_cost"]] == list(report["variants"])
     for row in report["arm_cost"]:
         assert set(row) == {
-            "variant", "cpu", "instructions", "cycles", "vector", "dot", "load_store", "partitions",
-            "unavailable",
+            "variant", "cpu", "delegate", "instructions", "cycles", "bound", "vector", "dot",
+            "load_store", "partitions", "ops", "unavailable",
         }  # fmt: skip
         assert "not set up" in row["unavailable"]
+
+
+def test_report_html_has_the_pictures_in_it(folder: Path, report: Any) -> None:
+    html = (folder / "report.html").read_text("utf-8")
+    # Of eight pictures the four worst and those of the two median ones that are not among them.
+    accuracy = report["variants"]["int8"]["accuracy"]
+    worst = [image["image"] for image in accuracy["worst"][:4]]
+    median = [image["image"] for image in accuracy["median"] if image["image"] not in worst]
+    assert html.count("<img ") == html.count('src="data:image/') == 4 * (4 + len(median))
+    assert all(f"the picture {name}" in html for name in worst + median)
 
 
 def test_model_json(folder: Path, report: Any) -> None:

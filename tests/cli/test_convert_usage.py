@@ -34,6 +34,8 @@ from portrait_tflite.cli import main
         (["convert", "x.TFLITE", "--baseline"], "a Keras model is required for --baseline."),
         (["convort"], "No such command 'convort'"),
         (["--quit"], "No such option '--quit'."),
+        (["convert", "--seed", "-1"], "-1 is not in the range"),
+        (["train", "portrait", "--data", "x", "--seed", "-1"], "-1 is not in the range"),
         (["train", "portrait"], "Missing option '--data'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -21,7 +21,7 @@ def test_lists_every_net(run: Callable[..., Any]) -> None:
 
 
 def test_json_and_nothing_else(run: Callable[..., Any]) -> None:
-    nets = {net["name"]: net for net in json.loads(run("models", "--json").out)}
+    nets = {net["name"]: net for net in json.loads(run("models", "--json").out)["nets"]}
     assert list(nets) == list(all_nets())
     for net in nets.values():
         assert set(net) == {

@@ -112,7 +112,7 @@ def test_a_bad_float_model_is_told_what_would_be_better(
 
 def test_the_spec_is_read_from_model_json(red_net: Callable[..., Path], folder: Path) -> None:
     good = red_net("good", 0, 0, 1)  # takes BGR
-    spec = ModelSpec(HEIGHT, WIDTH, Channels.BGR, output=OutputSpec(index=3, channel=1))
+    spec = ModelSpec(HEIGHT, WIDTH, Channels.BGR)
     write_model_json(good.parent, spec, good.name)
     assert spec_beside(good) == spec
     # The candidate is listed nowhere: what is known of the float file serves it too.
@@ -197,3 +197,57 @@ def test_a_spec_survives_json_and_strangers_do_not() -> None:
     assert spec_from_json(data) == spec
     with pytest.raises(ValueError, match="unknown key 'colour'"):
         spec_from_json({**data, "colour": "rgb"})
+
+
+def test_logits_get_the_activation_that_is_asked_for(
+    red_net: Callable[..., Path], folder: Path
+) -> None:
+    logits = red_net("logits", 10, 0, -10)  # blue, the background, is below 0
+    options = ["--data", folder, "--input-range", "0,1", "--json"]
+    plain = json.loads(verify(logits, logits, *options).stdout)["accuracy"]
+    squashed = json.loads(verify(logits, logits, *options, "--activation", "sigmoid").stdout)
+    assert squashed["spec"]["output"]["activation"] == "sigmoid"
+    assert min(squashed["accuracy"]["iou"], plain["iou"]) > 0.99
+    weak = red_net("weak", 0.2, 0, -0.2)  # below one half as they are, above it as logits
+    with pytest.raises(GateError, match="--activation sigmoid"):
+        verify(weak, weak, *options)
+    assert verify(weak, weak, *options, "--activation", "sigmoid").exit_code == 0
+
+
+def test_a_keras_model_of_logits(red_net: Callable[..., Path], folder: Path) -> None:
+    keras = pytest.importorskip("keras")
+    image = keras.Input((HEIGHT, WIDTH, 3))
+    layer = keras.layers.Conv2D(1, 1, use_bias=False, name="mask")
+    model = keras.Model(image, layer(image))
+    layer.set_weights([np.array([0.2, 0, -0.2], np.float32).reshape(1, 1, 3, 1)])
+    model.save(folder / "logits.keras")
+    candidate = red_net("weak", 0.2, 0, -0.2)
+    result = verify(
+        folder / "logits.keras", candidate, "--data", folder, "--input-range", "0,1",
+        "--activation", "sigmoid", "--json",
+    )  # fmt: skip
+    accuracy = json.loads(result.stdout)["accuracy"]
+    assert accuracy["iou"] > 0.99
+    assert accuracy["agreement_iou"] == 1
+
+
+def test_which_channel_of_a_foreign_file_is_never_guessed(
+    float_net: Callable[..., bytes], folder: Path, tmp_path: Path
+) -> None:
+    from portrait_tflite.cli.known_spec import spec_of_tflite
+    from portrait_tflite.cli.spec_options import SpecArguments
+    from portrait_tflite.vocabulary import TensorInfo
+
+    image = TensorInfo("image", (1, 8, 8, 3), "float32", 0.0, 0)
+    one, two = (TensorInfo("mask", (1, 8, 8, count), "float32", 0.0, 0) for count in (1, 2))
+    given = SpecArguments(input_range=(0.0, 1.0))
+    file = tmp_path / "foreign.tflite"
+    with pytest.raises(UsageError, match=r"has 2 channels: --output-channel 0 to 1 is required"):
+        spec_of_tflite(file, image, [two], given)
+    with pytest.raises(UsageError, match=r"has 2 outputs: --output 0 to 1 is required"):
+        spec_of_tflite(file, image, [one, one], given)
+    for wrong in ({"output": 3}, {"output_channel": 1}):
+        with pytest.raises(UsageError, match=r"must be 0 to 0\. Received"):
+            spec_of_tflite(file, image, [one], SpecArguments(input_range=(0.0, 1.0), **wrong))
+    right = SpecArguments(input_range=(0.0, 1.0), output_channel=1)
+    assert spec_of_tflite(file, image, [two], right).output == OutputSpec(0, 1)

@@ -17,7 +17,8 @@ from portrait_tflite.errors import ConversionError
 from portrait_tflite.models.blocks import UPSAMPLING, upsample
 from portrait_tflite.quantize.post_training import assert_int8
 from portrait_tflite.quantize.variants import Built, build_variants, delegate_of
-from portrait_tflite.runtime import dequantize, open_model, quantize
+from portrait_tflite.runtime import open_model
+from portrait_tflite.tensor_values import to_real, to_stored
 from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision, RewriteMode, Target
 
 Build = Callable[..., Any]
@@ -85,8 +86,8 @@ def test_one_partition_and_nothing_outside(
 def _assert_same_mask(model: keras.Model, data: bytes, tolerance: float) -> None:
     runner = open_model(data)
     picture = _pictures()[:1]
-    output = runner.run(quantize(picture, runner.inputs[0]))[0]
-    found = dequantize(output, runner.outputs[0])
+    output = runner.run(to_stored(picture, runner.inputs[0]))[0]
+    found = to_real(output, runner.outputs[0])
     assert np.abs(found - np.asarray(model(picture))).max() <= tolerance
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import h5py
 import keras
 import numpy as np
@@ -13,7 +14,8 @@ from keras import layers
 
 from portrait_tflite.convert.load import LoadOptions, load_model
 from portrait_tflite.errors import UsageError
-from portrait_tflite.models.data import PortraitBatches, find_pairs
+from portrait_tflite.images import fit_image
+from portrait_tflite.models.data import PortraitBatches, _warp, find_pairs
 from portrait_tflite.models.training import (
     TrainingOptions,
     TrainingResult,
@@ -22,7 +24,7 @@ from portrait_tflite.models.training import (
     train_net,
 )
 from portrait_tflite.models.training_folder import BEST, LOG
-from portrait_tflite.vocabulary import Channels, ModelSpec
+from portrait_tflite.vocabulary import Channels, Fit, ModelSpec
 
 _SPEC = ModelSpec(height=32, width=24)
 
@@ -146,7 +148,7 @@ def test_a_picture_that_cannot_be_read(portraits: Path, tmp_path: Path) -> None:
         ("portriat", {}, "Did you mean 'portrait'"),
         ("portrait", {"upsampling": "subpixel"}, "leave --upsampling out"),
         ("hodzic_unet", {"upsampling": "magic", "size": (32, 32)}, "cannot be built.*'magic'"),
-        ("hodzic_unet", {"size": (33, 32)}, "cannot be built"),
+        ("hodzic_unet", {"size": (33, 32)}, "must be multiples of 8"),
         ("hodzic_unet", {"size": (32, 32), "initial": Path("none.h5")}, "--initial must be"),
     ],
 )
@@ -177,6 +179,21 @@ def test_initial_weights_by_name(finished: TrainingResult) -> None:
     stranger = keras.Model(image, layers.Conv2D(1, 3, name="stranger")(image))
     with pytest.raises(UsageError, match="must share layer names"):
         load_initial(stranger, finished.model)
+    wider = keras.Model(image, layers.Conv2D(9, 3, name="down")(image))
+    with pytest.raises(UsageError, match="--initial must fit"):
+        load_initial(wider, finished.model)
+
+
+@pytest.mark.parametrize("fit", list(Fit))
+def test_training_sees_what_the_phone_will_see(fit: Fit) -> None:
+    picture = cv2.GaussianBlur(
+        np.random.default_rng(0).integers(0, 256, (90, 60, 3), np.uint8), (9, 9), 0
+    )
+    spec = ModelSpec(48, 48, fit=fit)
+    warped, _ = _warp(picture, np.zeros((90, 60), np.float32), np.eye(3), spec)
+    difference = np.abs(warped.astype(int) - fit_image(picture, spec).astype(int))
+    assert np.median(difference) <= 3
+    assert difference.mean() < 4
 
 
 def test_folders_that_hold_no_pairs(tmp_path: Path) -> None:

@@ -134,6 +134,28 @@ def test_worst_images_come_first_and_are_few(red_folder: Build) -> None:
     assert [image.image for image in accuracy.worst[1:4]] == ["00.png", "01.png", "02.png"]
 
 
+def test_median_images_lose_as_much_as_half_of_the_others_do(red_folder: Build) -> None:
+    calls = iter(range(100))
+
+    def worse_and_worse(inputs: Floats) -> Floats:
+        return shifted(next(calls))(inputs)
+
+    accuracy = verify(red_folder(7), worse_and_worse)
+    lost = [image.iou_float - image.iou for image in accuracy.worst]
+    middle = [image.iou_float - image.iou for image in accuracy.median]
+    assert lost == sorted(lost, reverse=True)
+    assert lost[0] > lost[2] > lost[3] > lost[4] > lost[-1]
+    assert middle == lost[3:5]
+    assert middle[0] == np.median(lost)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_images_have_a_median_too(red_folder: Build, count: int) -> None:
+    accuracy = verify(red_folder(count), shifted(1))
+    assert len(accuracy.median) == min(count, 2)
+    assert set(accuracy.median) <= set(accuracy.worst)
+
+
 def test_scores_are_at_the_labels_resolution(red_folder: Build) -> None:
     folder = red_folder(3, height=96, width=128)
     coarse = ModelSpec(height=8, width=8)

@@ -33,10 +33,12 @@ def command(file: Path, as_json: bool) -> None:
       portrait-tflite audit selfie.tflite --json | jq .xnnpack.partitions
     """
     from portrait_tflite.convert.audit import audit_model
+    from portrait_tflite.convert.flatbuffer import read_model
     from portrait_tflite.errors import UsageError
 
     if not file.is_file():
         raise UsageError(f"a .tflite file is required. Received: {file} (no such file).")
+    read_model(file)  # what is wrong with it is said by its name
     audit = audit_model(file.read_bytes())
     if as_json:
         click.echo(json.dumps({"file": str(file), **asdict(audit)}, indent=2))

@@ -10,12 +10,14 @@ from click.core import ParameterSource
 
 from portrait_tflite.cli.output import command_line, print_json, progress, results
 from portrait_tflite.cli.spec_options import (
+    SEED,
     SpecArguments,
     load_options_from,
     one_of,
     spec_options,
 )
 from portrait_tflite.errors import GateError, UnavailableError, UsageError
+from portrait_tflite.models.registry import DEFAULT_NET
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import Delegate, IoType, Precision, RewriteMode, Target
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from portrait_tflite.convert.plan import RewriteRequest
     from portrait_tflite.vocabulary import ModelSpec
 
-_DEFAULT_MODEL = "portrait"
 _VARIANTS = {
     "fp32": Precision.FLOAT32,
     "fp16": Precision.FLOAT16,
@@ -40,7 +41,7 @@ _DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
 
 
 @click.command("convert")
-@click.argument("model", default=_DEFAULT_MODEL)
+@click.argument("model", default=DEFAULT_NET)
 @click.option("--int8", is_flag=True, help="int8 weights and activations, for XNNPACK.")
 @click.option("--fp16", is_flag=True, help="float16 weights, for the GPU delegate.")
 @click.option("--fp32", is_flag=True, help="float32.")
@@ -115,7 +116,7 @@ _DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
 @click.option(
     "--baseline", is_flag=True, help="Also build and measure plain TFLiteConverter's int8."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--force", is_flag=True, help="Write to a folder that holds other things.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json and nothing else.")
 def command(
@@ -254,5 +255,5 @@ def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
 
     path = Path(model)
     with quiet():
-        image = open_model(path).inputs[0]
-    return spec_of_tflite(path, image, spec)
+        runner = open_model(path)
+    return spec_of_tflite(path, runner.inputs[0], runner.outputs, spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,14 @@ def spec_from_json(data: dict[str, Any]) -> ModelSpec:
     )
 
 
-def spec_of_tflite(file: Path, image: TensorInfo, given: SpecArguments) -> ModelSpec:
+def spec_of_tflite(
+    file: Path, image: TensorInfo, outputs: Sequence[TensorInfo], given: SpecArguments
+) -> ModelSpec:
     """Return the spec of a `.tflite` whose input is `image`; options outdo its `model.json`.
 
     Raises:
-        UsageError: The input is no image, the range is not known, or an option contradicts the
-            input.
+        UsageError: The input is no image, the range is not known, it is not said which output or
+            channel is the mask, or an option contradicts the file.
     """
     height, width, count = _image_shape(file, image)
     base = spec_beside(file)
@@ -85,6 +88,7 @@ def spec_of_tflite(file: Path, image: TensorInfo, given: SpecArguments) -> Model
             f"the range of pixel values that {file.name} takes is not known, for no {MODEL_JSON} "
             "beside it lists it: --input-range is required (0,1, 0,255 or -1,1)."
         )
+    _require_choice(file, outputs, given, known=base is not None)
     base = base or ModelSpec(height, width, Channels.GRAY if count == 1 else Channels.RGB)
     if given.size not in (None, (height, width)):
         raise UsageError(f"the input of {file.name} is {height}x{width}; --size cannot change it.")
@@ -110,12 +114,51 @@ def filled(given: SpecArguments, spec: ModelSpec) -> SpecArguments:
     return replace(given, channels=given.channels or spec.channels, fit=given.fit or spec.fit)
 
 
+def of_this_file(file: Path, outputs: Sequence[TensorInfo], given: SpecArguments) -> SpecArguments:
+    """Drop what options say about the mask where they speak of the network a file was made from.
+
+    A file of ours holds the mask alone, and as a probability.
+    """
+    if spec_beside(file):
+        return replace(given, output=None, output_channel=None, activation=None)
+    if len(outputs) > 1:
+        return given
+    channel = given.output_channel if _channels(outputs[0]) > 1 else None
+    return replace(given, output=None, output_channel=channel)
+
+
+def _require_choice(
+    file: Path, outputs: Sequence[TensorInfo], given: SpecArguments, *, known: bool
+) -> None:
+    index = _choose(file, "--output", "outputs", len(outputs), given.output, known=known)
+    channels = _channels(outputs[index])
+    _choose(file, "--output-channel", "channels", channels, given.output_channel, known=known)
+
+
+def _choose(
+    file: Path, option: str, things: str, count: int, given: int | None, *, known: bool
+) -> int:
+    if given is None and count > 1 and not known:
+        raise UsageError(
+            f"{file.name} has {count} {things}: {option} 0 to {count - 1} is required."
+        )
+    if given is not None and given >= count:
+        raise UsageError(f"{option} of {file.name} must be 0 to {count - 1}. Received: {given}.")
+    return given or 0
+
+
+def _channels(output: TensorInfo) -> int:
+    return output.shape[3] if len(output.shape) == 4 else 1
+
+
 def _overlaid(spec: ModelSpec, given: SpecArguments) -> ModelSpec:
     output = spec.output
     if given.output is not None:
         output = replace(output, index=given.output)
     if given.output_channel is not None:
         output = replace(output, channel=given.output_channel)
+    if given.activation is not None:
+        output = replace(output, activation=given.activation)
     known = filled(given, spec)
     return replace(
         spec,

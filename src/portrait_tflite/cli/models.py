@@ -6,6 +6,7 @@ import click
 
 from portrait_tflite.cli.output import new_table, print_json, results
 from portrait_tflite.quiet import quiet
+from portrait_tflite.vocabulary import SCHEMA
 
 
 @click.command("models")
@@ -26,20 +27,23 @@ def command(as_json: bool) -> None:
         nets = [(net, measure_size(net)) for net in all_nets().values()]
     if as_json:
         print_json(
-            [
-                {
-                    "name": net.name,
-                    "paper": net.paper,
-                    "height": net.spec.height,
-                    "width": net.spec.width,
-                    "input_range": net.spec.input_range,
-                    "parameters": size.parameters,
-                    "macs": size.macs,
-                    "weights": str(net.weights_path or ""),
-                    "licence": net.licence,
-                }
-                for net, size in nets
-            ]
+            {
+                "schema": SCHEMA,
+                "nets": [
+                    {
+                        "name": net.name,
+                        "paper": net.paper,
+                        "height": net.spec.height,
+                        "width": net.spec.width,
+                        "input_range": net.spec.input_range,
+                        "parameters": size.parameters,
+                        "macs": size.macs,
+                        "weights": str(net.weights_path or ""),
+                        "licence": net.licence,
+                    }
+                    for net, size in nets
+                ],
+            }
         )
         return
     table = new_table("Zoo", "net", "input", "range", "parameters", "M MACs", "weights", "paper")

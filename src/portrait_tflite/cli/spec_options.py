@@ -19,6 +19,7 @@ from portrait_tflite.vocabulary import Activation, Channels, Fit
 if TYPE_CHECKING:
     from portrait_tflite.convert.load import LoadOptions
 
+SEED = click.IntRange(0, 2**32 - 1)  # what NumPy takes
 _MAX_SIZE = 8192
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from portrait_tflite.cli.output import messages, print_json, progress, results
-from portrait_tflite.cli.spec_options import parse_size
+from portrait_tflite.cli.spec_options import SEED, parse_size
 from portrait_tflite.quiet import quiet
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ _FOLDER = click.Path(path_type=Path)
     help="Start from these weights: .weights.h5 of this net, or a .keras whose layers match by "
     "name.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
 def command(
     net: str,

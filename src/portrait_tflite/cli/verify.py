@@ -135,16 +135,15 @@ def _open(model: str, given: SpecArguments) -> _Side:
             loaded = load_model(model, load_options_from(given))
         outputs_of = predictors.keras_outputs(loaded.model)
         return _Side(loaded.spec, predictors.mask_predictor(outputs_of, loaded.spec), outputs_of)
-    from portrait_tflite.cli.known_spec import spec_of_tflite
+    from portrait_tflite.cli.known_spec import of_this_file, spec_of_tflite
     from portrait_tflite.runtime import open_model
-    from portrait_tflite.vocabulary import Activation
 
     path = Path(model)
     runner = open_model(path)
-    spec = spec_of_tflite(path, runner.inputs[0], given)
+    given = of_this_file(path, runner.outputs, given)
+    spec = spec_of_tflite(path, runner.inputs[0], runner.outputs, given)
     outputs_of = predictors.runner_outputs(runner)
-    activation = given.activation or Activation.NONE
-    return _Side(spec, predictors.mask_predictor(outputs_of, spec, activation), outputs_of)
+    return _Side(spec, predictors.mask_predictor(outputs_of, spec), outputs_of)
 
 
 def _is_tflite(model: str) -> bool:
