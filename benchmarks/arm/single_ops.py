@@ -1,0 +1,130 @@
+"""Cuts a `.tflite` into one file per op, so that each op can be counted alone.
+
+What XNNPACK makes one step of stays together: a PAD with the convolution behind it, a float ReLU
+with the op before it. Ops on constants alone (weights stored as float16) run once at start-up;
+they go into the file of the op that reads them and are no cost of their own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.flatbuffer import read_model, serialize
+from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.flatbuffer_pruning import drop_unused
+from portrait_tflite.convert.layer_names import name_layers
+from portrait_tflite.vocabulary import Delegate
+
+_PADDED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
+_CLAMPS = frozenset({"RELU", "RELU6", "RELU_N1_TO_1"})
+_CLAMPED = frozenset(
+    {"ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED"}
+    | {"MAX_POOL_2D", "MUL", "SUB", "TRANSPOSE_CONV"}
+)
+
+
+@dataclass(frozen=True)
+class SingleOp:
+    """One op, or what XNNPACK makes one step of, as a file of its own.
+
+    Attributes:
+        op: Its builtin name; several are joined by `+`.
+        layer: The Keras layer of its output where the file tells, else the tensor's name.
+        data: The `.tflite`.
+    """
+
+    op: str
+    layer: str
+    data: bytes
+
+
+def cut_ops(model: bytes, delegate: Delegate) -> list[SingleOp]:
+    """Cut a file into its ops, in their order.
+
+    Raises:
+        UsageError: It is no whole `.tflite`.
+    """
+    parsed = read_model(model)
+    nodes = list_nodes(parsed)
+    layer_of = name_layers(parsed)
+    constant = _constant_nodes(nodes)
+    moving = [node for node in nodes if node.index not in constant]
+    return [
+        SingleOp(
+            op="+".join(node.op for node in group),
+            layer=layer_of(group[-1].tensor) or group[-1].tensor,
+            data=_cut(parsed, group, constant),
+        )
+        for group in _groups(moving, fuse=delegate is Delegate.XNNPACK)
+    ]
+
+
+def _constant_nodes(nodes: Sequence[Node]) -> dict[int, Node]:
+    """Find the ops that read constants alone, by index."""
+    found: dict[int, Node] = {}
+    known: set[int] = set()
+    for node in nodes:
+        if all(operand.constant or operand.index in known for operand in node.given()):
+            found[node.index] = node
+            known.update(operand.index for operand in node.outputs)
+    return found
+
+
+def _groups(nodes: Sequence[Node], *, fuse: bool) -> Iterator[list[Node]]:
+    readers = Counter(operand.index for node in nodes for operand in node.given())
+    group: list[Node] = []
+    for node in nodes:
+        if group and not (fuse and _is_one_step(group[-1], node, readers)):
+            yield group
+            group = []
+        group.append(node)
+    if group:
+        yield group
+
+
+def _is_one_step(first: Node, second: Node, readers: Counter[int]) -> bool:
+    if not second.given() or first.outputs[0].index != second.given()[0].index:
+        return False
+    if readers[first.outputs[0].index] > 1:
+        return False
+    if first.op == "PAD":
+        return second.op in _PADDED
+    return first.op in _CLAMPED and second.op in _CLAMPS and first.outputs[0].dtype == "float32"
+
+
+def _cut(model: schema.ModelT, group: Sequence[Node], constant: dict[int, Node]) -> bytes:
+    sources = [n for n in constant.values() if _feeds(n, group, constant)]
+    chosen = [*sources, *group]
+    made = {operand.index for node in chosen for operand in node.outputs}
+    given = {operand.index: operand for node in group for operand in node.given()}
+    inputs = [i for i, operand in given.items() if not operand.constant and i not in made]
+    outputs = [operand.index for operand in group[-1].outputs]
+    graph = model.subgraphs[0]
+    part = schema.ModelT(
+        version=model.version, operatorCodes=list(model.operatorCodes), buffers=list(model.buffers)
+    )
+    part.subgraphs = [
+        schema.SubGraphT(
+            tensors=[copy.copy(tensor) for tensor in graph.tensors],
+            operators=[copy.copy(graph.operators[node.index]) for node in chosen],
+            inputs=np.array(inputs, np.int32),
+            outputs=np.array(outputs, np.int32),
+        )
+    ]
+    drop_unused(part)
+    return serialize(part)
+
+
+def _feeds(source: Node, group: Sequence[Node], constant: dict[int, Node]) -> bool:
+    """Tell whether a group reads what `source` makes, directly or through other constants."""
+    wanted = {operand.index for node in group for operand in node.given()}
+    for node in reversed(constant.values()):
+        if wanted & {operand.index for operand in node.outputs}:
+            wanted |= {operand.index for operand in node.given()}
+    return any(operand.index in wanted for operand in source.outputs)
