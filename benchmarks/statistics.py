@@ -16,6 +16,11 @@ STABLE_MAD = 0.05
 _NOISY_STDEV = 0.1
 # A value of fewer ticks than this is mostly rounding.
 _CLOCK_TICKS = 100
+# Standard error of a median, from the median absolute deviation of normal values.
+_MEDIAN_ERROR = 1.2533 * 1.4826
+# Processes disagree where their medians scatter by so many of these, and by 2 % of their mean.
+_DISAGREEING_ERRORS = 3.0
+_AGREED = 0.02
 
 
 def summarize_ms(samples_ms: Sequence[float]) -> LatencyMs:
@@ -44,13 +49,14 @@ def is_stable(latency: LatencyMs) -> bool:
     return latency.mad <= STABLE_MAD * latency.median
 
 
-def doubts(samples_ms: Sequence[float], clock_ms: float | None = None) -> tuple[str, ...]:
+def doubts(samples_ms: Sequence[Sequence[float]], clock_ms: float | None = None) -> tuple[str, ...]:
     """Say aloud what speaks against a series of timings, and what to do about it.
 
     Args:
+        samples_ms: The timings of each process.
         clock_ms: Resolution of the clock; asked of the system where it is not given.
     """
-    values = np.asarray(samples_ms, np.float64)
+    values = np.concatenate([np.asarray(one, np.float64) for one in samples_ms])
     if clock_ms is None:
         clock_ms = time.get_clock_info("perf_counter").resolution * 1e3
     found = []
@@ -64,4 +70,20 @@ def doubts(samples_ms: Sequence[float], clock_ms: float | None = None) -> tuple[
         )
     if np.median(values) < _CLOCK_TICKS * clock_ms:
         found.append(f"median is under {_CLOCK_TICKS} ticks of the clock ({clock_ms:g} ms)")
-    return tuple(found)
+    return (*found, *_disagreement(samples_ms))
+
+
+def _disagreement(samples_ms: Sequence[Sequence[float]]) -> tuple[str, ...]:
+    """Say when the processes' medians differ by more than their own scatter explains."""
+    series = [np.asarray(one, np.float64) for one in samples_ms if len(one) > 1]
+    if len(series) < 2:
+        return ()
+    medians = np.array([np.median(one) for one in series])
+    errors = [
+        _MEDIAN_ERROR * np.median(np.abs(one - np.median(one))) / len(one) ** 0.5 for one in series
+    ]
+    between = float(medians.std(ddof=1))
+    if between <= max(_DISAGREEING_ERRORS * float(np.mean(errors)), _AGREED * medians.mean()):
+        return ()
+    percent = (medians.max() / medians.min() - 1) * 100
+    return (f"processes disagree by {percent:.0f} %; use more --processes",)

@@ -1,9 +1,9 @@
-"""Measuring files in turns, on tiny nets and on a runner that only counts."""
+"""Measuring real files: both delegates, peak, profile, and files that break the runtime."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,152 +11,114 @@ import pytest
 
 from portrait_tflite.benchmarks import measure
 from portrait_tflite.benchmarks.measure import Cell, measure_files, unavailable_arm_cost
-from portrait_tflite.benchmarks.memory import measure_peak_mb
 from portrait_tflite.convert.precision import precision_of
-from portrait_tflite.errors import UsageError
-from portrait_tflite.vocabulary import Delegate
+from portrait_tflite.errors import UnavailableError
+from portrait_tflite.vocabulary import BenchmarkResult, Delegate, LatencyMs, OpTime
 
-
-@pytest.fixture
-def file(relu_net: Callable[..., bytes], tmp_path: Path) -> Path:
-    path = tmp_path / "net.tflite"
-    path.write_bytes(relu_net())
-    return path
-
-
-class FakeRunner:
-    """Takes given times, and writes its name to a log each time it runs."""
-
-    inputs = ()
-    partitions = 3
-
-    def __init__(self, name: str, times_ms: list[float], log: list[str]) -> None:
-        self._name, self._times, self._log = name, times_ms, log
-
-    def set_inputs(self, *arrays: Any) -> None:
-        pass
-
-    def time_once(self) -> float:
-        self._log.append(self._name)
-        return self._times.pop(0) if len(self._times) > 1 else self._times[0]
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, list[float]], list[str]]:
-    """Replace the runtime; give each file's times and the log of runs."""
-    times: dict[str, list[float]] = {}
-    log: list[str] = []
-
-    def fake_open(path: Path, delegate: Delegate, threads: int) -> tuple[FakeRunner, float]:
-        return FakeRunner(path.name, times[path.name], log), 7.0
-
-    monkeypatch.setattr(measure, "timed_open", fake_open)
-    monkeypatch.setattr(measure, "measure_peak_mb", lambda *_: 1.5)
-    return times, log
+LATENCY = LatencyMs(median=2.0, mean=2.0, p90=2.0, p95=2.0, min=2.0, mad=0.0)
 
 
 def test_real_files_are_measured_on_both_delegates(file: Path) -> None:
     cells = [Cell("int8", file, d, precision="int8") for d in (Delegate.CPU, Delegate.XNNPACK)]
-    results = measure_files(cells, runs=50)
+    results = measure_files(cells, runs=12, processes=2)
     assert [result.delegate for result in results] == [Delegate.CPU, Delegate.XNNPACK]
     assert [result.partitions for result in results] == [0, 3]
     for result in results:
         assert result.latency_ms is not None
         assert 0 < result.latency_ms.min <= result.latency_ms.median
-        assert result.runs == 50
-        assert result.processes == 1
+        assert [len(one) for one in result.samples_ms] == [6, 6]
+        assert (result.runs, result.processes) == (12, 2)
         assert result.warmup >= 10
         assert result.init_ms is not None
         assert result.first_ms is not None
+        # A net of 8×8 pixels waits for everything but arithmetic.
+        assert result.peak_share is not None
+        assert 0 < result.peak_share < 0.5
         assert (result.device, result.precision, result.unavailable) == ("host", "int8", "")
 
 
-def test_timed_runs_take_turns(fake: tuple[dict[str, list[float]], list[str]]) -> None:
-    times, log = fake
-    times.update(a=[2.0], b=[4.0])
-    cells = [Cell(name, Path(name), Delegate.CPU) for name in "ab"]
-    first, second = measure_files(cells, runs=20)
-    assert log[-40:] == ["a", "b"] * 20
-    assert first.latency_ms is not None
-    assert second.latency_ms is not None
-    assert (first.latency_ms.median, second.latency_ms.median) == (2, 4)
-    assert first.stable
-    assert any("only 20 runs" in warning for warning in first.warnings)
-
-
-def test_seconds_add_runs_for_all_cells_alike(
-    fake: tuple[dict[str, list[float]], list[str]],
+def test_a_file_that_crashes_the_runtime_leaves_the_others_alone(
+    file: Path, crashing: Path
 ) -> None:
-    times, _ = fake
-    times.update(a=[6.0], b=[4.0])
-    cells = [Cell(name, Path(name), Delegate.CPU) for name in "ab"]
-    seen: list[tuple[int, int]] = []
-    results = measure_files(
-        cells, runs=10, seconds=1.0, on_progress=lambda done, total: seen.append((done, total))
+    cells = [Cell(path.stem, path, Delegate.XNNPACK) for path in (crashing, file)]
+    bad, good = measure_files(cells, runs=2, processes=1)
+    assert bad.unavailable == "the runtime crashed with SIGSEGV in opening the file"
+    assert bad.latency_ms is None
+    assert good.runs == 2
+
+
+def test_unknown_custom_ops_and_damaged_files_say_why(
+    tiny_graph: Callable[[], Any], tmp_path: Path
+) -> None:
+    graph = tiny_graph()
+    source = graph.tensor("x", (1, 8, 8, 4), "float32")
+    target = graph.tensor("y", (1, 8, 8, 4), "float32")
+    graph.op("CUSTOM", [source], target)
+    graph.model.operatorCodes[0].customCode = b"Frobnicate"
+    custom, garbage = tmp_path / "custom.tflite", tmp_path / "garbage.tflite"
+    custom.write_bytes(graph.build([source], [target]))
+    garbage.write_bytes(b"garbage")
+    cells = [Cell(path.stem, path, Delegate.CPU) for path in (custom, garbage)]
+    first, second = measure_files(cells, runs=2, processes=1)
+    assert "Frobnicate" in first.unavailable
+    assert str(tmp_path) not in first.unavailable
+    assert "which is none" in second.unavailable
+
+
+def row(cell: Cell) -> BenchmarkResult:
+    return BenchmarkResult(
+        cell.variant, "host", cell.delegate, cell.precision, cell.threads, latency_ms=LATENCY
     )
-    assert [result.runs for result in results] == [100, 100]
-    assert seen[-1] == (100, 100)
-    assert all(done <= total for done, total in seen)
 
 
-def test_warm_up_goes_on_until_times_settle_or_the_limit(
-    fake: tuple[dict[str, list[float]], list[str]],
+@pytest.fixture
+def without_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the measuring of latencies and of the peak."""
+    monkeypatch.setattr(measure, "measure_host", lambda cells, *_: [row(cell) for cell in cells])
+    monkeypatch.setattr(measure, "peak_shares", lambda _: {})
+
+
+def profile(*milliseconds: float) -> Callable[[Cell], tuple[OpTime, ...]]:
+    return lambda _: tuple(
+        OpTime("CONV_2D", "layer", Delegate.XNNPACK, ms, 0.5) for ms in milliseconds
+    )
+
+
+def test_a_profile_that_is_not_of_the_timings_is_doubted(
+    without_host: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times, _ = fake
-    times.update(falling=[100.0 * 0.7**i for i in range(16)], never=[1.0, 2.0, 4.0] * 100)
-    times["never"] = [1.2**i for i in range(200)]
-    cells = [Cell(name, Path(name), Delegate.CPU) for name in ("falling", "never")]
-    falling, never = measure_files(cells, runs=1, max_warmup=30)
-    assert 15 <= falling.warmup < 30
-    assert never.warmup == 30
-    assert falling.first_ms == 100
+    cells = [Cell("a", Path("a"), Delegate.XNNPACK)]
+    monkeypatch.setattr(measure, "profile_ops", profile(1.0, 0.9))
+    (good,) = measure_files(cells, profile=True)
+    assert (len(good.ops), good.warnings) == (2, ())
+    monkeypatch.setattr(measure, "profile_ops", profile(1.0, 0.2))
+    (doubted,) = measure_files(cells, profile=True)
+    assert doubted.warnings == ("the profile's ops sum up to 1.20 of 2.00 ms; measure again",)
 
 
-def test_unsteady_timings_are_not_stable(fake: tuple[dict[str, list[float]], list[str]]) -> None:
-    times, _ = fake
-    times.update(a=[2.0] * 11 + [2.0, 5.0] * 40)
-    (result,) = measure_files([Cell("a", Path("a"), Delegate.CPU)], runs=60)
-    assert not result.stable
-    assert any("standard deviation" in warning for warning in result.warnings)
-
-
-def test_a_busy_machine_and_too_many_threads_are_said(
-    fake: tuple[dict[str, list[float]], list[str]], monkeypatch: pytest.MonkeyPatch
+def test_a_profile_that_is_not_to_be_had_is_a_warning(
+    without_host: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times, _ = fake
-    times.update(a=[2.0])
-    monkeypatch.setattr(measure, "usable_cores", lambda: 2)
-    monkeypatch.setattr(measure.os, "getloadavg", lambda: (1.7, 0.0, 0.0))
-    (result,) = measure_files([Cell("a", Path("a"), Delegate.CPU, threads=4)], runs=50)
-    assert "load average was 1.7 on 2 cores when measuring began" in result.warnings
-    assert any("4 threads on 2 cores" in warning for warning in result.warnings)
+    def fail(_: Cell) -> tuple[OpTime, ...]:
+        raise UnavailableError("no profiler here")
+
+    monkeypatch.setattr(measure, "profile_ops", fail)
+    (result,) = measure_files([Cell("a", Path("a"), Delegate.CPU)], profile=True)
+    assert result.warnings == ("no per-op profile: no profiler here",)
+    assert result.latency_ms
 
 
-def test_a_gpu_cell_is_unavailable_with_the_reason_and_runs_nothing(file: Path) -> None:
-    cells = [Cell("int8", file, Delegate.GPU), Cell("int8", file, Delegate.CPU)]
-    gpu, cpu = measure_files(cells, runs=5)
-    assert "not measured by this version" in gpu.unavailable
-    assert gpu.latency_ms is None
-    assert gpu.runs == 0
-    assert cpu.runs == 5
+def test_cells_of_the_gpu_are_measured_there_and_keep_their_place(
+    without_host: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_gpu(cell: Cell, images: object, runs: int, mask_of: object) -> BenchmarkResult:
+        return replace(row(cell), adapter=f"{images} {runs} {mask_of}")
 
-
-def test_the_garbage_collector_comes_back(file: Path) -> None:
-    measure_files([Cell("int8", file, Delegate.CPU)], runs=2)
-    assert gc.isenabled()
-
-
-def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "none.tflite"
-    path.write_bytes(b"garbage")
-    with pytest.raises(UsageError):
-        measure_files([Cell("x", path, Delegate.CPU)])
-
-
-def test_peak_memory_is_of_a_process_of_its_own(file: Path, tmp_path: Path) -> None:
-    peak = measure_peak_mb(file, Delegate.XNNPACK, 1)
-    assert peak is None or 0 <= peak < 200
-    assert measure_peak_mb(tmp_path / "missing.tflite", Delegate.CPU, 1) is None
+    monkeypatch.setattr(measure, "measure_gpu", on_gpu)
+    cells = [Cell("a", Path("a"), d) for d in (Delegate.CPU, Delegate.GPU, Delegate.XNNPACK)]
+    results = measure_files(cells, runs=7, images=())
+    assert [result.delegate for result in results] == [cell.delegate for cell in cells]
+    assert [result.adapter for result in results] == ["", "() 7 None", ""]
 
 
 def test_arm_cost_says_why_it_is_missing() -> None:

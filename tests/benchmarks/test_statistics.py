@@ -42,7 +42,7 @@ def test_stable_means_a_small_deviation_of_the_middle_half() -> None:
 
 
 def test_a_good_series_raises_no_doubt() -> None:
-    assert doubts([10.0, 10.1] * 30) == ()
+    assert doubts([[10.0, 10.1] * 30]) == ()
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,24 @@ def test_a_good_series_raises_no_doubt() -> None:
     ],
 )
 def test_doubts_are_said_aloud(samples: list[float], clock_ms: float, message: str) -> None:
-    (doubt,) = doubts(samples, clock_ms)
+    (doubt,) = doubts([samples], clock_ms)
     assert message in doubt
+
+
+@pytest.mark.parametrize(
+    ("medians", "disagree"), [((10.0, 10.1, 10.05), False), ((10.0, 10.1, 11.5), True)]
+)
+def test_processes_that_disagree_beyond_their_scatter_are_said(
+    medians: tuple[float, ...], disagree: bool
+) -> None:
+    found = doubts([[median + 0.1 * (i % 3) for i in range(20)] for median in medians])
+    assert found == (("processes disagree by 15 %; use more --processes",) if disagree else ())
+
+
+def test_scatter_inside_of_the_processes_is_no_disagreement() -> None:
+    rng = np.random.default_rng(0)
+    found = doubts([list(rng.normal(10, 0.9, 17)) for _ in range(3)])
+    assert not any("disagree" in doubt for doubt in found)
 
 
 def test_figures_are_plain_floats() -> None:

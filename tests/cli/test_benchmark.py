@@ -1,17 +1,30 @@
-"""`portrait-tflite benchmark`: table, JSON, result file, and what it refuses."""
+"""`portrait-tflite benchmark`: tables, JSON, result file, and what it refuses."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
+from portrait_tflite.benchmarks import measure
+from portrait_tflite.benchmarks.arm import count
+from portrait_tflite.benchmarks.gpu import latency as gpu
 from portrait_tflite.cli.benchmark import command, parse_delegates
 from portrait_tflite.errors import PortraitError, UnavailableError, UsageError
-from portrait_tflite.vocabulary import Delegate
+from portrait_tflite.vocabulary import (
+    ArmCost,
+    ArmOpCost,
+    BenchmarkResult,
+    Delegate,
+    LatencyMs,
+    MaskDifference,
+)
+
+FEW = ["--runs", "2", "--processes", "1"]
 
 
 @pytest.fixture
@@ -21,39 +34,74 @@ def file(relu_net: Callable[..., bytes], tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def custom(tiny_graph: Callable[[], Any], tmp_path: Path) -> Path:
+    """Give a file with an op that no runtime here knows."""
+    graph = tiny_graph()
+    source = graph.tensor("x", (1, 8, 8, 4), "float32")
+    target = graph.tensor("y", (1, 8, 8, 4), "float32")
+    graph.op("CUSTOM", [source], target)
+    graph.model.operatorCodes[0].customCode = b"Frobnicate"
+    path = tmp_path / "custom.tflite"
+    path.write_bytes(graph.build([source], [target]))
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(command, [*map(str, arguments), *FEW])
+
+
+def rows_of(result: Result, name: str) -> list[list[str]]:
+    lines = result.stdout.splitlines()
+    return [line.split() for line in lines if line.startswith(f"  {name} ")]
+
+
 def test_the_table_has_partitions_and_isa_beside_latencies(file: Path) -> None:
-    result = CliRunner().invoke(command, [str(file), "--runs", "3"], catch_exceptions=False)
+    result = run(file)
     assert result.exit_code == 0
     assert "cores" in result.stdout.splitlines()[0]
+    assert "2 runs in 1 processes, interleaved, 1 thread; ms" in result.stdout
     header = next(line for line in result.stdout.splitlines() if "median" in line)
     assert header.split()[:5] == ["file", "delegate", "precision", "partitions", "median"]
-    rows = [line.split() for line in result.stdout.splitlines() if line.startswith("  net ")]
-    assert [row[1:4] for row in rows] == [["cpu", "int8", "0"], ["xnnpack", "int8", "3"]]
+    assert [row[1:4] for row in rows_of(result, "net")] == [
+        ["cpu", "int8", "0"],
+        ["xnnpack", "int8", "3"],
+    ]
     # A doubt about every row names none.
-    assert "only 3 runs; use 50 or more" in result.stdout.splitlines()
+    assert "only 2 runs; use 50 or more" in result.stdout.splitlines()
 
 
 def test_json_and_the_file_hold_the_same(file: Path, tmp_path: Path) -> None:
     out = tmp_path / "speed"
-    arguments = [str(file), "--delegate", "xnnpack", "--runs", "3", "--json", "--out", str(out)]
-    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    result = run(file, "--delegate", "xnnpack", "--json", "--out", out)
     printed = json.loads(result.stdout)
     assert printed == json.loads((out / "benchmark.json").read_text())
-    assert set(printed) == {"schema", "created", "command", "versions", "machine", "benchmarks"}
+    assert set(printed) == {
+        "schema", "created", "command", "versions", "machine", "benchmarks", "arm_cost",
+    }  # fmt: skip
     (row,) = printed["benchmarks"]
     assert (row["variant"], row["delegate"], row["threads"]) == ("net", "xnnpack", 1)
     assert row["latency_ms"]["median"] > 0
+    assert [len(one) for one in row["samples_ms"]] == [2]
+
+
+def test_the_profile_names_ops_and_who_ran_them(file: Path) -> None:
+    result = run(file, "--delegate", "xnnpack", "--profile")
+    assert "net on xnnpack: the dearest ops" in result.stdout
+    who = {row[1]: row[2] for row in map(str.split, result.stdout.splitlines()) if len(row) == 5}
+    assert who["relu_0"] == "cpu"
+    assert who["head"] == "xnnpack"
 
 
 def test_a_folder_with_other_things_needs_force(file: Path, tmp_path: Path) -> None:
     out = tmp_path / "full"
     out.mkdir()
     (out / "letter.txt").write_text("dear")
-    arguments = [str(file), "--delegate", "cpu", "--runs", "1", "--out", str(out)]
-    with pytest.raises(UsageError, match=r"letter\.txt"):
-        CliRunner().invoke(command, arguments, catch_exceptions=False)
+    refused = run(file, "--delegate", "cpu", "--out", out)
+    assert isinstance(refused.exception, UsageError)
+    assert "letter.txt" in str(refused.exception)
     assert [path.name for path in out.iterdir()] == ["letter.txt"]
-    CliRunner().invoke(command, [*arguments, "--force"], catch_exceptions=False)
+    run(file, "--delegate", "cpu", "--out", out, "--force")
     assert (out / "letter.txt").read_text() == "dear"
     assert (out / "benchmark.json").is_file()
 
@@ -61,8 +109,7 @@ def test_a_folder_with_other_things_needs_force(file: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["--delegate", "gpu"], UnavailableError, r"does not measure the GPU .*Received: gpu"),
-        (["--device", "all"], UnavailableError, r"on this machine only\. Received: all"),
+        (["--device", "emulator-5554"], UnavailableError, "phones over adb .* emulator-5554"),
         (["--delegate", "cpu,npu"], UsageError, r"list of cpu, xnnpack, gpu\. Received: 'npu'"),
     ],
 )
@@ -73,18 +120,136 @@ def test_what_is_not_to_be_had_is_refused(
         CliRunner().invoke(command, [str(file), *arguments], catch_exceptions=False)
 
 
+def test_a_file_that_the_runtime_refuses_ends_with_2_and_the_others_are_kept(
+    file: Path, custom: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "speed"
+    result = run(custom, file, "--delegate", "xnnpack", "--out", out)
+    assert isinstance(result.exception, UsageError)
+    assert "Frobnicate" in str(result.exception)
+    assert rows_of(result, "net")
+    assert "not measured: custom on xnnpack: " in result.stdout
+    rows = json.loads((out / "benchmark.json").read_text())["benchmarks"]
+    assert [bool(row["unavailable"]) for row in rows] == [True, False]
+
+
+def test_where_nothing_was_measured_nothing_is_written(custom: Path, tmp_path: Path) -> None:
+    out = tmp_path / "speed"
+    result = run(custom, "--out", out)
+    assert isinstance(result.exception, UsageError)
+    assert not out.exists()
+
+
+def on_gpu(**known: Any) -> Callable[..., BenchmarkResult]:
+    """Stand in for the GPU's measurement."""
+
+    def measured(cell: measure.Cell, *_: object, **__: object) -> BenchmarkResult:
+        return BenchmarkResult(cell.variant, "host", Delegate.GPU, "int8", 1, **known)
+
+    return measured
+
+
+def test_a_named_gpu_that_is_missing_ends_with_5_and_the_others_are_kept(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "measure_gpu", on_gpu(unavailable="no adapter."))
+    out = tmp_path / "speed"
+    result = run(file, "--delegate", "cpu,gpu", "--out", out)
+    assert isinstance(result.exception, UnavailableError)
+    assert str(result.exception) == ("--delegate gpu is not available. Received: net: no adapter.")
+    assert len(rows_of(result, "net")) == 1
+    assert (out / "benchmark.json").is_file()
+
+
+def test_a_software_gpu_is_labelled_and_in_no_ratio(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.tflite"
+    other.write_bytes(file.read_bytes())
+    latency = LatencyMs(50.0, 50.0, 50.0, 50.0, 50.0, 0.0)
+    difference = MaskDifference(0.0123, 0.9987)
+    measured = on_gpu(
+        latency_ms=latency, software=True, adapter="SwiftShader", against_cpu=difference,
+        warnings=(gpu.SOFTWARE,), computed_in="float32",
+    )  # fmt: skip
+    monkeypatch.setattr(measure, "measure_gpu", measured)
+    result = run(file, other, "--delegate", "cpu,gpu")
+    rows = {
+        (row[0], row[1].rstrip(",")): row
+        for name in ("net", "other")
+        for row in rows_of(result, name)
+    }
+    assert rows["other", "gpu"][2] == "software"
+    assert rows["other", "gpu"][-1] == "–"
+    assert float(rows["other", "cpu"][-1]) > 0
+    assert rows["net", "cpu"][-1] == "1.00"
+    assert "SwiftShader, computed in float32" in result.stdout
+    assert "IoU 0.9987" in result.stdout
+
+
+def counted(unavailable: str = "") -> Callable[..., list[ArmCost]]:
+    """Stand in for the counting under qemu."""
+
+    def count_files(
+        cells: Sequence[count.ArmCell], *, per_op: bool = False, **_: object
+    ) -> list[ArmCost]:
+        if unavailable:
+            return [
+                ArmCost(c.variant, "cortex-a76", c.delegate, unavailable=unavailable) for c in cells
+            ]
+        ops = (ArmOpCost("CONV_2D", "stem", 100, 2.5e6),) if per_op else ()
+        return [
+            ArmCost(c.variant, "cortex-a76", c.delegate, 9_000_000, 5e6, 3_000_000, 1_000_000,
+                    2_000_000, 3, ops=ops)
+            for c in cells
+        ]  # fmt: skip
+
+    return count_files
+
+
+def test_arm_costs_stand_in_a_table_of_their_own_that_says_what_they_are(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(count, "count_files", counted())
+    result = run(file, "--device", "arm64-model", "--delegate", "xnnpack,gpu", "--profile")
+    assert result.exit_code == 0
+    (row,) = rows_of(result, "net")
+    assert row == ["net", "xnnpack", "3", "5.00", "9.00", "3.00", "1.00", "2.00"]
+    text = " ".join(result.stdout.split())
+    assert "a bound on the cycles of one inference, for comparing, without caches; no" in text
+    assert "CONV_2D stem 2.50 100.0%" in text
+    assert "median" not in text
+
+
+def test_an_arm_model_that_is_missing_ends_with_5_only_where_it_was_named(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(count, "count_files", counted("not set up"))
+    out = tmp_path / "speed"
+    named = run(file, "--device", "arm64-model", "--delegate", "cpu", "--out", out)
+    assert isinstance(named.exception, UnavailableError)
+    assert str(named.exception) == (
+        "--device arm64-model is not available. Received: net: not set up."
+    )
+    assert not out.exists()
+    everything = run(file, "--device", "all", "--delegate", "cpu", "--out", out)
+    assert everything.exit_code == 0
+    assert "not counted: net on cpu: not set up" in everything.stdout
+    assert json.loads((out / "benchmark.json").read_text())["arm_cost"][0]["unavailable"]
+
+
 def test_files_of_one_name_are_told_apart_and_one_file_twice_is_refused(
     file: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other" / "net.tflite"
     other.parent.mkdir()
     other.write_bytes(file.read_bytes())
-    arguments = ["--delegate", "cpu", "--runs", "1", "--json"]
-    result = CliRunner().invoke(command, [str(file), str(other), *arguments])
+    result = run(file, other, "--delegate", "cpu", "--json")
     names = [row["variant"] for row in json.loads(result.stdout)["benchmarks"]]
     assert names == [str(file), str(other)]
-    with pytest.raises(UsageError, match="more than once"):
-        CliRunner().invoke(command, [str(file), str(file)], catch_exceptions=False)
+    twice = run(file, file)
+    assert isinstance(twice.exception, UsageError)
+    assert "more than once" in str(twice.exception)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"garbage"])

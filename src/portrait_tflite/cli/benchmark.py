@@ -1,36 +1,47 @@
-"""`portrait-tflite benchmark`: latency of .tflite files on this machine."""
+"""`portrait-tflite benchmark`: latency of .tflite files on this machine, and their ARM cost."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from portrait_tflite.cli.output import (
-    command_line,
-    messages,
-    new_table,
-    print_json,
-    progress,
-    results,
-)
+from portrait_tflite.cli.benchmark_tables import print_results
+from portrait_tflite.cli.output import command_line, messages, print_json, progress
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.vocabulary import Delegate, Json
 
 if TYPE_CHECKING:
+    from portrait_tflite.benchmarks.cell import Cell
     from portrait_tflite.output_folder import OutputFolder
-    from portrait_tflite.vocabulary import BenchmarkResult, Machine
+    from portrait_tflite.vocabulary import ArmCost, BenchmarkResult, Machine
 
 RESULT_FILE = "benchmark.json"
 _SCHEMA = 1
-_HOST = "host"
-_NAMED_ROWS = 3
+_HOST, _ARM_MODEL, _ALL = "host", "arm64-model", "all"
+# More than `convert` starts: what `compare` can tell apart depends on it.
+_PROCESSES = 5
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What came out, cell by cell."""
+
+    timed: Sequence[BenchmarkResult]
+    counted: Sequence[ArmCost]
+
+    @property
+    def anything(self) -> bool:
+        """Whether any cell has a figure."""
+        return any(row.latency_ms for row in self.timed) or any(
+            cost.cycles is not None for cost in self.counted
+        )
 
 
 def parse_delegates(text: str) -> tuple[Delegate, ...]:
@@ -59,7 +70,7 @@ def parse_delegates(text: str) -> tuple[Delegate, ...]:
     type=parse_delegates,
     default="cpu,xnnpack",
     show_default=True,
-    help="cpu (built-in kernels), xnnpack, or both.",
+    help="Of cpu (built-in kernels), xnnpack and gpu.",
 )
 @click.option(
     "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Per inference."
@@ -69,7 +80,7 @@ def parse_delegates(text: str) -> tuple[Delegate, ...]:
     type=click.IntRange(min=1),
     default=50,
     show_default=True,
-    help="Timed runs of each file on each delegate, at least.",
+    help="Timed runs of each file on each delegate, at least, over all processes.",
 )
 @click.option(
     "--seconds",
@@ -79,13 +90,25 @@ def parse_delegates(text: str) -> tuple[Delegate, ...]:
     help="Time all timed runs together take, at least.",
 )
 @click.option(
-    "--device", default=_HOST, show_default=True, metavar="DEVICE", help="host: this machine."
+    "--processes",
+    type=click.IntRange(1, 100),
+    default=_PROCESSES,
+    show_default=True,
+    help="Fresh processes per file and delegate; chance differs between them.",
 )
+@click.option(
+    "--device",
+    default=_HOST,
+    show_default=True,
+    metavar="DEVICE",
+    help="host: this machine; arm64-model: cost on arm64, counted under qemu; all: both.",
+)
+@click.option("--profile", is_flag=True, help="Also say which ops the time goes to.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help=f"Write {RESULT_FILE} there.",
+    help=f"Write {RESULT_FILE} there, which `compare` reads.",
 )
 @click.option("--force", is_flag=True, help="Let --out hold other things.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
@@ -95,57 +118,65 @@ def command(
     threads: int,
     runs: int,
     seconds: float,
+    processes: int,
     device: str,
+    profile: bool,
     out: Path | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Time each FILE.tflite on each delegate, interleaved: A B C A B C …
+    """Time each FILE.tflite on each delegate, interleaved, in several fresh processes.
 
     Timings hold for this machine and its instruction set; a phone's differ, by other ratios too.
+    --device arm64-model counts what a phone's core would execute. A file or device that fails keeps
+    the others' results.
 
     \b
     Example:
       portrait-tflite benchmark portrait-tflite/*.tflite
       portrait-tflite benchmark old.tflite new.tflite --delegate xnnpack --seconds 20 --out speed
+      portrait-tflite benchmark net.tflite --device arm64-model --profile
     """
-    _require_available(device, delegates)
+    _require_known(device)
     from portrait_tflite.benchmarks.machine import read_machine, read_versions
     from portrait_tflite.benchmarks.measure import Cell, measure_files
     from portrait_tflite.convert.precision import precision_of
     from portrait_tflite.output_folder import OutputFolder
 
-    folder = OutputFolder(out, lambda name: name == RESULT_FILE, force=force) if out else None
+    folder = OutputFolder(out, {RESULT_FILE}, force=force) if out else None
     names = _variant_names(files)
     cells = [
         Cell(name, file, delegate, threads, precision_of(file))
         for name, file in zip(names, files, strict=True)
         for delegate in delegates
     ]
-    with progress(runs, "measuring") as update:
-        measured = measure_files(cells, runs, seconds, on_progress=update)
+    timed: list[BenchmarkResult] = []
+    if device != _ARM_MODEL:
+        with progress(runs, "measuring") as update:
+            timed = measure_files(
+                cells, runs, seconds, processes, profile=profile, on_progress=update
+            )
+    counted = _count(cells, per_op=profile) if device != _HOST else []
+    measured = _Measured(timed, counted)
     machine = read_machine()
     result = _as_json(machine, read_versions(), measured)
-    if folder:
+    if folder and measured.anything:
         _write(folder, result)
     if as_json:
         print_json(result)
     else:
-        _print_table(machine, measured)
-        if folder:
+        print_results(machine, timed, counted)
+        if folder and measured.anything:
             messages().print(f"written: {folder.path / RESULT_FILE}")
+    for error in _failures(measured, device):
+        raise error
 
 
-def _require_available(device: str, delegates: Sequence[Delegate]) -> None:
-    if device != _HOST:
+def _require_known(device: str) -> None:
+    if device not in (_HOST, _ARM_MODEL, _ALL):
         raise UnavailableError(
-            f"--device {_HOST} is required: this version measures on this machine only. "
-            f"Received: {device}."
-        )
-    if Delegate.GPU in delegates:
-        raise UnavailableError(
-            "--delegate cpu or xnnpack is required: this version does not measure the GPU delegate "
-            "yet. Received: gpu."
+            f"--device {_HOST}, {_ARM_MODEL} or {_ALL} is required: phones over adb are not "
+            f"measured by this version. Received: {device}."
         )
 
 
@@ -158,14 +189,28 @@ def _variant_names(files: Sequence[Path]) -> list[str]:
     return [file.stem if stems[file.stem] == 1 else str(file) for file in files]
 
 
-def _as_json(machine: Machine, versions: dict[str, str], measured: list[BenchmarkResult]) -> Json:
+def _count(cells: Sequence[Cell], *, per_op: bool) -> list[ArmCost]:
+    """Count the ARM cost of the cells that a CPU runs."""
+    from portrait_tflite.benchmarks.arm.count import ArmCell, count_files
+
+    on_cpu = [
+        ArmCell(cell.variant, cell.path, cell.delegate)
+        for cell in cells
+        if cell.delegate is not Delegate.GPU
+    ]
+    with progress(len(on_cpu), "counting under qemu") as update:
+        return count_files(on_cpu, per_op=per_op, on_progress=update)
+
+
+def _as_json(machine: Machine, versions: dict[str, str], measured: _Measured) -> Json:
     return {
         "schema": _SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command_line(),
         "versions": versions,
         "machine": asdict(machine),
-        "benchmarks": [asdict(result) for result in measured],
+        "benchmarks": [asdict(row) for row in measured.timed],
+        "arm_cost": [asdict(cost) for cost in measured.counted],
     }
 
 
@@ -175,39 +220,19 @@ def _write(folder: OutputFolder, result: Json) -> None:
         (staging / RESULT_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def _print_table(machine: Machine, measured: Sequence[BenchmarkResult]) -> None:
-    console = results()
-    console.print(f"{machine.cpu}, {machine.cores} cores, {' '.join(machine.isa) or 'isa unknown'}")
-    threads = measured[0].threads
-    table = new_table(
-        f"{measured[0].runs} interleaved runs, {threads} thread{'s' if threads > 1 else ''}; ms",
-        "file", "delegate", "precision", "partitions",
-        "median", "MAD", "p90", "p95", "min", "init", "first", "MiB",
-    )  # fmt: skip
-    for row in measured:
-        table.add_row(row.variant, str(row.delegate), row.precision, *_figures(row))
-    console.print(table)
-    for doubt, rows in _doubts(measured).items():
-        few = rows if len(rows) <= _NAMED_ROWS else [f"{len(rows)} of {len(measured)} rows"]
-        whose = "" if len(rows) == len(measured) else f" ({', '.join(few)})"
-        console.print(f"{doubt}{whose}")
+def _failures(measured: _Measured, device: str) -> Iterator[UsageError | UnavailableError]:
+    """Say what the user named and did not get; a file that the runtime does not run comes first."""
+    gaps = [row for row in measured.timed if row.unavailable]
+    for row in gaps:
+        if row.delegate is not Delegate.GPU:
+            needed = f"a .tflite that {row.delegate} runs is required"
+            yield UsageError(f"{needed}. Received: {_gap(row)}")
+    for row in gaps:
+        yield UnavailableError(f"--delegate {row.delegate} is not available. Received: {_gap(row)}")
+    for cost in measured.counted if device == _ARM_MODEL else ():
+        if cost.unavailable:
+            yield UnavailableError(f"--device {device} is not available. Received: {_gap(cost)}")
 
 
-def _figures(row: BenchmarkResult) -> list[str]:
-    latency = row.latency_ms
-    times = [latency.median, latency.mad, latency.p90, latency.p95, latency.min] if latency else []
-    figures = [f"{ms:.3f}" for ms in times] + [
-        "" if ms is None else f"{ms:.1f}" for ms in (row.init_ms, row.first_ms, row.peak_rss_mb)
-    ]
-    # Partitions stand beside every latency: a number without them says little.
-    return ["" if row.partitions is None else str(row.partitions), *figures]
-
-
-def _doubts(measured: Sequence[BenchmarkResult]) -> dict[str, list[str]]:
-    """Group the warnings by text, with the rows that they are about."""
-    found: dict[str, list[str]] = {}
-    for row in measured:
-        unsettled = () if row.stable else ("not stable: half of the runs differ by over 5 %",)
-        for doubt in (*row.warnings, *unsettled):
-            found.setdefault(doubt, []).append(f"{row.variant} on {row.delegate}")
-    return found
+def _gap(row: BenchmarkResult | ArmCost) -> str:
+    return f"{row.variant}: {row.unavailable.rstrip('.')}."

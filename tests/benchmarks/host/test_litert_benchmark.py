@@ -1,0 +1,47 @@
+"""Ours against the wheel's tool: that both run, never how they compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from portrait_tflite.benchmarks.host import litert_benchmark
+from portrait_tflite.benchmarks.host.litert_benchmark import Agreement, compare_with_tool, main
+from portrait_tflite.errors import UnavailableError
+
+
+def test_both_time_a_file(file: Path) -> None:
+    agreement = compare_with_tool(file, rounds=1, runs=3)
+    assert agreement.ours_ms > 0
+    assert agreement.theirs_ms >= 0  # rounded to 0.01 ms
+
+
+@pytest.mark.parametrize(("theirs", "agrees", "code"), [(2.09, True, 0), (2.11, False, 3)])
+def test_five_percent_apart_is_too_much(
+    theirs: float,
+    agrees: bool,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    agreement = Agreement(2.0, theirs)
+    assert agreement.agrees is agrees
+    monkeypatch.setattr(litert_benchmark, "compare_with_tool", lambda *_: agreement)
+    assert main(["net.tflite"]) == code
+    said = capsys.readouterr()
+    assert said.out.startswith("net.tflite: ours 2.000 ms, litert-benchmark 2.")
+    assert ("Error" in said.err) is not agrees
+
+
+def test_a_file_that_does_not_run_ends_with_2(
+    crashing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(crashing), "--rounds", "1", "--runs", "1"]) == 2
+    assert "crashed with SIGSEGV" in capsys.readouterr().err
+
+
+def test_without_the_tool_it_says_so(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(litert_benchmark.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(UnavailableError, match="litert-benchmark of ai-edge-litert is required"):
+        compare_with_tool(file, rounds=1, runs=1)
