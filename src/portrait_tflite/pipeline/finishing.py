@@ -22,6 +22,7 @@ from portrait_tflite.pipeline.request import (
     Progress,
     stage,
 )
+from portrait_tflite.pipeline.strips import make_strips
 from portrait_tflite.quantize.accuracy import verify_variants
 from portrait_tflite.quantize.calibration import manifest
 from portrait_tflite.quantize.diagnosis import diagnose_low_iou
@@ -85,8 +86,10 @@ def finish(
         arm_cost=unavailable_arm_cost(list(variants)),
     )
     calibration = manifest(pictures.calibration) if pictures.calibration else None
+    with stage(progress, "drawing the report"), quiet():
+        strips = make_strips(network, pictures.samples, variants)
     with folder.staged() as staging:
-        write_outputs(staging, report, everything, network.plans, calibration)
+        write_outputs(staging, report, everything, network.plans, calibration, strips, failures)
     return Converted(report, folder.path, failures)
 
 

@@ -1,31 +1,28 @@
-"""The files of an output folder: variants, `report.json`, `model.json`, plans and manifests."""
+"""The files of an output folder: variants, reports, `model.json`, plans and manifests."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from portrait_tflite.vocabulary import SCHEMA, Delegate, Json, Precision, Report, Variant
+from portrait_tflite.report.html import render_html
+from portrait_tflite.report.roles import delegate_for, shipped_variants
+from portrait_tflite.report.strips import Strip
+from portrait_tflite.vocabulary import SCHEMA, Delegate, Json, Report, Variant
 
-REPORT, MODEL, REWRITES, CALIBRATION = (
+REPORT, PAGE, MODEL, REWRITES, CALIBRATION = (
     "report.json",
+    "report.html",
     "model.json",
     "rewrites.json",
     "calibration.json",
 )
-_JSON_FILES = frozenset({REPORT, MODEL, REWRITES, CALIBRATION, "report.html"})
+REPORTS = frozenset({REPORT, PAGE, MODEL, REWRITES, CALIBRATION})
 _PERSON = "person"
-
-
-def is_output(file: str, name: str) -> bool:
-    """Whether a run that converts the model `name` may have written `file`."""
-    variant = rf"{re.escape(name)}-[a-z0-9_]+(\.failed)?\.tflite"
-    return file in _JSON_FILES or re.fullmatch(variant, file) is not None
 
 
 def write_outputs(
@@ -34,6 +31,8 @@ def write_outputs(
     files: Mapping[str, bytes],
     plans: Mapping[Delegate, list[dict[str, str]]],
     calibration: Json | None,
+    strips: Sequence[Strip] = (),
+    failures: Sequence[str] = (),
 ) -> None:
     """Write everything to an empty folder.
 
@@ -41,6 +40,8 @@ def write_outputs(
         files: Content by variant; their names are in the report.
         plans: The rewrites taken per delegate.
         calibration: The manifest of the calibration set, or None where none was used.
+        strips: Pictures for `report.html`.
+        failures: The gates that failed, in words.
     """
     for name, data in files.items():
         (folder / report.variants[name].file).write_bytes(data)
@@ -48,6 +49,7 @@ def write_outputs(
     _write(folder / REWRITES, {"schema": SCHEMA, "plans": dict(plans)})
     if calibration is not None:
         _write(folder / CALIBRATION, calibration)
+    (folder / PAGE).write_text(render_html(report, strips, failures), "utf-8")
     _write(folder / REPORT, report_json(report))
 
 
@@ -76,7 +78,7 @@ def _shape_audit(variant: Json) -> None:
 
 def model_json(report: Report) -> Json:
     """Return what `model.json` holds: all that an app needs to run the files."""
-    variants = {name: v for name, v in report.variants.items() if name in list(Precision)}
+    variants = shipped_variants(report)
     return {
         "schema": SCHEMA,
         "name": report.model.name,
@@ -90,14 +92,13 @@ def model_json(report: Report) -> Json:
 
 
 def _variant_json(name: str, variant: Variant) -> Json:
-    delegate = Delegate.GPU if name == Precision.FLOAT16 else Delegate.XNNPACK
     data: Json = {
         "file": variant.file,
         "bytes": variant.bytes,
         "sha256": variant.sha256,
         "input": asdict(variant.input),
         "output": asdict(variant.output),
-        "delegate": delegate if name != Precision.INT16X8 else Delegate.CPU,
+        "delegate": delegate_for(name),
     }
     return data
 

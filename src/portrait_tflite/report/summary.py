@@ -10,12 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from portrait_tflite.report.roles import delegate_for, shipped_variants
 from portrait_tflite.vocabulary import (
     DRAWN,
     BenchmarkResult,
+    Delegate,
     DelegateAudit,
     Level,
-    Precision,
     Report,
     Variant,
 )
@@ -122,10 +123,8 @@ def _rewrites(report: Report) -> Iterator[str]:
 
 def _outside(report: Report) -> Iterator[str]:
     """The ops that leave the delegate a variant is meant for."""
-    for name, variant in report.variants.items():
-        if name.startswith(("naive", "as_released")):
-            continue
-        gpu = name == "float16"
+    for name, variant in shipped_variants(report).items():
+        gpu = delegate_for(name) is Delegate.GPU
         audit = variant.audit.gpu if gpu else variant.audit.xnnpack
         for op in audit.outside:
             where = op.layer or op.tensor
@@ -153,8 +152,7 @@ def _next_steps(report: Report, out: str) -> Iterator[str]:
         yield "no labels were given: --validation DIR (images/ and masks/) measures the accuracy"
     elif report.scored_on == DRAWN:
         yield "drawn portraits are no photographs: --validation DIR measures the accuracy on yours"
-    files = [v for name, v in report.variants.items() if name in list(Precision)]
-    if any(v.accuracy and not v.accuracy.passed for v in files):
+    if any(v.accuracy and not v.accuracy.passed for v in shipped_variants(report).values()):
         yield "compare the worst images above; more or better calibration pictures help most often"
 
 

@@ -1,0 +1,86 @@
+"""`report.html`: one self-contained file for people, without scripts and without requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from portrait_tflite.report.arm_cost import arm_cost_gap, cost_charts
+from portrait_tflite.report.changes import change_groups, listed, skip_groups
+from portrait_tflite.report.findings import findings
+from portrait_tflite.report.formats import FILTERS, percent
+from portrait_tflite.report.latencies import variant_rows
+from portrait_tflite.report.profiles import profiles
+from portrait_tflite.report.roles import DELEGATE_NAMES, delegate_for, is_shipped, reference_name
+from portrait_tflite.report.strips import Panel, Strip, differing, panels
+from portrait_tflite.report.tiles import tiles
+from portrait_tflite.report.verdict import judge
+from portrait_tflite.vocabulary import Report
+
+_PACKAGE = "portrait_tflite.report"
+
+
+@dataclass(frozen=True)
+class StripView:
+    """A strip as the template shows it; `share` is how much of the picture differs."""
+
+    strip: Strip
+    panels: tuple[Panel, ...]
+    share: str
+
+
+def render_html(report: Report, strips: Sequence[Strip] = (), failures: Sequence[str] = ()) -> str:
+    """Lay out a report as one HTML file that needs nothing from outside.
+
+    Args:
+        strips: Pictures to show; they are embedded.
+        failures: The gates that failed, for the verdict.
+    """
+    return (
+        _environment().get_template("report.html.j2").render(**_context(report, strips, failures))
+    )
+
+
+def _context(report: Report, strips: Sequence[Strip], failures: Sequence[str]) -> dict[str, Any]:
+    reference = reference_name(report)
+    return {
+        "report": report,
+        "reference": reference,
+        "verdict": judge(report, failures),
+        "tiles": tiles(report),
+        "variant_rows": variant_rows(report),
+        "cost_charts": cost_charts(report),
+        "arm_cost_gap": arm_cost_gap(report),
+        "change_groups": change_groups(report),
+        "skip_groups": skip_groups(report),
+        "strips": [StripView(s, panels(s, reference), percent(differing(s), 2)) for s in strips],
+        "findings": findings(report),
+        "profiles": profiles(report),
+    }
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= FILTERS | {"listed": listed}
+    # Ours, not the user's: a style sheet must not be escaped.
+    style = (files(_PACKAGE) / "templates" / "report.css").read_text("utf-8")
+    environment.globals |= {
+        "style": Markup(style),
+        "names": DELEGATE_NAMES,
+        "is_shipped": is_shipped,
+        "delegate_for": delegate_for,
+    }
+    return environment

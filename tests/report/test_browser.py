@@ -1,0 +1,161 @@
+"""`report.html` in a real browser: nothing is fetched, nothing complains, nothing runs over."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portrait_tflite.report.html import render_html
+
+_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="chromium is not installed")
+
+_SCHEMES = ("light", "dark")
+_WIDTHS = (1280, 768, 360, 320)
+# Texts and backgrounds as they come out, through elements without a background of their own.
+_CONTRASTS = """() => {
+  const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = colour => channels(colour).slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = element => {
+    for (; element; element = element.parentElement) {
+      const colour = getComputedStyle(element).backgroundColor;
+      if ((channels(colour)[3] ?? 1) > 0) return colour;
+    }
+  };
+  return [...document.querySelectorAll('body *')]
+    .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+    .filter(e => e.checkVisibility())
+    .map(e => {
+      const pair = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => b - a);
+      return [(pair[0] + 0.05) / (pair[1] + 0.05), e.textContent.trim().slice(0, 40)];
+    });
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page_file(full_report: Any, make_strip: Callable[..., Any], tmp_path: Path) -> Path:
+    """A report with everything in it, and names that are too long for any screen."""
+    long = "model/" + "x" * 400
+    int8 = full_report.variants["int8"]
+    outside = replace(full_report.variants["naive_batch1"].audit.xnnpack.outside[0], layer=long)
+    audit = replace(int8.audit, xnnpack=replace(int8.audit.xnnpack, outside=(outside,)))
+    wide = replace(
+        full_report,
+        command=f"portrait-tflite convert {long}",
+        model=replace(full_report.model, name=long),
+        variants={**full_report.variants, "int8": replace(int8, audit=audit, file=long)},
+        rewrites=(replace(full_report.rewrites[0], layer=long, reason=long),),
+    )
+    path = tmp_path / "report.html"
+    path.write_text(render_html(wide, [make_strip(), make_strip(long)]), "utf-8")
+    return path
+
+
+class Opened:
+    """A page, and all that it asked for and complained about."""
+
+    def __init__(self, browser: Any, path: Path, width: int, scheme: str) -> None:
+        viewport = {"width": width, "height": 800}
+        self.context = browser.new_context(color_scheme=scheme, viewport=viewport)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        for element in self.page.query_selector_all("details"):
+            element.evaluate("element => { element.open = true }")
+
+
+@pytest.fixture
+def open_page(browser: Any, page_file: Path) -> Iterator[Callable[..., Opened]]:
+    contexts = []
+
+    def opening(width: int = 1280, scheme: str = "light", path: Path = page_file) -> Opened:
+        opened = Opened(browser, path, width, scheme)
+        contexts.append(opened.context)
+        return opened
+
+    yield opening
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", _SCHEMES)
+@pytest.mark.parametrize("width", _WIDTHS)
+def test_fits_any_screen(open_page: Callable[..., Opened], width: int, scheme: str) -> None:
+    opened = open_page(width, scheme)
+    scrolled, inner = opened.page.evaluate("[document.scrollingElement.scrollWidth, innerWidth]")
+    assert inner == width
+    assert scrolled <= width
+    assert opened.complaints == []
+    outside = [url for url in opened.requests if not url.startswith(("file:", "data:"))]
+    assert outside == []
+    assert sum(url.startswith("file:") for url in opened.requests) == 1
+
+
+def test_the_check_sees_a_page_that_runs_over(
+    open_page: Callable[..., Opened], page_file: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.html"
+    html = page_file.read_text("utf-8")
+    wide = '<div style="width: 2000px">wide</div><img src="http://example.invalid/a.png">'
+    broken.write_text(html.replace("<main>", f"<main>{wide}"), "utf-8")
+    opened = open_page(360, path=broken)
+    assert opened.page.evaluate("document.scrollingElement.scrollWidth") > 360
+    # The page's own policy stops the request before it is made.
+    assert any("Content Security Policy" in complaint for complaint in opened.complaints)
+
+
+@pytest.mark.parametrize("scheme", _SCHEMES)
+def test_every_text_can_be_read(open_page: Callable[..., Opened], scheme: str) -> None:
+    contrasts = open_page(1280, scheme).page.evaluate(_CONTRASTS)
+    assert len(contrasts) > 100
+    # Web Content Accessibility Guidelines 2.2, 1.4.3: text of body size.
+    assert [text for ratio, text in contrasts if ratio < 4.5] == []
+
+
+def test_pictures_are_decoded(open_page: Callable[..., Opened]) -> None:
+    sizes = open_page().page.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt])")
+    assert len(sizes) == 8
+    assert all(width == 32 and alt for width, alt in sizes)
+
+
+def test_dark_differs_from_light(open_page: Callable[..., Opened]) -> None:
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light, dark = (open_page(scheme=scheme).page.evaluate(colour) for scheme in _SCHEMES)
+    assert light != dark
+
+
+def test_prints_what_is_folded(browser: Any, page_file: Path) -> None:
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    page.emulate_media(media="print")
+    heights = page.evaluate(
+        "[...document.querySelectorAll('details:not([open]) table')].map(t => t.offsetHeight)"
+    )
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    context.close()
+    assert heights
+    assert all(height > 0 for height in heights)
+    assert background == "rgb(255, 255, 255)"
