@@ -56,7 +56,7 @@ def test_every_data_file_is_installed(setuptools: Any) -> None:
             assert matching, f"{package}: {pattern} matches nothing"
             found += matching
             assert all(files[name].read_bytes() for name in matching if name != "py.typed")
-    assert {"py.typed", "portrait.weights.h5", "arm64.json"} <= set(found)
+    assert {"py.typed", "report.css", "portrait.weights.h5", "arm64.json"} <= set(found)
 
 
 def test_no_data_file_is_forgotten(setuptools: Any) -> None:
@@ -79,5 +79,5 @@ def _walk(folder: Any) -> Any:
     for entry in folder.iterdir():
         if entry.is_file():
             yield entry
-        elif entry.name in ("weights", "costs"):
+        elif entry.name in ("weights", "costs", "report", "templates", "arm"):
             yield from _walk(entry)

@@ -307,7 +307,8 @@ class Accuracy:
 
     `iou`, `miou`, `boundary_f` are against the labels, or against the float model's mask
     where `labelled` is false; `mae` is the mean absolute difference of the soft masks of variant
-    and float model; `agreement_iou` is the IoU of the two.
+    and float model; `agreement_iou` is the IoU of the two. `worst` and `median` name the images
+    that lose most and as much as half of the others do.
     """
 
     images: int
@@ -321,6 +322,7 @@ class Accuracy:
     worst: tuple[ImageScore, ...]
     passed: bool
     reason: str = ""
+    median: tuple[ImageScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -396,8 +398,10 @@ class BenchmarkResult:
     """One cell: a variant on a delegate. `unavailable` holds the reason where nothing was run.
 
     `adapter` names the GPU and `software` says that it is none: its latency is no speed then.
-    `fully_accelerated` says that no op fell back to the CPU. `peak_share` is the net's MACs per
-    second over the most that this CPU was measured to do in that precision, 0 to 1.
+    `fully_accelerated` says that no op fell back to the CPU; `computed_in` is the float type that
+    the GPU worked in, whatever the file's `precision`. `peak_share` is the net's MACs per
+    second over the most that this CPU was measured to do in that precision, 0 to 1. `samples_ms`
+    holds the single inferences, one series per process: what `compare` resamples.
     """
 
     variant: str
@@ -423,6 +427,8 @@ class BenchmarkResult:
     against_cpu: MaskDifference | None = None
     peak_share: float | None = None
     ops: tuple[OpTime, ...] = ()
+    samples_ms: tuple[tuple[float, ...], ...] = ()
+    computed_in: str = ""
 
 
 @dataclass(frozen=True)
@@ -437,7 +443,12 @@ class ArmOpCost:
 
 @dataclass(frozen=True)
 class ArmCost:
-    """Executed arm64 work of one inference; a bound for comparing, never milliseconds."""
+    """Executed arm64 work of one inference; a bound for comparing, never milliseconds.
+
+    `cycles` is the time that the core's pipes need at least, without caches and latencies; `bound`
+    the same by the number of instructions, vector ops, loads and stores alone. The `ops` were each
+    run alone: their sum is a little more than the whole, by one call of the runtime each.
+    """
 
     variant: str
     cpu: str
@@ -450,6 +461,7 @@ class ArmCost:
     partitions: int | None = None
     unavailable: str = ""
     ops: tuple[ArmOpCost, ...] = ()
+    bound: float | None = None
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,10 @@ _COMMANDS = {
     "audit": "Say what each delegate makes of a .tflite, and why.",
     "verify": "Score a candidate against a float model; exit 3 when it loses too much.",
     "benchmark": "Time .tflite files on this machine, interleaved.",
+    "compare": "Tell what changed between two result files; exit 3 on a regression.",
     "models": "List the nets of the zoo.",
     "train": "Train a net of the zoo on your portraits.",
+    "doctor": "Say which delegates, runtimes and tools this machine has.",
 }
 _LONGEST = 300  # characters of an unexpected error; Keras lists whole networks
 _NAME = "portrait-tflite"
