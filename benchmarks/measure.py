@@ -13,11 +13,10 @@ from portrait_tflite.benchmarks.host.peak import peak_shares
 from portrait_tflite.benchmarks.statistics import ENOUGH_RUNS
 from portrait_tflite.errors import PortraitError
 from portrait_tflite.tensor_values import Floats
-from portrait_tflite.vocabulary import ArmCost, BenchmarkResult, Delegate
+from portrait_tflite.vocabulary import BenchmarkResult, Delegate
 
-__all__ = ["HOST", "PROCESSES", "Cell", "measure_files", "unavailable_arm_cost"]
+__all__ = ["HOST", "PROCESSES", "Cell", "measure_files"]
 
-ARM_REASON = "not set up: ARM cost is not part of this version yet"
 # A profile whose ops sum up to something else is of another moment, or of another graph.
 _ACCOUNTED = 0.75, 1.25
 
@@ -57,11 +56,6 @@ def measure_files(
     return [
         measured.get(cell) or measure_gpu(cell, images, runs, mask_of=mask_of) for cell in cells
     ]
-
-
-def unavailable_arm_cost(variants: Sequence[str]) -> tuple[ArmCost, ...]:
-    """Return the ARM cost of each variant as not measured, with the reason."""
-    return tuple(ArmCost(variant=name, cpu="", unavailable=ARM_REASON) for name in variants)
 
 
 def _profiled(cell: Cell, row: BenchmarkResult) -> BenchmarkResult:

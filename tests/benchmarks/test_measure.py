@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from portrait_tflite.benchmarks import measure
-from portrait_tflite.benchmarks.measure import Cell, measure_files, unavailable_arm_cost
+from portrait_tflite.benchmarks.measure import Cell, measure_files
 from portrait_tflite.convert.precision import precision_of
 from portrait_tflite.errors import UnavailableError
 from portrait_tflite.vocabulary import BenchmarkResult, Delegate, LatencyMs, OpTime
@@ -119,13 +119,6 @@ def test_cells_of_the_gpu_are_measured_there_and_keep_their_place(
     results = measure_files(cells, runs=7, images=())
     assert [result.delegate for result in results] == [cell.delegate for cell in cells]
     assert [result.adapter for result in results] == ["", "() 7 None", ""]
-
-
-def test_arm_cost_says_why_it_is_missing() -> None:
-    (cost,) = unavailable_arm_cost(["int8"])
-    assert cost.variant == "int8"
-    assert cost.cycles is None
-    assert cost.unavailable.startswith("not set up")
 
 
 def test_precision_is_that_of_the_convolutions(

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 from portrait_tflite.benchmarks import measure
 from portrait_tflite.benchmarks.arm import count
 from portrait_tflite.benchmarks.gpu import latency as gpu
-from portrait_tflite.cli.benchmark import command, parse_delegates
+from portrait_tflite.cli.benchmark import command
+from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.errors import PortraitError, UnavailableError, UsageError
 from portrait_tflite.vocabulary import (
     ArmCost,

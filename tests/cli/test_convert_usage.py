@@ -23,8 +23,8 @@ from portrait_tflite.cli import main
         (["convert", "--max-drop", "some"], "is not a valid float"),
         (["convert", "--min-runtime", "2"], "must be a TFLite version such as 2.9"),
         (["convert", "--min-runtime", "2.²"], "must be a TFLite version such as 2.9"),
-        (["convert", "--delegate", "npu"], "--delegate must be some of cpu,xnnpack,gpu"),
-        (["convert", "--delegate", ","], "--delegate must be some of cpu,xnnpack,gpu"),
+        (["convert", "--delegate", "npu"], "--delegate must be a list of cpu, xnnpack, gpu"),
+        (["convert", "--delegate", ","], "--delegate must be a list of cpu, xnnpack, gpu"),
         (["convert", "one.keras", "two.keras"], "unexpected extra argument (two.keras)"),
         (["convert", "--rewrite-plan", "none.json"], "must be a rewrites.json of `convert`"),
         (
@@ -64,8 +64,11 @@ def test_a_plan_with_unknown_keys(refuse: Callable[..., str], tmp_path: Path) ->
     assert "rewrite, layer and form" in refuse("convert", "--rewrite-plan", plan)
 
 
-def test_the_gpu_is_not_measured_yet(refuse: Callable[..., str]) -> None:
-    assert "--delegate gpu" in refuse("convert", "--delegate", "cpu,gpu", code=5)
+def test_a_named_gpu_must_be_there(
+    refuse: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VK_DRIVER_FILES", str(tmp_path / "none.json"))
+    assert "GPU delegate" in refuse("convert", "--delegate", "cpu,gpu", code=5)
 
 
 def test_no_command_is_a_call_for_help(run: Callable[..., Any]) -> None:

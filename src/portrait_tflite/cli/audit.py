@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from portrait_tflite.cli.output import print_json, results
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,35 +31,34 @@ def command(file: Path, as_json: bool) -> None:
     \b
     Example:
       portrait-tflite audit selfie.tflite
-      portrait-tflite audit selfie.tflite --json | jq .xnnpack.partitions
+      portrait-tflite audit selfie.tflite --json | jq .audit.xnnpack.partitions
     """
     from portrait_tflite.convert.audit import audit_model
     from portrait_tflite.convert.flatbuffer import read_model
     from portrait_tflite.errors import UsageError
+    from portrait_tflite.report.audit_shape import shape_audit
+    from portrait_tflite.vocabulary import SCHEMA
 
     if not file.is_file():
         raise UsageError(f"a .tflite file is required. Received: {file} (no such file).")
     read_model(file)  # what is wrong with it is said by its name
     audit = audit_model(file.read_bytes())
     if as_json:
-        click.echo(json.dumps({"file": str(file), **asdict(audit)}, indent=2))
+        print_json(shape_audit({"schema": SCHEMA, "file": str(file), "audit": asdict(audit)}))
         return
     _print_tables(file, audit)
 
 
 def _print_tables(file: Path, audit: Audit) -> None:
-    from rich.console import Console
-
-    console = Console()
+    console = results()
     ops = ", ".join(f"{count} {op}" for op, count in audit.ops.items())
-    console.print(f"{file}: {sum(audit.ops.values())} ops: {ops}", highlight=False)
+    console.print(f"{file}: {sum(audit.ops.values())} ops: {ops}", markup=False)
     console.print(
-        f"Oldest runtime: TensorFlow Lite {audit.min_runtime}, for {audit.min_runtime_op}",
-        highlight=False,
+        f"Oldest runtime: TensorFlow Lite {audit.min_runtime}, for {audit.min_runtime_op}"
     )
     for name, delegate in (("XNNPACK", audit.xnnpack), ("GPU", audit.gpu), ("CPU", audit.cpu)):
         console.print()
-        console.print(f"{name}: {_verdict(delegate)}", highlight=False, style="bold")
+        console.print(f"{name}: {_verdict(delegate)}", style="bold")
         if delegate.outside:
             console.print(_table(delegate))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from portrait_tflite.cli.benchmark_tables import print_results
+from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.cli.output import command_line, messages, print_json, progress
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.vocabulary import Delegate, Json
@@ -42,21 +43,6 @@ class _Measured:
         return any(row.latency_ms for row in self.timed) or any(
             cost.cycles is not None for cost in self.counted
         )
-
-
-def parse_delegates(text: str) -> tuple[Delegate, ...]:
-    """Parse a list such as `cpu,xnnpack`.
-
-    Raises:
-        UsageError: One of them is no delegate.
-    """
-    names = list(dict.fromkeys(part.strip() for part in text.split(",")))
-    unknown = [name for name in names if name not in list(Delegate)]
-    if unknown:
-        raise UsageError(
-            f"--delegate must be a list of {', '.join(Delegate)}. Received: {unknown[0]!r}."
-        )
-    return tuple(map(Delegate, names))
 
 
 @click.command("benchmark")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.cli.output import command_line, print_json, progress, results
 from portrait_tflite.cli.spec_options import (
     SEED,
@@ -16,7 +17,8 @@ from portrait_tflite.cli.spec_options import (
     one_of,
     spec_options,
 )
-from portrait_tflite.errors import GateError, UnavailableError, UsageError
+from portrait_tflite.errors import GateError, UsageError
+from portrait_tflite.file_names import is_tflite
 from portrait_tflite.models.registry import DEFAULT_NET
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import Delegate, IoType, Precision, RewriteMode, Target
@@ -109,7 +111,8 @@ _DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
     "--delegate",
     "delegates",
     metavar="LIST",
-    help="What is benchmarked: cpu,xnnpack,gpu. [default: cpu,xnnpack]",
+    type=parse_delegates,
+    help="What is benchmarked. [default: cpu,xnnpack,gpu, as far as they are there]",
 )
 @click.option("--no-benchmark", is_flag=True, help="Time nothing.")
 @click.option("--runs", type=click.IntRange(min=1), default=50, show_default=True, metavar="N")
@@ -138,7 +141,7 @@ def command(
     spec: SpecArguments,
     random_weights: bool,
     min_runtime: str,
-    delegates: str | None,
+    delegates: tuple[Delegate, ...] | None,
     no_benchmark: bool,
     runs: int,
     baseline: bool,
@@ -163,7 +166,7 @@ def command(
     chosen = tuple(_VARIANTS[name] for name in _VARIANTS if named[name])
     benchmarked = () if no_benchmark else _delegates(delegates)
     _check_runtime(min_runtime)
-    if _is_tflite(model):
+    if is_tflite(model):
         _refuse_keras_options(click.get_current_context())
 
     with quiet():  # TensorFlow talks while it is imported
@@ -202,10 +205,6 @@ def command(
         )
 
 
-def _is_tflite(model: str) -> bool:
-    return model.lower().endswith(".tflite")
-
-
 def _refuse_keras_options(context: click.Context) -> None:
     """Refuse what a finished file cannot be asked for, instead of ignoring it."""
     given = [
@@ -220,19 +219,16 @@ def _refuse_keras_options(context: click.Context) -> None:
         )
 
 
-def _delegates(text: str | None) -> tuple[Delegate, ...]:
-    if text is None:
-        return (Delegate.CPU, Delegate.XNNPACK)
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in list(Delegate)]
-    if unknown or not names:
-        raise UsageError(f"--delegate must be some of cpu,xnnpack,gpu. Received: {text!r}.")
-    if Delegate.GPU in names:
-        raise UnavailableError(
-            "this version measures the delegates cpu and xnnpack. Received: --delegate gpu. "
-            "Leave it out; the report's GPU list says what the GPU delegate would take."
-        )
-    return tuple(Delegate(name) for name in dict.fromkeys(names))
+def _delegates(named: tuple[Delegate, ...] | None) -> tuple[Delegate, ...]:
+    """Return what is benchmarked; what the user named must be there before the work starts."""
+    if named is None:
+        return tuple(Delegate)
+    if Delegate.GPU in named:
+        from portrait_tflite.benchmarks.gpu.status import require_gpu
+
+        with quiet():
+            require_gpu()
+    return named
 
 
 def _check_runtime(text: str) -> None:
@@ -248,7 +244,7 @@ def _rewrite_request(mode: RewriteMode, plan: Path | None) -> RewriteRequest:
 
 
 def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
-    if not _is_tflite(model):
+    if not is_tflite(model):
         return None
     from portrait_tflite.cli.known_spec import spec_of_tflite
     from portrait_tflite.runtime import open_model

@@ -10,12 +10,13 @@ import click
 
 from portrait_tflite.cli.output import messages, new_table, print_json, progress, results
 from portrait_tflite.cli.spec_options import SpecArguments, load_options_from, spec_options
+from portrait_tflite.file_names import is_tflite
+from portrait_tflite.vocabulary import SCHEMA
 
 if TYPE_CHECKING:
     from portrait_tflite.quantize.predictors import Outputs, Predictor
     from portrait_tflite.vocabulary import Accuracy, ModelSpec
 
-_SCHEMA = 1
 _FLOAT, _CANDIDATE = "float", "candidate"
 _SHOWN_WORST = 3
 
@@ -103,13 +104,13 @@ def _open_both(float_model: str, candidate: str, given: SpecArguments) -> tuple[
     from portrait_tflite.cli.known_spec import filled, spec_beside
     from portrait_tflite.errors import UsageError
 
-    files = [Path(model) for model in (float_model, candidate) if _is_tflite(model)]
+    files = [Path(model) for model in (float_model, candidate) if is_tflite(model)]
     known = next(filter(None, map(spec_beside, files)), None)
     if known:
         given = filled(given, known)
     sides = {}
     # Keras first: its own layers may state the range, a .tflite's do not.
-    for model in sorted((float_model, candidate), key=_is_tflite):
+    for model in sorted((float_model, candidate), key=is_tflite):
         side = _open(model, given)
         if known:
             side = replace(side, spec=replace(side.spec, interpolation=known.interpolation))
@@ -128,7 +129,7 @@ def _open(model: str, given: SpecArguments) -> _Side:
     from portrait_tflite.quantize import predictors
     from portrait_tflite.quiet import quiet
 
-    if not _is_tflite(model):
+    if not is_tflite(model):
         with quiet():  # TensorFlow talks while it is imported
             from portrait_tflite.convert.load import load_model
 
@@ -144,10 +145,6 @@ def _open(model: str, given: SpecArguments) -> _Side:
     spec = spec_of_tflite(path, runner.inputs[0], runner.outputs, given)
     outputs_of = predictors.runner_outputs(runner)
     return _Side(spec, predictors.mask_predictor(outputs_of, spec), outputs_of)
-
-
-def _is_tflite(model: str) -> bool:
-    return Path(model).suffix.lower() == ".tflite"
 
 
 def _preparation(spec: ModelSpec) -> ModelSpec:
@@ -166,7 +163,7 @@ def _as_json(
     float_model: str, candidate: str, spec: ModelSpec, max_drop: float, accuracy: Accuracy
 ) -> dict[str, object]:
     return {
-        "schema": _SCHEMA,
+        "schema": SCHEMA,
         "float": float_model,
         "candidate": candidate,
         "spec": asdict(spec),

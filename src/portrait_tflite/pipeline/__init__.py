@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from portrait_tflite.file_names import is_tflite
 from portrait_tflite.pipeline.finishing import finish
 from portrait_tflite.pipeline.from_keras import build_from_keras
 from portrait_tflite.pipeline.from_tflite import build_from_tflite
@@ -24,6 +25,5 @@ def convert_model(request: ConvertRequest, progress: Progress) -> Converted:
         ConversionError: The model cannot be converted; nothing is written.
     """
     with tempfile.TemporaryDirectory(prefix="portrait-tflite-") as scratch:
-        finished = request.source.lower().endswith(".tflite")
-        build = build_from_tflite if finished else build_from_keras
+        build = build_from_tflite if is_tflite(request.source) else build_from_keras
         return finish(request, *build(request, Path(scratch), progress), progress)

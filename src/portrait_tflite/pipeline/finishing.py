@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from portrait_tflite.benchmarks.machine import read_machine, read_versions
-from portrait_tflite.benchmarks.measure import Cell, measure_files, unavailable_arm_cost
 from portrait_tflite.convert.describe import describe_variant
 from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.flatbuffer_nodes import count_macs
 from portrait_tflite.convert.op_versions import runtime_order
 from portrait_tflite.output_folder import OutputFolder
+from portrait_tflite.pipeline.measuring import measure
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.pipeline.request import (
     Converted,
@@ -32,9 +30,7 @@ from portrait_tflite.quiet import quiet
 from portrait_tflite.report.files import write_outputs
 from portrait_tflite.vocabulary import (
     Accuracy,
-    BenchmarkResult,
     ModelRecord,
-    Precision,
     Report,
     Variant,
 )
@@ -59,7 +55,7 @@ def finish(
         name: _scored(variant, scores.get(name), gated=name in network.files)
         for name, variant in variants.items()
     }
-    benchmarks = _benchmark(request, everything, variants, progress)
+    measured = measure(request, network, pictures, variants, progress)
     failures = _failures(request, {name: variants[name] for name in network.files})
     report = Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -82,8 +78,8 @@ def finish(
         max_drop=request.max_drop,
         passed=not failures,
         scored_on=pictures.scored_on,
-        benchmarks=tuple(benchmarks),
-        arm_cost=unavailable_arm_cost(list(variants)),
+        benchmarks=measured.benchmarks,
+        arm_cost=measured.arm_cost,
     )
     calibration = manifest(pictures.calibration) if pictures.calibration else None
     with stage(progress, "drawing the report"), quiet():
@@ -121,27 +117,6 @@ def _verify(
                 tflite_outputs(network.reference), network.spec, pictures.samples
             ),
         )
-
-
-def _benchmark(
-    request: ConvertRequest,
-    files: Mapping[str, bytes],
-    variants: Mapping[str, Variant],
-    progress: Progress,
-) -> list[BenchmarkResult]:
-    with tempfile.TemporaryDirectory(prefix="portrait-tflite-") as folder:
-        cells = []
-        for name, data in files.items():
-            path = Path(folder) / variants[name].file
-            path.write_bytes(data)
-            precision = variants[name].input.dtype if name not in list(Precision) else name
-            cells += [
-                Cell(name, path, delegate, precision=precision) for delegate in request.delegates
-            ]
-        if not cells:
-            return []
-        with progress(request.runs, "benchmarking") as update, quiet():
-            return measure_files(cells, runs=request.runs, on_progress=update)
 
 
 def _failures(request: ConvertRequest, variants: Mapping[str, Variant]) -> tuple[str, ...]:

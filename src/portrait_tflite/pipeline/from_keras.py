@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.graph import Graph
@@ -30,7 +27,7 @@ from portrait_tflite.pipeline.request import (
     output_folder,
     stage,
 )
-from portrait_tflite.quantize.calibration import representative_dataset
+from portrait_tflite.quantize.calibration import Representative, representative_dataset
 from portrait_tflite.quantize.pictures import Pictures, gather_pictures
 from portrait_tflite.quantize.variants import (
     INTEGER,
@@ -71,7 +68,7 @@ def build_from_keras(
     """
     with stage(progress, "loading"), quiet():
         loaded = load_model(request.source, request.load)
-    folder = output_folder(request, loaded.name)
+    folder = output_folder(request, loaded.name, loaded.name)
     quantized = request.baseline or any(p in INTEGER for p in request.variants)
     with stage(progress, "reading pictures"):
         pictures = gather_pictures(
@@ -154,7 +151,7 @@ def _reference(request: ConvertRequest, graph: Graph, built: Mapping[str, Built]
 def _baselines(
     request: ConvertRequest,
     loaded: LoadedModel,
-    representative: Callable[[], Iterator[list[NDArray[np.float32]]]],
+    representative: Representative,
     progress: Progress,
 ) -> tuple[dict[str, bytes], list[SkippedRewrite]]:
     """Convert the model as given with plain `TFLiteConverter`, with and without batch 1."""
@@ -173,9 +170,7 @@ def _baselines(
     return built, failed
 
 
-def _representative(
-    pictures: Pictures,
-) -> Callable[[], Iterator[list[NDArray[np.float32]]]]:
+def _representative(pictures: Pictures) -> Representative:
     if pictures.calibration is None:
         return lambda: iter(())
     return representative_dataset(pictures.calibration)

@@ -8,6 +8,7 @@ from portrait_tflite.convert.describe import count_parameters
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.convert.precision import precision_of
 from portrait_tflite.errors import UsageError
+from portrait_tflite.file_names import network_name
 from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.pipeline.network import MENDED_ON, Network, probe_inputs
 from portrait_tflite.pipeline.request import (
@@ -38,7 +39,7 @@ def build_from_tflite(
         raise UsageError("a .tflite needs its spec. Received: none.")
     path = Path(request.source)
     data = path.read_bytes()
-    folder = output_folder(request, path.stem)
+    folder = output_folder(request, network_name(path), path.stem)
     with stage(progress, "reading pictures"):
         pictures = gather_pictures(
             request.pictures, request.tflite_spec, scratch / "drawn", needed=False, zoo=False
@@ -47,7 +48,7 @@ def build_from_tflite(
         inputs = probe_inputs(pictures, request.tflite_spec)
         mended = mend_model(data, [image[None] for image in inputs[:MENDED_ON]])
     network = Network(
-        name=path.stem,
+        name=network_name(path),
         spec=request.tflite_spec,
         parameters=count_parameters(data),
         licence="",

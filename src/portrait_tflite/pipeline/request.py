@@ -50,7 +50,7 @@ class ConvertRequest:
     rewrite: RewriteRequest = field(default_factory=RewriteRequest)
     target: Target = Target.BOTH
     min_runtime: str = ""
-    delegates: tuple[Delegate, ...] = (Delegate.CPU, Delegate.XNNPACK)
+    delegates: tuple[Delegate, ...] = tuple(Delegate)
     runs: int = 50
     baseline: bool = False
     force: bool = False
@@ -73,6 +73,18 @@ def stage(progress: Progress, description: str) -> Iterator[None]:
         update(1)
 
 
-def output_folder(request: ConvertRequest, name: str) -> OutputFolder:
-    out = request.out or Path(f"{name}-tflite")
-    return OutputFolder(out, files_of_earlier_run(out, name), force=request.force)
+def output_folder(request: ConvertRequest, name: str, stem: str) -> OutputFolder:
+    """Open the folder to write to: the one asked for, or `STEM-tflite`.
+
+    Args:
+        name: The network's name: an earlier conversion of it may be replaced.
+        stem: The source's own name.
+
+    Raises:
+        UsageError: It cannot be written, or holds other things.
+    """
+    out = request.out or Path(f"{stem}-tflite")
+    earlier = files_of_earlier_run(out, name)
+    if Path(request.source).resolve().parent == out.resolve():
+        earlier = frozenset()  # what is converted must not be taken for what is replaced
+    return OutputFolder(out, earlier, force=request.force)
