@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portrait_tflite.cli.benchmark_tables import print_results
 from portrait_tflite.cli.delegate_option import parse_delegates
-from portrait_tflite.cli.output import command_line, messages, print_json, progress
+from portrait_tflite.cli.output import command_line, messages, print_json, progress, results
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.vocabulary import Delegate, Json
 
@@ -128,6 +127,7 @@ def command(
     from portrait_tflite.benchmarks.measure import Cell, measure_files
     from portrait_tflite.convert.precision import precision_of
     from portrait_tflite.output_folder import OutputFolder
+    from portrait_tflite.report.measurements import measured_parts
 
     folder = OutputFolder(out, {RESULT_FILE}, force=force) if out else None
     names = _variant_names(files)
@@ -151,7 +151,8 @@ def command(
     if as_json:
         print_json(result)
     else:
-        print_results(machine, timed, counted)
+        for part in measured_parts(machine, timed, counted, per_op=profile):
+            results().print(part)
         if folder and measured.anything:
             messages().print(f"written: {folder.path / RESULT_FILE}")
     for error in _failures(measured, device):

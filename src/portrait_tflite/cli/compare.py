@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portrait_tflite.cli.output import new_table, print_json, results
+from portrait_tflite.cli.output import print_json, results
 from portrait_tflite.errors import GateError
+from portrait_tflite.report.tables import new_table
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portrait_tflite.cli.output import messages, new_table, print_json, results
+from portrait_tflite.cli.output import messages, print_json, results
 from portrait_tflite.errors import UnavailableError, UsageError
+from portrait_tflite.report.tables import new_table
 
 if TYPE_CHECKING:
     from portrait_tflite.benchmarks.inventory import Part

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from portrait_tflite.cli.output import new_table, print_json, results
+from portrait_tflite.cli.output import print_json, results
 from portrait_tflite.quiet import quiet
+from portrait_tflite.report.tables import new_table
 from portrait_tflite.vocabulary import SCHEMA
 
 

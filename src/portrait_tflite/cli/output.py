@@ -18,7 +18,6 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
-    from rich.table import Table
 
 # Key in click's `Context.meta`, which all nested commands of one call share.
 _VERBOSITY = "portrait_tflite.verbosity"
@@ -70,17 +69,6 @@ def messages() -> Console:
 def print_json(data: Any) -> None:
     """Print a machine-readable result on stdout. NaN and infinity, which JSON lacks, are errors."""
     click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def new_table(title: str, *columns: str) -> Table:
-    """Return a table; its first column is left-aligned, the others, numbers mostly, right."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
-    return table
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portrait_tflite.cli.output import messages, new_table, print_json, progress, results
+from portrait_tflite.cli.output import messages, print_json, progress, results
 from portrait_tflite.cli.spec_options import SpecArguments, load_options_from, spec_options
 from portrait_tflite.file_names import is_tflite
+from portrait_tflite.report.tables import new_table
 from portrait_tflite.vocabulary import SCHEMA
 
 if TYPE_CHECKING:
@@ -112,8 +113,6 @@ def _open_both(float_model: str, candidate: str, given: SpecArguments) -> tuple[
     # Keras first: its own layers may state the range, a .tflite's do not.
     for model in sorted((float_model, candidate), key=is_tflite):
         side = _open(model, given)
-        if known:
-            side = replace(side, spec=replace(side.spec, interpolation=known.interpolation))
         given = filled(given, side.spec)
         sides[model] = side
     first, second = sides[float_model], sides[candidate]

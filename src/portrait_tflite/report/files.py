@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from portrait_tflite.report.audit_shape import shape_audit
 from portrait_tflite.report.html import render_html
 from portrait_tflite.report.roles import delegate_for, shipped_variants
 from portrait_tflite.report.strips import Strip
@@ -56,8 +57,7 @@ def write_outputs(
 def report_json(report: Report) -> Json:
     """Return what `report.json` holds."""
     data: Json = _plain(asdict(report))
-    for variant in data["variants"].values():
-        _shape_audit(variant)
+    data["variants"] = {name: shape_audit(each) for name, each in data["variants"].items()}
     rewrites, skipped, error = data["rewrites"], data.pop("skipped"), data.pop("rewritten")
     # Beside the list of rewrites stand the ones that were skipped and the whole net's error.
     ordered: Json = {}
@@ -66,14 +66,6 @@ def report_json(report: Report) -> Json:
         if key == "rewrites":
             ordered |= {"rewrites": rewrites, "skipped": skipped, "rewritten": error}
     return {"schema": ordered.pop("schema"), **ordered}
-
-
-def _shape_audit(variant: Json) -> None:
-    """Bring a variant's audit to the report's form: what is not of a delegate stands above it."""
-    audit = variant["audit"]
-    variant["min_runtime_op"] = audit["min_runtime_op"]
-    gpu = {"complete": audit["gpu"]["complete"], "rejected": audit["gpu"]["outside"]}
-    variant["audit"] = {"xnnpack": audit["xnnpack"], "gpu": gpu, "cpu": audit["cpu"]}
 
 
 def model_json(report: Report) -> Json:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from portrait_tflite.report.roles import delegate_for, shipped_variants
+from portrait_tflite.report.measurements import measured_parts
+from portrait_tflite.report.roles import (
+    DELEGATE_NAMES,
+    audit_of,
+    delegate_for,
+    shipped_variants,
+)
+from portrait_tflite.report.tables import new_table
 from portrait_tflite.vocabulary import (
     DRAWN,
-    BenchmarkResult,
-    Delegate,
     DelegateAudit,
     Level,
     Report,
     Variant,
 )
+
+_NAMED_PLACES = 3
 
 
 def summarize(report: Report, out: str, failures: tuple[str, ...]) -> RenderableType:
@@ -29,8 +35,9 @@ def summarize(report: Report, out: str, failures: tuple[str, ...]) -> Renderable
 
 def _parts(report: Report, out: str, failures: tuple[str, ...]) -> Iterator[RenderableType]:
     yield _variants(report)
-    if report.benchmarks:
-        yield _latencies(report)
+    yield from _lines("Not scored", _not_scored(report))
+    if report.benchmarks or report.arm_cost:
+        yield from measured_parts(report.machine, report.benchmarks, report.arm_cost, per_op=False)
     yield from _lines("Rewrites", _rewrites(report))
     yield from _lines("Outside the delegate", _outside(report))
     yield from _lines("Calibration", _calibration(report))
@@ -46,7 +53,7 @@ def _variants(report: Report) -> Table:
     title = f"{report.model.name}: {report.model.parameters:,} parameters, "
     title += f"{report.model.macs / 1e6:,.0f} M MACs; scored on {report.scored_on}"
     score = "mIoU" if labelled else "agreement"
-    table = _table(
+    table = new_table(
         title, "variant", "KiB", "XNNPACK", "GPU list", score, "drop, points", "runtime", "gate"
     )
     for name, variant in report.variants.items():
@@ -66,28 +73,10 @@ def _variants(report: Report) -> Table:
     return table
 
 
-def _latencies(report: Report) -> Table:
-    isa = ", ".join(report.machine.isa) or "unknown"
-    table = _table(
-        f"On this machine ({report.machine.cpu}; {isa}); ratios only, a phone differs",
-        "variant", "delegate", "partitions", "threads",
-        "median ms", "p90", "p95", "min", "first", "init",
-    )  # fmt: skip
-    for row in report.benchmarks:
-        table.add_row(row.variant, row.delegate, *_timings(row))
-    return table
-
-
-def _timings(row: BenchmarkResult) -> list[str]:
-    if row.latency_ms is None:
-        return ["–", "–", row.unavailable]
-    latency = row.latency_ms
-    values = (latency.median, latency.p90, latency.p95, latency.min, row.first_ms, row.init_ms)
-    return [
-        "–" if row.partitions is None else str(row.partitions),
-        str(row.threads),
-        *(f"{value:.2f}" if value is not None else "–" for value in values),
-    ]
+def _not_scored(report: Report) -> Iterator[str]:
+    for name, variant in report.variants.items():
+        if variant.accuracy is None and any(v.accuracy for v in report.variants.values()):
+            yield f"{name}: the network has several outputs, and a plain conversion's order differs"
 
 
 def _rewrites(report: Report) -> Iterator[str]:
@@ -122,13 +111,23 @@ def _rewrites(report: Report) -> Iterator[str]:
 
 
 def _outside(report: Report) -> Iterator[str]:
-    """The ops that leave the delegate a variant is meant for."""
+    """The ops that leave the delegate a variant is meant for; alike ones on one line."""
     for name, variant in shipped_variants(report).items():
-        gpu = delegate_for(name) is Delegate.GPU
-        audit = variant.audit.gpu if gpu else variant.audit.xnnpack
-        for op in audit.outside:
-            where = op.layer or op.tensor
-            yield f"{name}, {'GPU' if gpu else 'XNNPACK'}: {op.op} ({where}): {op.reason}. {op.fix}"
+        delegate = delegate_for(name)
+        alike: dict[tuple[str, str, str], list[str]] = {}
+        for op in audit_of(variant, delegate).outside:
+            alike.setdefault((op.op, op.reason, op.fix), []).append(op.layer or op.tensor)
+        for (kind, reason, fix), places in alike.items():
+            count = f"{len(places)} × " if len(places) > 1 else ""
+            yield (
+                f"{name}, {DELEGATE_NAMES[delegate]}: {count}{kind} ({_some(places)}): "
+                f"{reason}. {fix}"
+            )
+
+
+def _some(places: Sequence[str]) -> str:
+    more = len(places) - _NAMED_PLACES
+    return ", ".join(places[:_NAMED_PLACES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _calibration(report: Report) -> Iterator[str]:
@@ -176,11 +175,3 @@ def _verdict(variant: Variant) -> str:
     if variant.accuracy is None:
         return "–"
     return "passed" if variant.accuracy.passed else "failed"
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for column in columns:
-        text = column in ("variant", "delegate", "gate")
-        table.add_column(column, justify="left" if text else "right")
-    return table

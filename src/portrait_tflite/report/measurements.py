@@ -1,17 +1,15 @@
-"""What `benchmark` prints for people."""
+"""What was measured, for people on a terminal: tables, and below them every doubt and gap."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from portrait_tflite.cli.output import new_table, results
-from portrait_tflite.vocabulary import Delegate
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from portrait_tflite.vocabulary import ArmCost, BenchmarkResult, Machine
+from portrait_tflite.report.tables import new_table
+from portrait_tflite.vocabulary import ArmCost, BenchmarkResult, Delegate, Machine
 
 _NAMED_ROWS = 3
 _SHOWN_OPS = 12
@@ -21,26 +19,29 @@ _ARM_CAPTION = (
 )
 
 
-def print_results(
-    machine: Machine, timed: Sequence[BenchmarkResult], counted: Sequence[ArmCost]
-) -> None:
-    """Print tables of what was measured and counted, and every doubt and gap below them."""
-    console = results()
-    console.print(f"{machine.cpu}, {machine.cores} cores, {' '.join(machine.isa) or 'isa unknown'}")
+def measured_parts(
+    machine: Machine,
+    timed: Sequence[BenchmarkResult],
+    counted: Sequence[ArmCost],
+    *,
+    per_op: bool,
+) -> Iterator[RenderableType]:
+    """Lay out what was measured and counted.
+
+    Args:
+        per_op: Also list the dearest ops of each file, where they are known.
+    """
+    yield Text(f"{machine.cpu}, {machine.cores} cores, {' '.join(machine.isa) or 'isa unknown'}")
     if any(row.latency_ms for row in timed):
-        console.print(_latency_table(timed))
-    for line in (*_gpu_facts(timed), *_doubts(timed)):
-        console.print(line)
-    for row in timed:
-        if row.ops:
-            console.print(_op_table(row))
+        yield _latency_table(timed)
+    yield from map(Text, (*_gpu_facts(timed), *_doubts(timed)))
+    if per_op:
+        yield from (_op_table(row) for row in timed if row.ops)
     if any(cost.cycles is not None for cost in counted):
-        console.print(_arm_table(counted))
-    for cost in counted:
-        if cost.ops:
-            console.print(_arm_op_table(cost))
-    for line in _gaps(timed, counted):
-        console.print(line)
+        yield _arm_table(counted)
+    if per_op:
+        yield from (_arm_op_table(cost) for cost in counted if cost.ops)
+    yield from map(Text, _gaps(timed, counted))
 
 
 def _latency_table(rows: Sequence[BenchmarkResult]) -> Table:

@@ -1,0 +1,21 @@
+"""The one form in which an audit leaves the program: in `report.json` and in `audit --json`."""
+
+from __future__ import annotations
+
+from portrait_tflite.vocabulary import Json
+
+
+def shape_audit(data: Json) -> Json:
+    """Bring `data["audit"]`, an `Audit` as a dict, to the report's form.
+
+    What is of no delegate stands above it; the GPU's rules are applied and not run, so that they
+    know no partitions.
+    """
+    audit = data["audit"]
+    gpu = {"complete": audit["gpu"]["complete"], "rejected": audit["gpu"]["outside"]}
+    above = {key: audit[key] for key in ("ops", "min_runtime", "min_runtime_op")}
+    return {
+        **data,
+        **above,
+        "audit": {"xnnpack": audit["xnnpack"], "gpu": gpu, "cpu": audit["cpu"]},
+    }
