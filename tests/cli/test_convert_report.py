@@ -176,10 +176,12 @@ def test_model_json(folder: Path, report: Any) -> None:
     # Baselines are evidence, not something to ship.
     assert list(model["variants"]) == _FORMS
     for name, variant in model["variants"].items():
-        assert set(variant) == {"file", "bytes", "sha256", "input", "output", "delegate"}
+        assert set(variant) == {
+            "file", "bytes", "sha256", "input", "output", "recommended_delegate", "passed",
+        }  # fmt: skip
         assert variant["sha256"] == report["variants"][name]["sha256"]
-    assert model["variants"]["float16"]["delegate"] == "gpu"
-    assert model["variants"]["int8"]["delegate"] == "xnnpack"
+    assert model["variants"]["float16"]["recommended_delegate"] == "gpu"
+    assert model["variants"]["int8"]["recommended_delegate"] == "xnnpack"
 
 
 def test_rewrites_json(folder: Path) -> None:

@@ -90,7 +90,8 @@ def _variant_json(name: str, variant: Variant) -> Json:
         "sha256": variant.sha256,
         "input": asdict(variant.input),
         "output": asdict(variant.output),
-        "delegate": delegate_for(name),
+        "recommended_delegate": delegate_for(name),
+        "passed": variant.accuracy is None or variant.accuracy.passed,
     }
     return data
 
