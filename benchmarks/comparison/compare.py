@@ -94,7 +94,8 @@ def compare_results(
     if not speed and not _shared_values(old, new):
         raise UsageError(
             "results with a variant and delegate in common are required. Received: "
-            f"{_names(old.timed)} and {_names(new.timed)}."
+            f"{_names(old.timed)} and {_names(new.timed)}. Cells are matched by the file's name: "
+            "measure both files under the same name."
         )
     return Comparison(speed, values, only_old, only_new, unlike)
 
