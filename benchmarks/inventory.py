@@ -18,7 +18,7 @@ from pathlib import Path
 from portrait_tflite.benchmarks.machine import read_versions
 from portrait_tflite.errors import PortraitError, UnavailableError
 from portrait_tflite.quiet import quiet
-from portrait_tflite.runtime_worker import find_tflite_runtime
+from portrait_tflite.tflite_runtime_python import find_tflite_runtime
 from portrait_tflite.vocabulary import Delegate
 
 ARM_MODEL = "arm64-model"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from portrait_tflite.convert.flatbuffer import read_model, rename_io, serialize
 from portrait_tflite.convert.graph import Graph
@@ -19,8 +17,6 @@ from portrait_tflite.vocabulary import Precision
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "mask"
-
-Representative = Callable[[], Iterator[list[NDArray[np.float32]]]]
 
 _NO_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 _COUNTED = re.compile(r"_\d+$")

@@ -14,16 +14,17 @@ import numpy as np
 
 from portrait_tflite.convert.archive import H5_SUFFIXES, KERAS_SUFFIX, read_config
 from portrait_tflite.convert.custom_objects import read_custom_objects
-from portrait_tflite.convert.mask_output import choose_activation, select_mask
+from portrait_tflite.convert.mask_output import choose_activation, choose_mask
 from portrait_tflite.convert.repair import placeholder_classes, repair_config, write_repaired
 from portrait_tflite.convert.saved_model import load_saved_model
 from portrait_tflite.convert.sizing import Size, first_sentence, fix_size, single_input
 from portrait_tflite.convert.spec import resolve_channels, resolve_spec
 from portrait_tflite.errors import UsageError
+from portrait_tflite.file_names import TFLITE_SUFFIX, is_tflite
 from portrait_tflite.models.registry import Net, all_nets, find_net
 from portrait_tflite.vocabulary import Activation, Channels, Fit, Interpolation, ModelSpec
 
-_PATH_SUFFIXES = (KERAS_SUFFIX, *H5_SUFFIXES, ".tflite", ".pb", ".onnx", ".pt", ".pth")
+_PATH_SUFFIXES = (KERAS_SUFFIX, *H5_SUFFIXES, TFLITE_SUFFIX, ".pb", ".onnx", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def load_model(source: str, options: LoadOptions | None = None) -> LoadedModel:
         image = single_input(model, source)
         resolve_channels(image.shape[-1], options.channels, source)
         _require_finite(model, source)
-        model, output = select_mask(model, source, options.output, options.output_channel)
+        model, output = choose_mask(model, source, options.output, options.output_channel)
         zoo_spec = net.spec if net else None
         spec = resolve_spec(model.inputs[0], options, output, source, zoo_spec)
         activation = choose_activation(model, spec, source, options.activation)
@@ -116,7 +117,7 @@ def _find_zoo_net(source: str) -> Net | None:
 def _read(path: Path, options: LoadOptions) -> keras.Model:
     if path.is_dir():
         return load_saved_model(path, options.size, options.channels)
-    if path.suffix.lower() == ".tflite":
+    if is_tflite(path):
         raise UsageError(f"a Keras model is required here. Received: {path}, finished already.")
     config = read_config(path)
     custom = read_custom_objects(options.custom_objects)

@@ -29,7 +29,7 @@ _PASSING = frozenset(
 )  # fmt: skip
 
 
-def select_mask(
+def choose_mask(
     model: keras.Model, source: str, index: int | None, channel: int | None
 ) -> tuple[keras.Model, OutputSpec]:
     """Choose the output that is the person mask.

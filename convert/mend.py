@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from portrait_tflite.convert.flatbuffer import read_model, serialize
 from portrait_tflite.convert.flatbuffer_pruning import drop_unused
 from portrait_tflite.convert.layer_names import name_layers
-from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Site
+from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, MendedOp
 from portrait_tflite.convert.rewrites.flatten_bias import FlattenBias
 from portrait_tflite.convert.rewrites.identity_add import IdentityAdd
 from portrait_tflite.convert.rewrites.relu_to_quantize import ReluToQuantize
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 REWRITES: tuple[FlatbufferRewrite, ...] = (
     FlattenBias(),  # first: touches a constant only, and the others do not look at it
     IdentityAdd(),  # before RELU: with the addition gone, a RELU behind it reads its operand
-    ReluToQuantize(),  # last: the sites that are left are final
+    ReluToQuantize(),  # last: the ops that are left are final
 )
 
 _RANDOM_INPUTS = 4
@@ -75,10 +75,9 @@ def mend_model(
     for rewrite in rewrites:
         applied = rewrite.apply(model)
         skipped += [
-            SkippedRewrite(rewrite.name, name_of(refusal.tensor), refusal.reason)
-            for refusal in applied.refusals
+            SkippedRewrite(rewrite.name, name_of(op.tensor), op.reason) for op in applied.refused
         ]
-        if not applied.sites:
+        if not applied.mended:
             continue
         # Only now: most files have nothing to mend, and the built-in kernels are slow.
         expected = expected or [runner.run(*arrays) for arrays in checks]
@@ -86,17 +85,17 @@ def mend_model(
         mended = serialize(model)
         if fault := _difference(mended, checks, expected):
             skipped += [
-                SkippedRewrite(rewrite.name, name_of(site.tensor), f"undone: {fault}")
-                for site in applied.sites
+                SkippedRewrite(rewrite.name, name_of(op.tensor), f"undone: {fault}")
+                for op in applied.mended
             ]
             model = read_model(data)
             continue
         data = mended
-        records += [_record(rewrite, site, name_of(site.tensor)) for site in applied.sites]
+        records += [_record(rewrite, op, name_of(op.tensor)) for op in applied.mended]
     return MendResult(data, tuple(records), tuple(skipped))
 
 
-def _record(rewrite: FlatbufferRewrite, site: Site, layer: str) -> RewriteRecord:
+def _record(rewrite: FlatbufferRewrite, op: MendedOp, layer: str) -> RewriteRecord:
     return RewriteRecord(
         rewrite=rewrite.name,
         level=Level.FLATBUFFER,
@@ -106,7 +105,7 @@ def _record(rewrite: FlatbufferRewrite, site: Site, layer: str) -> RewriteRecord
         max_rel_error=0.0,
         chosen=rewrite.name,
         candidates=(),
-        reason=site.reason,
+        reason=op.reason,
     )
 
 

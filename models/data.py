@@ -17,13 +17,13 @@ from portrait_tflite.images import (
     Floats,
     list_images,
     normalize,
+    pair_with_masks,
     placement,
     read_image,
     read_mask,
+    reading_folder,
 )
 from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec
-
-MASK_SUFFIX = ".png"
 
 
 @dataclass(frozen=True)
@@ -35,28 +35,28 @@ class Pair:
 
 
 def find_pairs(folder: Path) -> list[Pair]:
-    """Pair `folder/images/*` with `folder/masks/<stem>.png`, sorted by name.
+    """Pair `folder/images/*` with the masks of the same stems in `folder/masks`, sorted by name.
+
+    Pictures without a mask are left out: unlike a score, training does not need them all.
 
     Raises:
         UsageError: The folder has not that form, or no picture in it has a mask.
     """
     images, masks = folder / "images", folder / "masks"
-    if not images.is_dir() or not masks.is_dir():
+    with reading_folder(folder):
+        missing = [f"{place.name}/" for place in (images, masks) if not place.is_dir()]
+    if missing:
         raise UsageError(
             f"a folder with images/ and masks/ of the same stems is required. Received: {folder}, "
-            f"without {'masks/' if images.is_dir() else 'images/'}."
+            f"without {' and '.join(missing)}."
         )
-    pairs = [
-        Pair(image, mask)
-        for image in list_images(images)
-        if (mask := masks / f"{image.stem}{MASK_SUFFIX}").is_file()
-    ]
+    pairs, _ = pair_with_masks(list_images(images), masks)
     if not pairs:
         raise UsageError(
-            f"masks/<stem>{MASK_SUFFIX} beside images/<stem>.jpg is required. "
+            "masks/STEM.png (or .jpg, .bmp, .tif …) for images/STEM.jpg is required. "
             f"Received: {folder}, where no image has a mask."
         )
-    return pairs
+    return [Pair(image, mask) for image, mask in pairs]
 
 
 class PortraitBatches(keras.utils.PyDataset):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import Bytes, Floats, list_images, prepare, read_image
+from portrait_tflite.images import Floats, list_images, prepare, read_image, reading_folder
 from portrait_tflite.models.synthetic import draw_portrait
 from portrait_tflite.quantize.calibration_checks import check_inputs, check_skipped
 from portrait_tflite.vocabulary import SCHEMA, CalibrationRecord, Json, ModelSpec
@@ -18,6 +18,9 @@ from portrait_tflite.vocabulary import SCHEMA, CalibrationRecord, Json, ModelSpe
 SYNTHETIC = "synthetic"
 FEWEST = 8  # below, ranges of activations are chance
 _HELD_OUT = 5  # one in so many
+
+Representative = Callable[[], Iterator[list[Floats]]]
+"""What `TFLiteConverter.representative_dataset` takes; each item is `[array [1, h, w, c]]`."""
 
 _Loaded = tuple[list["CalibrationEntry"], list[Floats], list[str]]
 
@@ -91,13 +94,9 @@ def calibration_images(folder: Path) -> list[Path]:
         UsageError: It does not exist or cannot be read.
     """
     images = folder / "images"
-    try:
-        return list_images(images if images.is_dir() else folder)
-    except OSError as error:
-        raise UsageError(
-            f"a calibration folder that can be read is required. Received: {folder} "
-            f"({error.strerror})."
-        ) from error
+    with reading_folder(folder):
+        nested = images.is_dir()
+    return list_images(images if nested else folder)
 
 
 def hold_out(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -107,16 +106,17 @@ def hold_out(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     on both sides, and adding pictures moves few of the others.
 
     Returns:
-        Calibration and validation, each in the order given; validation has at least one.
+        Calibration and validation, each in the order given. Validation has at least one, and none
+        that cannot be read: those are counted where calibration reads.
     """
-    if not paths:
-        return [], []
-    digests = [_sha256(path) for path in paths]
-    wanted = max(1, round(len(paths) / _HELD_OUT))
-    last = sorted(digests)[wanted - 1]
-    validation = [path for path, digest in zip(paths, digests, strict=True) if digest <= last]
-    kept = [path for path, digest in zip(paths, digests, strict=True) if digest > last]
-    return kept, validation
+    digests = {path: digest for path in paths if (digest := _try_sha256(path))}
+    if not digests:
+        return list(paths), []
+    wanted = max(1, round(len(digests) / _HELD_OUT))
+    last = sorted(digests.values())[wanted - 1]
+    validation = [path for path, digest in digests.items() if digest <= last]
+    held = set(validation)
+    return [path for path in paths if path not in held], validation
 
 
 def manifest(calibration: CalibrationSet) -> Json:
@@ -128,8 +128,8 @@ def manifest(calibration: CalibrationSet) -> Json:
     }
 
 
-def representative_dataset(calibration: CalibrationSet) -> Callable[[], Iterator[list[Floats]]]:
-    """Return what `TFLiteConverter.representative_dataset` takes: every picture once."""
+def representative_dataset(calibration: CalibrationSet) -> Representative:
+    """Return a function that yields every picture once."""
 
     def pictures() -> Iterator[list[Floats]]:
         for index in range(len(calibration.inputs)):
@@ -156,7 +156,7 @@ def _read(
     entries: list[CalibrationEntry] = []
     inputs: list[Floats] = []
     for path in sorted(candidates, key=lambda path: _rank(path.name, seed)):
-        image = _try_read(path)
+        image = read_image(path)
         if image is None:
             skipped.append(path.name)
             continue
@@ -178,18 +178,12 @@ def _other_files(folder: Path, paths: list[Path]) -> list[str]:
     """Name what lies beside the pictures and is none; folders and hidden files do not count."""
     inside = paths[0].parent if paths else folder
     known = set(paths)
-    return sorted(
-        path.name
-        for path in inside.iterdir()
-        if path not in known and path.is_file() and not path.name.startswith(".")
-    )
-
-
-def _try_read(path: Path) -> Bytes | None:
-    try:
-        return read_image(path)
-    except OSError:
-        return None
+    with reading_folder(inside):
+        return sorted(
+            path.name
+            for path in inside.iterdir()
+            if path not in known and path.is_file() and not path.name.startswith(".")
+        )
 
 
 def _rank(name: str, seed: int) -> str:
@@ -198,3 +192,11 @@ def _rank(name: str, seed: int) -> str:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _try_sha256(path: Path) -> str:
+    """Digest a file; "" where it cannot be read."""
+    try:
+        return _sha256(path)
+    except OSError:
+        return ""

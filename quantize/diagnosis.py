@@ -9,7 +9,7 @@ import numpy as np
 
 from portrait_tflite.images import Bytes, Floats, prepare
 from portrait_tflite.metrics import iou, threshold
-from portrait_tflite.quantize.predictors import Outputs, activate
+from portrait_tflite.quantize.predictors import Outputs, apply_activation
 from portrait_tflite.quantize.scoring import fit_label, fit_mask
 from portrait_tflite.quantize.validation import Sample, read_sample
 from portrait_tflite.vocabulary import Activation, Channels, ModelSpec, OutputSpec
@@ -107,7 +107,7 @@ def _readings(
         if values.ndim != 4 or values.shape[-1] > _MAX_CHANNELS or min(values.shape[1:3]) < 2:
             continue
         activation = _missing_activation(values)
-        values = activate(values, activation)
+        values = apply_activation(values, activation)
         named = fed.output.index if len(runs[0]) == 1 else index
         for channel in range(values.shape[-1]):
             chosen = OutputSpec(named, channel, activation)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.errors import ConversionError
+from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.vocabulary import IoType, Precision
-
-Representative = Callable[[], Iterator[list[NDArray[np.float32]]]]
 
 _IO = {IoType.INT8: tf.int8, IoType.UINT8: tf.uint8, IoType.FLOAT32: tf.float32}
 _IO_CODE = {

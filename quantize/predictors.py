@@ -44,10 +44,10 @@ def select_mask(outputs: Sequence[Floats], chosen: OutputSpec) -> Floats:
     count = output.shape[-1]
     if chosen.channel >= count:
         raise UsageError(f"--output-channel must be 0 to {count - 1}. Received: {chosen.channel}.")
-    return activate(output, chosen.activation)[0, ..., chosen.channel]
+    return apply_activation(output, chosen.activation)[0, ..., chosen.channel]
 
 
-def activate(logits: Floats, activation: Activation) -> Floats:
+def apply_activation(logits: Floats, activation: Activation) -> Floats:
     """Apply an activation to `[..., channels]`."""
     if activation is Activation.SIGMOID:
         # By tanh, since exp overflows on large negative logits.

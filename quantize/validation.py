@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import Bytes, Floats, list_images, read_image, read_mask
+from portrait_tflite.images import (
+    Bytes,
+    Floats,
+    list_images,
+    pair_with_masks,
+    read_image,
+    read_mask,
+    reading_folder,
+)
 
 # Masks of a wrong size are mostly all of a wrong size: so many pairs are looked at before any work
 # is begun, the others when their turn comes.
@@ -42,18 +49,20 @@ def load_validation(folder: Path) -> list[Sample]:
             picture (of the first ones; `read_sample` sees to the others).
     """
     images, masks = folder / "images", folder / "masks"
-    if masks.is_dir() and not images.is_dir():
+    with reading_folder(folder):
+        nested, labelled = images.is_dir(), masks.is_dir()
+    if labelled and not nested:
         raise UsageError(
             f"images/ beside masks/ is required. Received: {folder}, with masks/ only. "
             "Move the pictures to images/, under the stems of their masks."
         )
-    pictures = list_images(images if images.is_dir() else folder)
+    pictures = list_images(images if nested else folder)
     if not pictures:
         raise UsageError(
             f"a validation folder with pictures is required, in images/ or directly in it. "
             f"Received: {folder}, without any."
         )
-    if not masks.is_dir():
+    if not labelled:
         return [Sample(path.name, path) for path in pictures]
     samples = _with_labels(pictures, masks)
     for sample in samples[:_PROBED]:
@@ -83,15 +92,14 @@ def read_sample(sample: Sample) -> Decoded | None:
     return Decoded(image, label)
 
 
-def _with_labels(pictures: Sequence[Path], masks: Path) -> list[Sample]:
-    by_stem = {path.stem: path for path in list_images(masks)}
-    missing = [path for path in pictures if path.stem not in by_stem]
+def _with_labels(pictures: list[Path], masks: Path) -> list[Sample]:
+    pairs, missing = pair_with_masks(pictures, masks)
     if missing:
         raise UsageError(
             f"a mask in {masks} for every image is required. Received: {len(missing)} of "
             f"{len(pictures)} images without one, first {missing[0].name}."
         )
-    return [Sample(path.name, path, by_stem[path.stem]) for path in pictures]
+    return [Sample(image.name, image, mask) for image, mask in pairs]
 
 
 def _size(picture: Bytes | Floats) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from portrait_tflite.convert.export import Export, keras_converter, run_converter
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.post_training import configure, quantize_model
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
@@ -23,7 +24,6 @@ from portrait_tflite.vocabulary import (
     Target,
 )
 
-Representative = Callable[[], Iterator[list[NDArray[np.float32]]]]
 INTEGER = (Precision.INT8, Precision.INT16X8)
 
 

@@ -14,8 +14,9 @@ from portrait_tflite.metrics import iou
 from portrait_tflite.models.registry import DEFAULT_NET, find_net
 from portrait_tflite.models.synthetic import draw_portrait
 from portrait_tflite.runtime import open_model
-from portrait_tflite.runtime_worker import find_tflite_runtime, run_on_tflite_runtime
+from portrait_tflite.runtime_worker import run_on_tflite_runtime
 from portrait_tflite.tensor_values import to_real, to_stored
+from portrait_tflite.tflite_runtime_python import find_tflite_runtime
 from portrait_tflite.vocabulary import Delegate
 
 _LARGEST = 2 * 1024 * 1024

@@ -13,13 +13,14 @@ from portrait_tflite.images import (
     fit_image,
     list_images,
     normalize,
+    pair_with_masks,
     placement,
     prepare,
     read_image,
     read_mask,
     restore_mask,
 )
-from portrait_tflite.vocabulary import Channels, Fit, ModelSpec
+from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec
 
 _SIZES = st.integers(8, 90)
 
@@ -93,6 +94,41 @@ def test_what_is_no_picture_reads_as_none(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         assert read_image(path) is None
         assert read_mask(path) is None
+
+
+def test_pictures_shrink_as_the_spec_says() -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[::4, ::4] = 255  # one pixel of sixteen
+    seen = {
+        how: fit_image(image, ModelSpec(2, 2, interpolation=how)).max() for how in Interpolation
+    }
+    assert seen == {
+        Interpolation.NEAREST: 255,
+        Interpolation.BILINEAR: 0,
+        Interpolation.AREA: round(255 / 16),
+    }
+
+
+def _touch(folder: Path, *names: str) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    return [folder / name for name in names]
+
+
+def test_masks_are_found_by_stem_whatever_their_suffix(tmp_path: Path) -> None:
+    images = _touch(tmp_path / "images", "a.jpg", "b.png", "c.jpg")
+    masks = _touch(tmp_path / "masks", "a.TIF", "c.bmp", "d.png", "b.txt")
+    pairs, missing = pair_with_masks(images, tmp_path / "masks")
+    assert pairs == [(images[0], masks[0]), (images[2], masks[1])]
+    assert missing == [images[1]]
+
+
+def test_two_masks_of_one_picture_are_refused(tmp_path: Path) -> None:
+    images = _touch(tmp_path / "images", "a.jpg")
+    _touch(tmp_path / "masks", "a.png", "a.jpg")
+    with pytest.raises(UsageError, match=r"one mask for a\.jpg is required.*a\.jpg and a\.png in"):
+        pair_with_masks(images, tmp_path / "masks")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from click.testing import CliRunner
 
+from portrait_tflite.cli.main import group
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.runtime import open_model
-from portrait_tflite.runtime_worker import (
+from portrait_tflite.runtime_worker import run_on_tflite_runtime
+from portrait_tflite.tensor_values import random_input
+from portrait_tflite.tflite_runtime_python import (
+    PYTHON_OPTION,
     PYTHON_VARIABLE,
     find_tflite_runtime,
-    run_on_tflite_runtime,
 )
-from portrait_tflite.tensor_values import random_input
 from portrait_tflite.vocabulary import Delegate
 
 Build = Callable[..., Any]
@@ -96,6 +99,18 @@ def test_the_argument_goes_before_the_variable(
     monkeypatch.setenv(PYTHON_VARIABLE, str(tmp_path / "other"))
     assert find_tflite_runtime(Path(sys.executable)) == Path(sys.executable)
     with pytest.raises(UnavailableError, match="no such file"):
+        find_tflite_runtime()
+
+
+def test_the_command_lines_option_goes_before_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(PYTHON_VARIABLE, str(tmp_path / "other"))
+    runner = CliRunner()
+    assert runner.invoke(group, [PYTHON_OPTION, sys.executable, "models", "-h"]).exit_code == 0
+    assert find_tflite_runtime() == Path(sys.executable)
+    assert runner.invoke(group, [PYTHON_OPTION, "nowhere", "models", "-h"]).exit_code == 0
+    with pytest.raises(UnavailableError, match=r"nowhere \(no such file\).*--tflite-runtime"):
         find_tflite_runtime()
 
 

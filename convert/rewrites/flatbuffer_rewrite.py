@@ -12,7 +12,7 @@ from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
 
 
 @dataclass(frozen=True)
-class Site:
+class MendedOp:
     """A place that was rewritten: the name of the op's output, and why it may be."""
 
     tensor: str
@@ -20,7 +20,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedOp:
     """A place that looks right and is not exact, or is of no use: left as it is."""
 
     tensor: str
@@ -44,8 +44,8 @@ class Match:
 class Applied:
     """What a rewrite did to a model."""
 
-    sites: tuple[Site, ...]
-    refusals: tuple[Refusal, ...]
+    mended: tuple[MendedOp, ...]
+    refused: tuple[RefusedOp, ...]
 
 
 class FlatbufferRewrite(ABC):
@@ -54,7 +54,7 @@ class FlatbufferRewrite(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def match(self, model: schema.ModelT, node: Node) -> Match | Refusal | None:
+    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Say whether this op can be rewritten; None where it is not this rewrite's concern."""
 
     @abstractmethod
@@ -63,17 +63,17 @@ class FlatbufferRewrite(ABC):
 
     def apply(self, model: schema.ModelT) -> Applied:
         """Rewrite every place in the first subgraph; the model is changed in place."""
-        sites: list[Site] = []
-        refusals: list[Refusal] = []
+        mended: list[MendedOp] = []
+        refused: list[RefusedOp] = []
         nodes = list_nodes(model)
         for position in range(len(nodes)):
             node = nodes[position]
             found = self.match(model, node)
-            if isinstance(found, Refusal):
-                refusals.append(found)
+            if isinstance(found, RefusedOp):
+                refused.append(found)
             elif found is not None:
                 self.change(model, node, found)
-                sites.append(Site(node.tensor, found.reason))
+                mended.append(MendedOp(node.tensor, found.reason))
                 # A change may alter what a later op reads.
                 nodes = list_nodes(model)
-        return Applied(tuple(sites), tuple(refusals))
+        return Applied(tuple(mended), tuple(refused))

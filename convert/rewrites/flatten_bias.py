@@ -7,7 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.flatbuffer import indices
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand, list_nodes
-from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Match, Refusal
+from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Match, RefusedOp
 
 _BIAS = 3  # inputs of TRANSPOSE_CONV: output shape, filter, input, bias
 
@@ -27,7 +27,7 @@ class FlattenBias(FlatbufferRewrite):
 
     name = "flatten_bias"
 
-    def match(self, model: schema.ModelT, node: Node) -> Match | Refusal | None:
+    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match a transposed convolution whose constant bias has more than one dimension."""
         if node.op != "TRANSPOSE_CONV" or len(node.inputs) <= _BIAS:
             return None
@@ -37,13 +37,13 @@ class FlattenBias(FlatbufferRewrite):
             return None
         # A computed bias is not in the file; its shape is another op's affair.
         if (chain := _to_constant(model, bias)) is None:
-            return Refusal(node.tensor, "its bias is computed")
+            return RefusedOp(node.tensor, "its bias is computed")
         # Not one number per output channel: some other layout that we do not know.
         if bias.size != weights.shape[0] or bias.shape[-1] != bias.size:
-            return Refusal(node.tensor, f"its bias has the shape {list(bias.shape)}")
+            return RefusedOp(node.tensor, f"its bias has the shape {list(bias.shape)}")
         # Another op may want the four dimensions.
         if any(_readers(model, tensor) != 1 for tensor in chain):
-            return Refusal(node.tensor, "its bias is shared")
+            return RefusedOp(node.tensor, "its bias is shared")
         return Match("the same numbers in one dimension", chain)
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.flatbuffer import indices
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
-from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Match, Refusal
+from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Match, RefusedOp
 from portrait_tflite.convert.rewrites.relu_to_quantize import (
     EVERY_INT8,
     QUANTIZE,
@@ -44,7 +44,7 @@ class IdentityAdd(FlatbufferRewrite):
 
     name = "identity_add"
 
-    def match(self, model: schema.ModelT, node: Node) -> Match | Refusal | None:
+    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match an int8 addition that XNNPACK refuses and that ignores one operand."""
         if node.op != "ADD" or len(node.given()) != 2 or len(node.inputs) != 2:
             return None
@@ -59,15 +59,15 @@ class IdentityAdd(FlatbufferRewrite):
             return None
         # Two refused operands: neither of them is the one that carries on.
         if all(refused):
-            return Refusal(node.tensor, "XNNPACK refuses the scales of both operands")
+            return RefusedOp(node.tensor, "XNNPACK refuses the scales of both operands")
         alive = 1 if refused[0] else 0
         source = (first, second)[alive]
         # The living operand would have to be broadcast.
         if source.shape != target.shape:
-            return Refusal(node.tensor, "the operand that carries on is broadcast")
+            return RefusedOp(node.tensor, "the operand that carries on is broadcast")
         # XNNPACK would refuse the QUANTIZE in its turn.
         if not _in_range(source.scale / target.scale, QUANTIZE_RATIO):
-            return Refusal(node.tensor, "XNNPACK takes no QUANTIZE of this scale ratio")
+            return RefusedOp(node.tensor, "XNNPACK takes no QUANTIZE of this scale ratio")
         return self._judge(model, node, alive)
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
@@ -84,21 +84,21 @@ class IdentityAdd(FlatbufferRewrite):
         make_quantize(model, node.index)
 
     @staticmethod
-    def _judge(model: schema.ModelT, node: Node, alive: int) -> Match | Refusal:
+    def _judge(model: schema.ModelT, node: Node, alive: int) -> Match | RefusedOp:
         operands, target = node.given(), node.outputs[0]
         sums = _all_sums(node, operands, target, alive)  # [alive, dead]
         passed = sums[:, :1]
         moved = int(np.count_nonzero(sums != passed))
         # The skip is heard after all.
         if moved:
-            return Refusal(node.tensor, f"the small operand moves {moved} of 65,536 sums")
+            return RefusedOp(node.tensor, f"the small operand moves {moved} of 65,536 sums")
         output = target.index in indices(model.subgraphs[0].outputs)
         if np.array_equal(passed[:, 0], EVERY_INT8) and not output:
             return Match("the other operand never reaches half a step", _Plan(alive, drop=True))
         requantized = run_alone(QUANTIZE, [EVERY_INT8], [operands[alive]], target)
         # ADD rounds twice where QUANTIZE rounds once.
         if not np.array_equal(passed[:, 0], requantized):
-            return Refusal(node.tensor, "QUANTIZE rounds some values differently")
+            return RefusedOp(node.tensor, "QUANTIZE rounds some values differently")
         return Match("the other operand never reaches half a step", _Plan(alive, drop=False))
 
 

@@ -7,7 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.flatbuffer import op_code_index
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
-from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Match, Refusal
+from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Match, RefusedOp
 from portrait_tflite.convert.rewrites.single_op import Op, run_alone
 
 INT8_MIN = -128
@@ -36,7 +36,7 @@ class ReluToQuantize(FlatbufferRewrite):
 
     name = "relu_to_quantize"
 
-    def match(self, model: schema.ModelT, node: Node) -> Match | Refusal | None:
+    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match a stand-alone int8 clamp that is a requantization."""
         if node.op not in {"RELU", "RELU6", "RELU_0_TO_1"}:
             return None
@@ -46,17 +46,17 @@ class ReluToQuantize(FlatbufferRewrite):
             return None
         # Without scales there is nothing to requantize.
         if not source.scale or not target.scale:
-            return Refusal(node.tensor, "its int8 tensors have no scale")
+            return RefusedOp(node.tensor, "its int8 tensors have no scale")
         # Codes below the zero point would mean negative values: they have to be cut off.
         if target.zero_point != INT8_MIN:
-            return Refusal(node.tensor, f"its output zero point is {target.zero_point}, not -128")
+            return RefusedOp(node.tensor, f"its output zero point is {target.zero_point}, not -128")
         # Outside these ratios XNNPACK refuses the QUANTIZE too, and nothing is gained.
         if not QUANTIZE_RATIO[0] <= source.scale / target.scale <= QUANTIZE_RATIO[1]:
-            return Refusal(node.tensor, "XNNPACK takes no QUANTIZE of this scale ratio")
+            return RefusedOp(node.tensor, "XNNPACK takes no QUANTIZE of this scale ratio")
         differing = _differing_values(node, source, target)
         # The clamp cuts within int8's range, or the kernels round a value differently.
         if differing:
-            return Refusal(node.tensor, f"{differing} of 256 values would come out differently")
+            return RefusedOp(node.tensor, f"{differing} of 256 values would come out differently")
         return Match("all 256 values give the same byte on the built-in kernels")
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value
 
 Array = NDArray[Any]
@@ -33,40 +34,15 @@ class Form:
         name: What reports and plans call it, e.g. `subpixel`.
         build: Computes the output from the boundary tensors; None keeps what is there.
         exact: Whether it is the same function, up to float rounding.
-        family: Row of the cost table, or "" where the choice costs nothing.
+        ops: What it becomes on the phone, for the cost table; left out where nothing is chosen.
         fit: For an approximate form: takes the site's activations, returns `build`.
     """
 
     name: str
     build: Build | None = None
     exact: bool = True
-    family: str = ""
+    ops: tuple[CostedOp, ...] = ()
     fit: Callable[[Activations], Build] | None = None
-
-
-@dataclass(frozen=True)
-class Work:
-    """Size of an upsampling site, by which the cost table is scaled.
-
-    Attributes:
-        pixels: Positions of its input, height × width.
-        channels_in: Channels of its input.
-        channels_out: Channels of its output.
-        kernel: Kernel area, height × width.
-        side: The kernel's smaller side.
-        stride: Factor of upsampling.
-        fused: Whether an activation would be fused into the op (TRANSPOSE_CONV version 4).
-        taps: Kernel area of the phase convolution × its phases, the zeros included.
-    """
-
-    pixels: int = 0
-    channels_in: int = 0
-    channels_out: int = 0
-    kernel: int = 1
-    side: int = 1
-    stride: int = 1
-    fused: bool = False
-    taps: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,7 +62,6 @@ class Site:
     boundary: tuple[Value, ...]
     forms: tuple[Form, ...]
     reason: str
-    work: Work = field(default_factory=Work)
 
 
 @dataclass(frozen=True)

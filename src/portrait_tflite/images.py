@@ -6,7 +6,8 @@ was calibrated on is what it is later fed with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,20 +48,59 @@ class Placement:
     inner_width: int
 
 
+@contextmanager
+def reading_folder(folder: Path) -> Iterator[None]:
+    """Turn what the system refuses inside of the block into a `UsageError` about `folder`."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"a folder of images that can be read is required. Received: {folder} "
+            f"({error.strerror})."
+        ) from error
+
+
 def list_images(folder: Path) -> list[Path]:
     """List the pictures directly in `folder`, by suffix, sorted by name.
 
     Raises:
-        UsageError: The folder does not exist or is not a folder.
+        UsageError: The folder does not exist, is not a folder or cannot be read.
     """
-    if not folder.is_dir():
-        kind = "a file" if folder.exists() else "nothing there"
-        raise UsageError(f"a folder of images is required. Received: {folder} ({kind}).")
-    return sorted(
-        p
-        for p in folder.iterdir()
-        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
-    )
+    with reading_folder(folder):
+        if not folder.is_dir():
+            kind = "a file" if folder.exists() else "nothing there"
+            raise UsageError(f"a folder of images is required. Received: {folder} ({kind}).")
+        return sorted(
+            p
+            for p in folder.iterdir()
+            if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+        )
+
+
+def pair_with_masks(
+    images: Sequence[Path], masks: Path
+) -> tuple[list[tuple[Path, Path]], list[Path]]:
+    """Pair pictures with the masks in the folder `masks`: same stems, any image suffix.
+
+    Returns:
+        Each picture with its mask, in the order given, and the pictures that have none.
+
+    Raises:
+        UsageError: The folder cannot be read, or two masks are called as one picture is.
+    """
+    by_stem: dict[str, list[Path]] = {}
+    for mask in list_images(masks):
+        by_stem.setdefault(mask.stem, []).append(mask)
+    pairs: list[tuple[Path, Path]] = []
+    for image in images:
+        found = by_stem.get(image.stem, [])
+        if len(found) > 1:
+            raise UsageError(
+                f"one mask for {image.name} is required. "
+                f"Received: {' and '.join(mask.name for mask in found)} in {masks}."
+            )
+        pairs += [(image, mask) for mask in found]
+    return pairs, [image for image in images if image.stem not in by_stem]
 
 
 def read_image(path: Path) -> Bytes | None:

@@ -5,10 +5,8 @@ It needs numpy below 2 and Python up to 3.11, which this environment need not ha
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,36 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_tflite.errors import UnavailableError, UsageError
-
-PYTHON_VARIABLE = "PORTRAIT_TFLITE_RUNTIME_PYTHON"
+from portrait_tflite.tflite_runtime_python import INSTALL, find_tflite_runtime
 
 _SCRIPT = Path(__file__).with_name("tflite_runtime_worker.py")
 _TIMEOUT_S = 300
-_INSTALL = (
-    "python3.11 -m venv DIR && DIR/bin/pip install tflite-runtime==2.14.0 'numpy<2', then "
-    f"{PYTHON_VARIABLE}=DIR/bin/python"
-)
-
-
-def find_tflite_runtime(python: Path | None = None) -> Path:
-    """Find an interpreter that has tflite-runtime: the argument, the variable, or this one.
-
-    Raises:
-        UnavailableError: There is none; the message says what to install.
-    """
-    named = python or os.environ.get(PYTHON_VARIABLE)
-    if named:
-        if Path(named).is_file():
-            return Path(named)
-        raise UnavailableError(
-            f"a Python with tflite-runtime is required. Received: {named} (no such file). "
-            f"Install one: {_INSTALL}"
-        )
-    if importlib.util.find_spec("tflite_runtime"):
-        return Path(sys.executable)
-    raise UnavailableError(
-        f"tflite-runtime is required in a Python of its own. Received: none. Install: {_INSTALL}"
-    )
 
 
 def run_on_tflite_runtime(
@@ -98,6 +70,6 @@ def _run_worker(command: list[str]) -> None:
     said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
     if "ModuleNotFoundError" in done.stderr or "ImportError" in done.stderr:
         raise UnavailableError(
-            f"tflite-runtime is required in {command[0]}. Received: {said[-1]}. Install: {_INSTALL}"
+            f"tflite-runtime is required in {command[0]}. Received: {said[-1]}. Install: {INSTALL}"
         )
     raise UsageError(f"a .tflite that tflite-runtime runs is required. Received: {said[-1]}")

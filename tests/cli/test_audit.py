@@ -36,11 +36,24 @@ def test_prints_a_table_per_delegate(file: Path) -> None:
 
 def test_json_is_the_record_and_nothing_else(file: Path) -> None:
     result = CliRunner().invoke(command, [str(file), "--json"], catch_exceptions=False)
-    audit = json.loads(result.stdout)
-    assert audit["file"] == str(file)
-    assert audit["xnnpack"]["partitions"] == 3
-    assert audit["xnnpack"]["outside"][0]["layer"] == "relu_0"
-    assert audit["min_runtime"] == "2.1"
+    data = json.loads(result.stdout)
+    assert data["schema"] == 1
+    assert data["file"] == str(file)
+    assert data["audit"]["xnnpack"]["partitions"] == 3
+    assert data["audit"]["xnnpack"]["outside"][0]["layer"] == "relu_0"
+    assert data["min_runtime"] == "2.1"
+    assert data["ops"]["RELU"] == 2
+
+
+def test_json_has_the_form_of_a_variant_in_report_json(file: Path) -> None:
+    result = CliRunner().invoke(command, [str(file), "--json"], catch_exceptions=False)
+    data = json.loads(result.stdout)
+    assert set(data) == {"schema", "file", "ops", "min_runtime", "min_runtime_op", "audit"}
+    assert {name: set(each) for name, each in data["audit"].items()} == {
+        "xnnpack": {"partitions", "complete", "outside"},
+        "gpu": {"complete", "rejected"},
+        "cpu": {"partitions", "complete", "outside"},
+    }
 
 
 @pytest.mark.parametrize("data", [None, b"garbage"])

@@ -170,7 +170,7 @@ def test_min_runtime_names_the_op(convert: Run, tmp_path: Path) -> None:
 
 def test_a_released_file_is_mended(convert: Run, tmp_path: Path) -> None:
     assert convert("naive", "--fp32", "--rewrite", "none", "--baseline").code == 0
-    released = tmp_path / "released.tflite"
+    released = tmp_path / "released-int8.tflite"
     released.write_bytes((tmp_path / "naive" / "tiny-naive_batch1.tflite").read_bytes())
     assert convert("mended", source=released).code == 0
     variants = report_of(tmp_path / "mended")["variants"]

@@ -18,7 +18,7 @@ from portrait_tflite.benchmarks.gpu import status as gpu_status
 from portrait_tflite.benchmarks.gpu.status import GpuStatus
 from portrait_tflite.benchmarks.machine import read_versions
 from portrait_tflite.errors import UnavailableError
-from portrait_tflite.runtime_worker import PYTHON_VARIABLE
+from portrait_tflite.tflite_runtime_python import PYTHON_VARIABLE
 
 Run = Callable[..., Any]
 Refuse = Callable[..., str]

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from portrait_tflite.cli.spec_options import SpecArguments, parse_size, spec_options
 from portrait_tflite.errors import UsageError
-from portrait_tflite.vocabulary import Activation, Channels, Fit
+from portrait_tflite.vocabulary import Activation, Channels, Fit, Interpolation
 
 
 def run(arguments: list[str]) -> SpecArguments:
@@ -43,6 +43,8 @@ def test_every_option_arrives() -> None:
             "gray",
             "--fit",
             "letterbox",
+            "--interpolation",
+            "area",
             "--output",
             "1",
             "--output-channel",
@@ -59,6 +61,7 @@ def test_every_option_arrives() -> None:
     assert spec.std == (1, 2, 3)
     assert spec.channels is Channels.GRAY
     assert spec.fit is Fit.LETTERBOX
+    assert spec.interpolation is Interpolation.AREA
     assert (spec.output, spec.output_channel) == (1, 2)
     assert spec.activation is Activation.SOFTMAX
     assert str(spec.custom_objects) == "own.py"
@@ -89,6 +92,7 @@ def test_one_number_is_a_square() -> None:
         ("--std", "-1"),
         ("--channels", "RGBA"),
         ("--fit", "pad"),
+        ("--interpolation", "cubic"),
         ("--activation", "relu"),
         ("--output", "-1"),
         ("--output", "first"),

@@ -27,7 +27,7 @@ def _build(height: int, width: int) -> keras.Model:
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Add a net of one layer to the zoo."""
     registry.all_nets()
-    net = registry.Net("toy", _build, ModelSpec(16, 16), "none")
+    net = registry.Net("toy", _build, ModelSpec(16, 16), "none", multiple=1)
     monkeypatch.setitem(registry._nets, "toy", net)
 
 
@@ -65,7 +65,7 @@ def test_json_and_nothing_else_on_stdout(run: Run, portraits: Path, tmp_path: Pa
     assert said.code == 0, said.err
     assert said.err == ""
     result = json.loads(said.out)
-    assert set(result) == {"weights", "model", "best_iou", "epochs"}
+    assert set(result) == {"schema", "weights", "model", "best_iou", "epochs"}
     assert set(result["epochs"][0]) == {"epoch", "epochs", "loss", "val_iou", "best_iou"}
     assert keras.models.load_model(result["model"]).input_shape == (None, 8, 24, 3)
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from portrait_tflite.cli.known_spec import spec_beside, spec_from_json
 from portrait_tflite.cli.verify import command
 from portrait_tflite.errors import GateError, UsageError
-from portrait_tflite.vocabulary import Channels, Fit, ModelSpec, OutputSpec
+from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec, OutputSpec
 
 HEIGHT, WIDTH = 16, 20
 
@@ -126,6 +126,17 @@ def test_options_outdo_model_json(red_net: Callable[..., Path], folder: Path) ->
     write_model_json(good.parent, ModelSpec(HEIGHT, WIDTH, Channels.BGR), good.name)
     result = verify(good, good, "--data", folder, "--channels", "rgb", "--json")
     assert json.loads(result.stdout)["spec"]["channels"] == "rgb"
+
+
+def test_interpolation_is_the_options_or_that_of_model_json(
+    red_net: Callable[..., Path], folder: Path
+) -> None:
+    good, other = red_net("good", 1, 0, 0), red_net("other", 1, 0, 0)
+    spec = ModelSpec(HEIGHT, WIDTH, interpolation=Interpolation.AREA)
+    write_model_json(good.parent, spec, good.name)
+    for given, expected in (((), "area"), (("--interpolation", "nearest"), "nearest")):
+        result = verify(other, good, "--data", folder, *given, "--json")
+        assert json.loads(result.stdout)["spec"]["interpolation"] == expected
 
 
 def test_a_range_that_nobody_states_is_asked_for(

@@ -57,7 +57,7 @@ def test_a_flat_bias_needs_nothing(tiny_graph: Build) -> None:
 def test_a_shared_bias_stays(tiny_graph: Build) -> None:
     model = read_model(_transposed(tiny_graph(), (1, 1, 1, 3), shared=True))
     applied = FlattenBias().apply(model)
-    assert [refusal.reason for refusal in applied.refusals] == ["its bias is shared"] * 2
+    assert [op.reason for op in applied.refused] == ["its bias is shared"] * 2
 
 
 @pytest.mark.parametrize("computed", [False, True])

@@ -76,8 +76,8 @@ def test_a_skip_that_is_heard_stays(
 ) -> None:
     model = read_model(_dead_skip(tiny_graph(), *scales))
     applied = IdentityAdd().apply(model)
-    assert applied.sites == ()
-    assert reason in applied.refusals[0].reason
+    assert applied.mended == ()
+    assert reason in applied.refused[0].reason
 
 
 def test_an_operand_that_is_broadcast_stays(tiny_graph: Build) -> None:
@@ -87,10 +87,10 @@ def test_an_operand_that_is_broadcast_stays(tiny_graph: Build) -> None:
     total = graph.tensor("sum", (1, 4, 4, 4), "int8", 0.05, 2)
     graph.op("ADD", [x, skip], total, 2, schema.AddOptionsT())
     applied = IdentityAdd().apply(read_model(graph.build([x, skip], [total])))
-    assert "broadcast" in applied.refusals[0].reason
+    assert "broadcast" in applied.refused[0].reason
 
 
 def test_an_add_that_xnnpack_takes_stays(tiny_graph: Build) -> None:
     data = _dead_skip(tiny_graph(), 0.02)
-    assert IdentityAdd().apply(read_model(data)).refusals == ()
+    assert IdentityAdd().apply(read_model(data)).refused == ()
     assert mend_model(data).data is data

@@ -105,7 +105,7 @@ def test_what_matches_gives_the_same_byte_for_every_value(
     values = np.arange(-128, 128).astype(np.int8).reshape(1, 1, 16, 16)
     before, after = (open_model(d, Delegate.CPU).run(values)[0] for d in (data, serialize(model)))
     np.testing.assert_array_equal(before, after)
-    assert len(applied.sites) + len(applied.refusals) == 1
+    assert len(applied.mended) + len(applied.refused) == 1
 
 
 def test_a_relu_without_scales_stays(tiny_graph: Build) -> None:
@@ -113,7 +113,7 @@ def test_a_relu_without_scales_stays(tiny_graph: Build) -> None:
     x, y = (graph.tensor(name, (1, 4), "int8") for name in "xy")
     graph.op("RELU", [x], y, 2)
     applied = ReluToQuantize().apply(read_model(graph.build([x], [y])))
-    assert [refusal.reason for refusal in applied.refusals] == ["its int8 tensors have no scale"]
+    assert [op.reason for op in applied.refused] == ["its int8 tensors have no scale"]
 
 
 # the byte check

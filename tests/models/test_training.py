@@ -197,7 +197,7 @@ def test_training_sees_what_the_phone_will_see(fit: Fit) -> None:
 
 
 def test_folders_that_hold_no_pairs(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="without images/"):
+    with pytest.raises(UsageError, match="without images/ and masks/"):
         find_pairs(tmp_path)
     (tmp_path / "images").mkdir()
     with pytest.raises(UsageError, match="without masks/"):
@@ -205,6 +205,23 @@ def test_folders_that_hold_no_pairs(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     with pytest.raises(UsageError, match="no image has a mask"):
         find_pairs(tmp_path)
+
+
+def test_masks_of_any_image_format(portraits: Path, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "images").symlink_to(portraits / "images")
+    suffixes = (".png", ".bmp", ".tif")
+    for number in range(6):  # the other pictures have no mask and are left out
+        mask = cv2.imread(str(portraits / "masks" / f"{number:02}.png"), cv2.IMREAD_GRAYSCALE)
+        assert mask is not None
+        cv2.imwrite(str(tmp_path / "masks" / f"{number:02}{suffixes[number % 3]}"), mask)
+    pairs = find_pairs(tmp_path)
+    assert [pair.mask.suffix for pair in pairs] == [*suffixes, *suffixes]
+    read, expected = (
+        PortraitBatches(found, _SPEC, 6, augment=False)[0][1]
+        for found in (pairs, find_pairs(portraits)[:6])
+    )
+    assert np.array_equal(read, expected)
 
 
 @pytest.mark.parametrize("channels", list(Channels))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,10 @@ from portrait_tflite.quantize.calibration import (
     manifest,
     representative_dataset,
 )
-from portrait_tflite.vocabulary import Channels, Check, ModelSpec
+from portrait_tflite.quantize.pictures import PictureRequest, gather_pictures
+from portrait_tflite.quantize.scoring import prepare_sample
+from portrait_tflite.quantize.validation import Sample
+from portrait_tflite.vocabulary import Channels, Check, Fit, Interpolation, ModelSpec
 
 _SPEC = ModelSpec(16, 24, input_range=(-1.0, 1.0))
 
@@ -135,6 +139,57 @@ def test_folder_that_cannot_be_read_is_refused(
     monkeypatch.setattr(Path, "iterdir", refuse)  # the tests may run as root
     with pytest.raises(UsageError, match=r"can be read is required.*Permission denied"):
         load_calibration(folder, _SPEC)
+
+
+@pytest.fixture
+def locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[Path]:
+    """Three pictures that the system does not let one read; the tests may run as root."""
+    paths = {folder / f"{number:02}.png" for number in range(3)}
+    real_bytes, real_array = Path.read_bytes, np.fromfile
+
+    def require(path: Path) -> None:
+        if path in paths:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    def read_bytes(self: Path) -> bytes:
+        require(self)
+        return real_bytes(self)
+
+    def fromfile(file: Path, **options: Any) -> Any:
+        require(file)
+        return real_array(file, **options)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(np, "fromfile", fromfile)
+    return paths
+
+
+def test_pictures_that_may_not_be_read_are_skipped_and_counted(
+    folder: Path, locked: set[Path]
+) -> None:
+    pictures = gather_pictures(
+        PictureRequest(str(folder)), _SPEC, folder / "drawn", needed=True, zoo=False
+    )
+    assert not locked & {sample.image for sample in pictures.samples}
+    assert pictures.calibration is not None
+    assert pictures.calibration.record.images == 17 - len(pictures.samples)
+    check = _check(pictures.calibration.record.checks, "only pictures")
+    assert check.detail.startswith("3 skipped (00.png, 01.png, 02.png)")
+
+
+def test_nothing_is_held_out_of_what_may_not_be_read(locked: set[Path]) -> None:
+    paths = sorted(locked)
+    assert hold_out(paths) == (paths, [])
+
+
+@pytest.mark.parametrize("interpolation", list(Interpolation))
+def test_calibrates_on_what_is_later_scored(folder: Path, interpolation: Interpolation) -> None:
+    spec = ModelSpec(7, 9, fit=Fit.CROP, interpolation=interpolation)
+    calibration = load_calibration(folder, spec, count=8)
+    for entry, array in zip(calibration.entries, calibration.inputs, strict=True):
+        scored = prepare_sample(Sample(entry.name, folder / entry.name), spec)
+        assert scored is not None
+        assert np.array_equal(scored.input[0], array)
 
 
 def test_count_below_eight_is_refused() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.quantize.predictors import (
-    activate,
+    apply_activation,
     keras_outputs,
     mask_predictor,
     select_mask,
@@ -54,12 +54,14 @@ def test_refuses_what_is_no_mask(chosen: OutputSpec, message: str) -> None:
 
 def test_activations_match_their_definitions_and_do_not_overflow() -> None:
     logits = np.array([[-1000, 1000], [2, 1], [0, 0]], np.float32)
-    sigmoid, softmax = (activate(logits, a) for a in (Activation.SIGMOID, Activation.SOFTMAX))
+    sigmoid, softmax = (
+        apply_activation(logits, a) for a in (Activation.SIGMOID, Activation.SOFTMAX)
+    )
     np.testing.assert_allclose(sigmoid[1], 1 / (1 + np.exp(-logits[1])), rtol=1e-6)
     np.testing.assert_array_equal(sigmoid[0], [0, 1])
     np.testing.assert_allclose(softmax.sum(axis=-1), 1, rtol=1e-6)
     np.testing.assert_allclose(softmax[1, 0], np.e / (1 + np.e), rtol=1e-6)
-    assert activate(logits, Activation.NONE) is logits
+    assert apply_activation(logits, Activation.NONE) is logits
 
 
 def test_a_float_file_gives_the_channel_of_the_spec(float_net: Callable[..., bytes]) -> None:

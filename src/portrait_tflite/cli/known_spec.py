@@ -111,7 +111,12 @@ def filled(given: SpecArguments, spec: ModelSpec) -> SpecArguments:
             mean=given.mean or spec.mean,
             std=given.std or spec.std,
         )
-    return replace(given, channels=given.channels or spec.channels, fit=given.fit or spec.fit)
+    return replace(
+        given,
+        channels=given.channels or spec.channels,
+        fit=given.fit or spec.fit,
+        interpolation=given.interpolation or spec.interpolation,
+    )
 
 
 def of_this_file(file: Path, outputs: Sequence[TensorInfo], given: SpecArguments) -> SpecArguments:
@@ -167,6 +172,7 @@ def _overlaid(spec: ModelSpec, given: SpecArguments) -> ModelSpec:
         mean=known.mean,
         std=known.std,
         fit=known.fit or spec.fit,
+        interpolation=known.interpolation or spec.interpolation,
         output=output,
     )
 

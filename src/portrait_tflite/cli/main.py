@@ -17,6 +17,7 @@ import click
 from portrait_tflite import __version__
 from portrait_tflite.cli.output import NORMAL, QUIET, VERBOSE, set_verbosity
 from portrait_tflite.errors import PortraitError
+from portrait_tflite.tflite_runtime_python import PYTHON_OPTION, PYTHON_VARIABLE
 
 # In the order of work; the module of each has a click command named `command`.
 _COMMANDS = {
@@ -60,8 +61,19 @@ class LazyGroup(click.Group):
 @click.option("-q", "--quiet", is_flag=True, help="Print results only.")
 @click.option("-v", "--verbose", is_flag=True, help="Let TensorFlow's own messages through.")
 @click.option("--debug", is_flag=True, help="Show a traceback where something goes wrong.")
+@click.option(
+    PYTHON_OPTION,
+    metavar="FILE",
+    help=f"A Python that has tflite-runtime 2.14. [default: ${PYTHON_VARIABLE}]",
+)
 @click.pass_context
-def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> None:
+def group(
+    context: click.Context,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,
+    tflite_runtime_python: str | None,
+) -> None:
     """Take a trained Keras portrait-segmentation model to the phone.
 
     \b
@@ -75,6 +87,8 @@ def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> No
     converted; 5 not available on this machine.
     """
     context.meta["portrait_tflite.debug"] = debug
+    if tflite_runtime_python is not None:
+        os.environ[PYTHON_VARIABLE] = tflite_runtime_python  # of this process and its children
     set_verbosity(context, QUIET if quiet else VERBOSE if verbose else NORMAL)
     if verbose:
         from portrait_tflite.quiet import set_verbose

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from portrait_tflite.errors import UsageError
-from portrait_tflite.vocabulary import Activation, Channels, Fit
+from portrait_tflite.vocabulary import Activation, Channels, Fit, Interpolation
 
 if TYPE_CHECKING:
     from portrait_tflite.convert.load import LoadOptions
@@ -33,6 +33,7 @@ class SpecArguments:
     std: tuple[float, ...] = ()
     channels: Channels | None = None
     fit: Fit | None = None
+    interpolation: Interpolation | None = None
     output: int | None = None
     output_channel: int | None = None
     activation: Activation | None = None
@@ -175,6 +176,12 @@ _OPTIONS = (
         metavar="|".join(Fit),
         type=one_of("--fit", Fit),
         help="How a picture of another shape meets the input.",
+    ),
+    click.option(
+        "--interpolation",
+        metavar="|".join(Interpolation),
+        type=one_of("--interpolation", Interpolation),
+        help="How a picture is resized to the input.",
     ),
     click.option(
         "--output",

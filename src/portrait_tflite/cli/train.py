@@ -11,6 +11,7 @@ import click
 from portrait_tflite.cli.output import messages, print_json, progress, results
 from portrait_tflite.cli.spec_options import SEED, parse_size
 from portrait_tflite.quiet import quiet
+from portrait_tflite.vocabulary import SCHEMA
 
 if TYPE_CHECKING:
     from portrait_tflite.models.training_folder import EpochResult
@@ -27,7 +28,7 @@ _FOLDER = click.Path(path_type=Path)
     multiple=True,
     metavar="DIR",
     type=_FOLDER,
-    help="images/ and masks/<stem>.png; may be given several times.",
+    help="images/ and masks/ of the same stems; may be given several times.",
 )
 @click.option(
     "--validation",
@@ -116,8 +117,8 @@ def command(
             update.say("The same command goes on at the last finished epoch.")
             raise
     if as_json:
-        data = asdict(finished) | {"weights": str(finished.weights), "model": str(finished.model)}
-        print_json(data)
+        files = {"weights": str(finished.weights), "model": str(finished.model)}
+        print_json({"schema": SCHEMA} | asdict(finished) | files)
         return
     low, high = run.spec.input_range
     results().print(f"best IoU on held-out portraits: {finished.best_iou:.4f}")
