@@ -15,7 +15,7 @@ import click
 from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.cli.output import command_line, messages, print_json, progress, results
 from portrait_tflite.errors import UnavailableError, UsageError
-from portrait_tflite.vocabulary import Delegate, Json
+from portrait_tflite.vocabulary import SCHEMA, Delegate, Json
 
 if TYPE_CHECKING:
     from portrait_tflite.benchmarks.cell import Cell
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from portrait_tflite.vocabulary import ArmCost, BenchmarkResult, Machine
 
 RESULT_FILE = "benchmark.json"
-_SCHEMA = 1
 _HOST, _ARM_MODEL, _ALL = "host", "arm64-model", "all"
 # More than `convert` starts: what `compare` can tell apart depends on it.
 _PROCESSES = 5
@@ -191,7 +190,7 @@ def _count(cells: Sequence[Cell], *, per_op: bool) -> list[ArmCost]:
 
 def _as_json(machine: Machine, versions: dict[str, str], measured: _Measured) -> Json:
     return {
-        "schema": _SCHEMA,
+        "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command_line(),
         "versions": versions,

@@ -12,6 +12,7 @@ import click
 from portrait_tflite.cli.output import print_json, results
 from portrait_tflite.errors import GateError
 from portrait_tflite.report.tables import new_table
+from portrait_tflite.vocabulary import SCHEMA
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from portrait_tflite.benchmarks.comparison.result_file import ResultFile
     from portrait_tflite.vocabulary import Json
 
-_SCHEMA = 1
 _WHAT = {
     "arm_cycles": "ARM cost, Mcycles (a bound, no milliseconds)",
     "bytes": "size, KiB",
@@ -79,7 +79,7 @@ def _as_json(
     from portrait_tflite.benchmarks.comparison.resampling import CONFIDENCE
 
     return {
-        "schema": _SCHEMA,
+        "schema": SCHEMA,
         "old": str(sides[0].path),
         "new": str(sides[1].path),
         "confidence": CONFIDENCE,

@@ -11,12 +11,12 @@ import click
 from portrait_tflite.cli.output import messages, print_json, results
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.report.tables import new_table
+from portrait_tflite.vocabulary import SCHEMA
 
 if TYPE_CHECKING:
     from portrait_tflite.benchmarks.inventory import Part
     from portrait_tflite.vocabulary import Machine
 
-_SCHEMA = 1
 _ARM_MODEL = "arm64-model"
 _INSTALLABLE = (_ARM_MODEL,)
 _COLOURS = {"ok": "green", "software only": "yellow", "missing": "red"}
@@ -51,7 +51,7 @@ def command(wanted: str | None, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "schema": _SCHEMA,
+                "schema": SCHEMA,
                 "machine": asdict(machine),
                 "parts": [asdict(part) for part in parts],
             }
