@@ -21,9 +21,9 @@ def machine_folder() -> Path:
     """
     named = os.environ.get(CACHE_VARIABLE)
     if named:
-        return Path(named) / _NAME
+        return Path(named).absolute() / _NAME  # the emulator runs in another folder
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "portrait-tflite" / _NAME
+    return Path(base).absolute() / "portrait-tflite" / _NAME
 
 
 @contextmanager

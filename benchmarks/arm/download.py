@@ -39,12 +39,7 @@ def fetch_wheels(wheels: Sequence[Wheel], folder: Path, say: Callable[[str], Non
     Raises:
         UnavailableError: No pip, no network, or another file than the pinned one.
     """
-    names = ", ".join(f"{wheel.name} {wheel.version}" for wheel in wheels)
-    say(f"fetching {names} for aarch64")
-    requirements = folder / "requirements.txt"
-    requirements.write_text("\n".join(wheel.requirement for wheel in wheels))
-    _pip_download(requirements, folder)
-    return [_wheel_file(wheel, folder) for wheel in wheels]
+    return [_find_wheel(wheel, folder) or _fetch_wheel(wheel, folder, say) for wheel in wheels]
 
 
 def _fetch_package(
@@ -78,12 +73,28 @@ def _read(url: str) -> bytes:
     return data
 
 
-def _wheel_file(wheel: Wheel, folder: Path) -> Path:
+def _find_wheel(wheel: Wheel, folder: Path) -> Path | None:
     pattern = f"{wheel.name.replace('-', '_')}-{wheel.version}-*.whl"
-    return next(file for file in folder.glob(pattern) if hash_file(file) == wheel.sha256)
+    return next((file for file in folder.glob(pattern) if hash_file(file) == wheel.sha256), None)
 
 
-def _pip_download(requirements: Path, folder: Path) -> None:
+def _fetch_wheel(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> Path:
+    name = f"{wheel.name} {wheel.version} for aarch64"
+    say(f"fetching {name}")
+    requirements = folder / "requirements.txt"
+    requirements.write_text(wheel.requirement)
+    reason = _pip_download(requirements, folder)
+    found = _find_wheel(wheel, folder)
+    if found is None:
+        raise UnavailableError(
+            f"{name} from pip is required. Received: {reason[:200] or 'another file'}. "
+            "Check the network and run it again: what is fetched stays."
+        )
+    return found
+
+
+def _pip_download(requirements: Path, folder: Path) -> str:
+    """Download what a file lists, hashes checked; return what went wrong, or ""."""
     platforms = [part for name in _PLATFORMS for part in ("--platform", name)]
     command = [
         *(sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"),
@@ -92,12 +103,8 @@ def _pip_download(requirements: Path, folder: Path) -> None:
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S)
-        code, said = done.returncode, done.stderr.strip().splitlines()
     except subprocess.TimeoutExpired:
-        code, said = 1, [f"no answer within {_PIP_TIMEOUT_S} s"]
-    if code:
-        reason = next((line for line in said if "ERROR" in line), said[-1] if said else "")
-        raise UnavailableError(
-            f"pip and the wheels of {requirements.name} are required. Received: {reason[:200]}. "
-            "Check the network and run it again: what is fetched stays."
-        )
+        return f"no answer within {_PIP_TIMEOUT_S} s"
+    said = done.stderr.strip().splitlines()
+    errors = [line for line in said if "ERROR" in line] or said[-1:] or ["nothing was said"]
+    return errors[0] if done.returncode else ""

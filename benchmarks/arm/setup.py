@@ -71,7 +71,7 @@ def require_program() -> Program:
     Raises:
         UnavailableError: ARM cost cannot be counted here; says why and what to do.
     """
-    now = status()
+    now = status(full=True)  # under a second, where a count takes many
     if not now.ready:
         raise UnavailableError(now.reason)
     return _program(now.folder)
