@@ -107,15 +107,14 @@ def _require_platform() -> None:
 
 
 def _compile(target: Path) -> None:
-    compiler = find_tool("cc")
-    done = subprocess.run(
-        [compiler, *_FLAGS, "-o", str(target), str(_SOURCE)],
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-    )
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["nothing was said"])[0]
+    command = [find_tool("cc"), *_FLAGS, "-o", str(target), str(_SOURCE)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+        failed, said = done.returncode != 0, done.stderr
+    except subprocess.TimeoutExpired:
+        failed, said = True, f"it did not end in {_TIMEOUT_S} s"
+    if failed:
+        said = (said.strip().splitlines() or ["nothing was said"])[0]
         raise UnavailableError(
             f"a C compiler with the C library's headers is required. Received: {said[:200]}. "
             f"Install: {INSTALL_COMMAND}"

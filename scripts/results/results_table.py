@@ -22,7 +22,10 @@ import click
 _ROOT = Path(__file__).resolve().parents[2]
 _PAGE = _ROOT / "docs" / "results.md"
 _PLACE = re.compile(r"(<!-- results table -->\n).*?(<!-- end -->)", re.DOTALL)
-_COLUMNS = ("float32", "naive_batch1", "int8")
+_PLAIN = "naive_batch1"
+_COLUMNS = ("float32", _PLAIN, "int8")
+_LABELS = {"int8": "ours, int8"}
+_RESULT = "benchmark.json"
 _GATE_FAILED = 3
 _RUNS = 200
 
@@ -63,31 +66,61 @@ _NETS = (
 @click.option("--shared", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--trained", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--work", type=click.Path(path_type=Path), required=True)
-def main(shared: Path, trained: Path, work: Path) -> None:
-    """Convert what is missing in WORK, then write the table into docs/results.md."""
-    reports = {net.name: _report(net, shared, trained, work) for net in _NETS}
+@click.option("--convert-only", is_flag=True, help="Measure later, on a machine left alone.")
+def main(shared: Path, trained: Path, work: Path, convert_only: bool) -> None:
+    """Convert and measure what is missing in WORK, then write the table into docs/results.md."""
+    places = {"shared": shared, "trained": trained, "here": Path(__file__).parent}
+    for net in _NETS:
+        _convert(net, places, work / net.name)
+    if convert_only:
+        return
+    for net in _NETS:
+        _measure(net, work / net.name)
     text = _PAGE.read_text("utf-8")
     if not _PLACE.search(text):
         raise click.ClickException(f"{_PAGE} has no place for the table")
-    table = "\n".join(_table(reports))
+    table = "\n".join(_table({net.name: _read(work / net.name) for net in _NETS}))
     _PAGE.write_text(_PLACE.sub(lambda place: f"{place[1]}{table}\n{place[2]}", text), "utf-8")
 
 
-def _report(net: Net, shared: Path, trained: Path, work: Path) -> Any:
-    out = work / net.name
-    if not (out / "report.json").exists():
-        places = {"shared": shared, "trained": trained, "here": Path(__file__).parent}
-        portraits = shared / "data" / "portraits"
-        command = [str(Path(sys.executable).with_name("portrait-tflite")), "convert"]
-        command += [part.format(**places) for part in (net.file, *net.options)]
-        if net.file != net.name:  # the zoo's own net has its drawn calibration pictures
-            command += ["--calibration", str(portraits / "train" / "images")]
-        command += ["--validation", str(portraits / "val"), "--baseline"]
-        command += ["--runs", str(_RUNS), "--out", str(out)]
-        ended = subprocess.run(command)
-        if ended.returncode not in (0, _GATE_FAILED):
-            raise click.ClickException(f"{net.name} ended with {ended.returncode}")
-    return json.loads((out / "report.json").read_text("utf-8"))
+def _convert(net: Net, places: dict[str, Path], out: Path) -> None:
+    if (out / "report.json").exists():
+        return
+    portraits = places["shared"] / "data" / "portraits"
+    arguments = [part.format(**places) for part in (net.file, *net.options)]
+    if net.file != net.name:  # the zoo's own net has its drawn calibration pictures
+        arguments += ["--calibration", str(portraits / "train" / "images")]
+    arguments += ["--validation", str(portraits / "val"), "--baseline", "--no-benchmark"]
+    _run("convert", *arguments, "--out", str(out))
+
+
+def _measure(net: Net, folder: Path) -> None:
+    out = folder / "measured"
+    if (out / _RESULT).exists():
+        return
+    variants = json.loads((folder / "report.json").read_text("utf-8"))["variants"]
+    files = [str(folder / variants[column]["file"]) for column in _COLUMNS]
+    options = ["--delegate", "xnnpack", "--runs", str(_RUNS), "--device", "all"]
+    _run("benchmark", *files, *options, "--out", str(out))
+
+
+def _run(*arguments: str) -> None:
+    command = [str(Path(sys.executable).with_name("portrait-tflite")), *arguments]
+    ended = subprocess.run(command)
+    if ended.returncode not in (0, _GATE_FAILED):
+        raise click.ClickException(f"{' '.join(arguments)} ended with {ended.returncode}")
+
+
+def _read(folder: Path) -> Any:
+    """Return report.json with the figures of benchmark.json, by variant, under `measured`."""
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    measured = json.loads((folder / "measured" / _RESULT).read_text("utf-8"))
+    variant_of = {Path(v["file"]).stem: name for name, v in report["variants"].items()}
+    report["cycles"] = {variant_of[row["variant"]]: row["cycles"] for row in measured["arm_cost"]}
+    report["ms"] = {
+        variant_of[row["variant"]]: row["latency_ms"]["median"] for row in measured["benchmarks"]
+    }
+    return report
 
 
 def _table(reports: dict[str, Any]) -> list[str]:
@@ -107,16 +140,11 @@ def _table(reports: dict[str, Any]) -> list[str]:
 
 
 def _rows(name: str, report: Any) -> list[str]:
-    cycles = {row["variant"]: row["cycles"] for row in report["arm_cost"]}
-    times = {
-        row["variant"]: row["latency_ms"]["median"]
-        for row in report["benchmarks"]
-        if row["delegate"] == "xnnpack" and row["latency_ms"]
-    }
+    cycles, ms = report["cycles"], report["ms"]
     return [
-        f"| {name if column == _COLUMNS[0] else ''} | {'ours, int8' if column == 'int8' else column} "
-        f"| {cycles[column] / 1e6:.1f} | {cycles[column] / cycles['naive_batch1']:.2f} "
-        f"| {times[column]:.2f} | {times[column] / times['naive_batch1']:.2f} "
+        f"| {name if column == _COLUMNS[0] else ''} | {_LABELS.get(column, column)} "
+        f"| {cycles[column] / 1e6:.1f} | {cycles[column] / cycles[_PLAIN]:.2f} "
+        f"| {ms[column]:.2f} | {ms[column] / ms[_PLAIN]:.2f} "
         f"| {_partitions(report, column)} | {_score(report, column)} |"
         for column in _COLUMNS
     ]
