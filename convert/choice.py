@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from portrait_tflite.convert.rewrites.site import Form, Site, Work
+from portrait_tflite.convert.cost_table import CostTable
+from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.rewrites.site import Form, Site
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Candidate, Delegate
 
-_TABLE = Path(__file__).parent / "costs" / "arm64.json"
-_PHASED = ("subpixel", "merged")  # families that compute every phase as channels
+_TARGET = "arm64"
 
 
 class Chooser(Protocol):
@@ -30,18 +28,22 @@ class Chooser(Protocol):
 
 @dataclass(frozen=True)
 class CheapestForm:
-    """`--rewrite auto`: what the delegate takes and costs least; `allow` also approximate forms."""
+    """`--rewrite auto`: what the delegate takes and costs least.
+
+    Attributes:
+        approximate: Take approximate forms where there are any.
+        table: What decides among forms with as many ops outside; by default the one of arm64.
+    """
 
     delegate: Delegate
     approximate: bool = False
+    table: CostTable | None = None
 
     def candidates(self, site: Site) -> tuple[Candidate, ...]:
         if len(site.forms) < 2:
             return ()
         return tuple(
-            Candidate(
-                form.name, outside(form, site.work, self.delegate), self._cost(form, site.work)
-            )
+            Candidate(form.name, outside(form, self.delegate), self._cost(form))
             for form in site.forms
         )
 
@@ -49,13 +51,14 @@ class CheapestForm:
         forms = [f for f in site.forms if f.exact is not self.approximate] or [
             f for f in site.forms if f.exact
         ]
-        return min(forms, key=self._rank(site.work)), f"cheapest for {self.delegate}"
+        return min(forms, key=self._rank), f"cheapest for {self.delegate}"
 
-    def _rank(self, work: Work) -> Any:
-        return lambda form: (outside(form, work, self.delegate), self._cost(form, work))
+    def _rank(self, form: Form) -> tuple[int, float]:
+        return outside(form, self.delegate), self._cost(form)
 
-    def _cost(self, form: Form, work: Work) -> float:
-        return cost(form.family, work, "int8" if self.delegate is Delegate.XNNPACK else "float")
+    def _cost(self, form: Form) -> float:
+        precision = INT8 if self.delegate is Delegate.XNNPACK else FLOAT32
+        return cost(form, self.table or CostTable.load(_TARGET), precision)
 
 
 @dataclass(frozen=True)
@@ -99,40 +102,26 @@ class PlannedForm:
         )
 
 
-def outside(form: Form, work: Work, delegate: Delegate) -> int:
+def outside(form: Form, delegate: Delegate) -> int:
     """Count the ops of a form that `delegate` would leave to the built-in kernels."""
-    if form.family in ("nearest", "nearest_conv"):
-        # RESHAPE and TILE of rank 5: one TILE per axis in int8, all rank-5 ops on the GPU.
-        return 2 if delegate is Delegate.XNNPACK else 4
-    if form.family == "transpose_conv":
-        if delegate is Delegate.GPU:
-            return int(work.fused)  # version 4; the GPU delegate takes 3
-        # XNNPACK takes kernels that cover their stride, and in int8 strides above 1 only.
-        return int(work.stride == 1 or work.side < work.stride)
-    return 0
+    return sum(_is_outside(op, delegate) for op in form.ops)
 
 
-def cost(family: str, work: Work, precision: str) -> float:
-    """Estimate the cost of a form in million cycles.
-
-    The table holds one block per kernel area, or per taps where the kernel is spread over phases;
-    cost grows with positions × channels in × out. Between the table's entries the nearest smaller
-    one is scaled.
-    """
-    table = _costs()
-    row: dict[str, float] = table[precision].get(family, {})
-    if not row:
-        return 0.0
-    block = table["block"]
-    wanted = work.taps if family in _PHASED else work.kernel
-    known = sorted(int(area) for area in row)
-    nearest = max((area for area in known if area <= wanted), default=known[0])
-    per_block: float = row[str(nearest)] * max(1.0, wanted / nearest)
-    size = work.pixels * work.channels_in * work.channels_out
-    blocks: float = size / (block["pixels"] * block["channels_in"] * block["channels_out"])
-    return round(per_block * blocks, 4)
+def _is_outside(op: CostedOp, delegate: Delegate) -> bool:
+    # Nearest upsampling: TILE and RESHAPE work at rank 5, of which XNNPACK has the RESHAPE.
+    if op.kind == "TILE":
+        return True
+    if op.kind == "RESHAPE":
+        return delegate is Delegate.GPU
+    if op.kind != "TRANSPOSE_CONV":
+        return False
+    if delegate is Delegate.GPU:
+        return op.fused  # version 4; the GPU delegate takes 3
+    # XNNPACK takes kernels that cover their stride, and in int8 strides above 1 only.
+    return op.stride == 1 or min(op.kernel) < op.stride
 
 
-@cache
-def _costs() -> Any:
-    return json.loads(_TABLE.read_text())
+def cost(form: Form, table: CostTable, precision: str) -> float:
+    """Estimate the cost of a form in million cycles."""
+    cycles = sum(table.op_cost(op, precision) for op in form.ops)
+    return round(cycles / 1e6, 6)

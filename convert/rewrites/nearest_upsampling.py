@@ -6,15 +6,16 @@ from typing import Any
 
 import keras
 
+from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value, apply_op
 from portrait_tflite.convert.rewrites.added_layers import depth_to_space, weights_of
 from portrait_tflite.convert.rewrites.phases import (
     Axis,
-    count_taps,
     nearest_axis,
     phase_convolution,
+    phase_ops,
 )
-from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses, Work
+from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses
 
 
 class NearestUpsampling:
@@ -47,17 +48,11 @@ class NearestUpsampling:
                 Form(
                     "copies",
                     lambda boundary: _copies(node.name, boundary[0], factor),
-                    family="copies",
+                    ops=_copies_ops(source, factor),
                 ),
-                Form("upsampling", family="nearest"),
+                Form("upsampling", ops=_lowered_ops(source, factor)),
             ),
             reason=f"×{factor}; Keras lowers it to RESHAPE and TILE of rank 5",
-            work=Work(
-                pixels=source.shape[1] * source.shape[2],
-                channels_in=source.shape[3],
-                channels_out=source.shape[3],
-                stride=factor,
-            ),
         )
 
 
@@ -103,19 +98,16 @@ class NearestUpsamplingConvolution:
                 Form(
                     "merged",
                     lambda boundary: _merged(node.name, layer, boundary[0], factor),
-                    family="merged",
+                    ops=phase_ops(
+                        _axes(layer, source, factor), source.shape[3], int(layer.filters), factor
+                    ),
                 ),
-                Form("upsampling_conv", family="nearest_conv"),
+                Form(
+                    "upsampling_conv",
+                    ops=(*_lowered_ops(source, factor), _convolution_op(layer, value)),
+                ),
             ),
             reason=f"merged with {upsampling.name}, ×{factor}",
-            work=Work(
-                pixels=source.shape[1] * source.shape[2],
-                channels_in=source.shape[3],
-                channels_out=int(layer.filters),
-                kernel=int(layer.kernel_size[0] * layer.kernel_size[1]),
-                stride=factor,
-                taps=count_taps(*_axes(layer, source, factor), factor),
-            ),
         )
 
 
@@ -137,6 +129,30 @@ def _copies(name: str, source: Value, factor: int) -> Value:
         layer = keras.layers.Concatenate(name=f"{label}_copies")
         value = depth_to_space(label, apply_op(layer.name, layer, [value] * 4), 2)
     return value
+
+
+def _copies_ops(source: Value, factor: int) -> tuple[CostedOp, ...]:
+    height, width, depth = source.shape[1:]
+    ops = []
+    while factor > 1:
+        ops += [CostedOp("CONCATENATION", height, width, depth, depth)] * 4
+        height, width, factor = 2 * height, 2 * width, factor // 2
+        ops.append(CostedOp("DEPTH_TO_SPACE", height, width, 4 * depth, depth, stride=2))
+    return tuple(ops)
+
+
+def _lowered_ops(source: Value, factor: int) -> tuple[CostedOp, ...]:
+    """List what Keras makes of nearest upsampling: per axis RESHAPE and TILE of rank 5."""
+    height, width, depth = source.shape[1:]
+    sizes = ((height, width), (height * factor, width), (height * factor, width * factor))
+    reshapes = tuple(CostedOp("RESHAPE", *size, depth, depth) for size in sizes)
+    return reshapes + tuple(CostedOp("TILE", *size, depth, depth) for size in sizes[1:])
+
+
+def _convolution_op(layer: Any, value: Value) -> CostedOp:
+    height, width, depth = value.shape[1:]
+    channels_in = int(layer.kernel.shape[2])
+    return CostedOp("CONV_2D", height, width, channels_in, depth, tuple(layer.kernel_size))
 
 
 def _merged(name: str, layer: Any, source: Value, factor: int) -> Value:

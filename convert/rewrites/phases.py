@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value, apply_op
 from portrait_tflite.convert.rewrites.added_layers import convolution, depth_to_space, pad
 from portrait_tflite.convert.rewrites.site import Array
@@ -102,9 +103,22 @@ def _nearest_axis(source: int, kernel: int, stride: int, skip: int) -> Axis:
     return Axis(taps, -(-(length + skip) // stride), length, source, skip)
 
 
-def count_taps(rows: Axis, columns: Axis, stride: int) -> int:
-    """Count the weights of the phase convolution per pair of channels, the zeros included."""
-    return rows.size * columns.size * stride * stride
+def phase_ops(
+    axes: tuple[Axis, Axis], channels_in: int, channels_out: int, stride: int
+) -> tuple[CostedOp, ...]:
+    """List what `phase_convolution` adds; the PAD is one step with the convolution."""
+    rows, columns = axes
+    phases = stride * stride * channels_out
+    kernel = (rows.size, columns.size)
+    ops = [CostedOp("CONV_2D", rows.cells, columns.cells, channels_in, phases, kernel)]
+    if stride > 1:
+        height, width = rows.cells * stride, columns.cells * stride
+        ops.append(CostedOp("DEPTH_TO_SPACE", height, width, phases, channels_out, stride=stride))
+    if any(axis.skip or axis.cells * stride > axis.length for axis in axes):
+        ops.append(
+            CostedOp("STRIDED_SLICE", rows.length, columns.length, channels_out, channels_out)
+        )
+    return tuple(ops)
 
 
 def phase_kernel(kernel: Array, rows: Axis, columns: Axis, stride: int) -> Array:

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value, apply_op, as_arrays
 from portrait_tflite.convert.rewrites.added_layers import (
     activate,
@@ -30,8 +31,14 @@ _ALTERNATIONS = 4
 _BLUR = np.outer([0.25, 0.5, 0.25], [0.25, 0.5, 0.25])
 
 
-def resize_forms(name: str, layer: Any) -> tuple[Form, ...]:
-    """List the approximate forms of a transposed convolution; none where its size does not fit."""
+def resize_forms(name: str, layer: Any, source: Value) -> tuple[Form, ...]:
+    """List the approximate forms of a transposed convolution; none where its size does not fit.
+
+    Args:
+        name: Of the layer.
+        layer: A Conv2DTranspose.
+        source: Its input.
+    """
     stride = layer.strides[0]
     # VALID gives more positions than a resize where the kernel reaches over its stride.
     fits = layer.padding == "same" or max(layer.kernel_size) <= stride
@@ -50,8 +57,31 @@ def resize_forms(name: str, layer: Any) -> tuple[Form, ...]:
         )
 
     return (
-        Form("resize_conv", exact=False, family="resize_conv", fit=fit_resize),
-        Form("resize_depthwise", exact=False, family="resize_depthwise", fit=fit_depthwise),
+        Form("resize_conv", exact=False, ops=_resize_conv_ops(layer, source), fit=fit_resize),
+        Form(
+            "resize_depthwise",
+            exact=False,
+            ops=_resize_depthwise_ops(layer, source),
+            fit=fit_depthwise,
+        ),
+    )
+
+
+def _resize_conv_ops(layer: Any, source: Value) -> tuple[CostedOp, ...]:
+    height, width, depth = source.shape[1:]
+    size = (height * int(layer.strides[0]), width * int(layer.strides[0]))
+    resize = CostedOp("RESIZE_BILINEAR", *size, depth, depth)
+    return resize, CostedOp("CONV_2D", *size, depth, layer.filters, (_KERNEL, _KERNEL))
+
+
+def _resize_depthwise_ops(layer: Any, source: Value) -> tuple[CostedOp, ...]:
+    height, width, depth = source.shape[1:]
+    size = (height * int(layer.strides[0]), width * int(layer.strides[0]))
+    filters = layer.filters
+    return (
+        CostedOp("CONV_2D", height, width, depth, filters),
+        CostedOp("RESIZE_BILINEAR", *size, filters, filters),
+        CostedOp("DEPTHWISE_CONV_2D", *size, filters, filters, (_KERNEL, _KERNEL)),
     )
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 
+from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value
 from portrait_tflite.convert.rewrites.added_layers import is_linear, weights_of
 from portrait_tflite.convert.rewrites.phases import (
     Axis,
-    count_taps,
     phase_convolution,
+    phase_ops,
     transposed_axis,
 )
 from portrait_tflite.convert.rewrites.resize_fit import resize_forms
-from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses, Work
+from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses
 
 
 class TransposedConvolution:
@@ -53,26 +53,29 @@ class TransposedConvolution:
         exact = Form(
             "convolution" if stride == 1 else "subpixel",
             lambda boundary: _as_phases(node.name, layer, boundary[0]),
-            family="subpixel",
+            ops=phase_ops(_axes(layer, source), source.shape[3], int(layer.filters), stride),
         )
-        kept = Form("transpose_conv", family="transpose_conv")
+        kept = Form("transpose_conv", ops=(_kept_op(layer, source, value),))
         return Site(
             layer=node.name,
             root=value,
             boundary=(source,),
-            forms=(exact, kept, *resize_forms(node.name, layer)),
+            forms=(exact, kept, *resize_forms(node.name, layer, source)),
             reason=f"{layer.kernel_size[0]}×{layer.kernel_size[1]}, stride {stride}",
-            work=Work(
-                pixels=source.shape[1] * source.shape[2],
-                channels_in=source.shape[3],
-                channels_out=int(layer.filters),
-                kernel=int(np.prod(layer.kernel_size)),
-                side=int(min(layer.kernel_size)),
-                stride=stride,
-                fused=not is_linear(layer.activation),
-                taps=count_taps(*_axes(layer, source), stride),
-            ),
         )
+
+
+def _kept_op(layer: Any, source: Value, value: Value) -> CostedOp:
+    return CostedOp(
+        kind="TRANSPOSE_CONV",
+        height=value.shape[1],
+        width=value.shape[2],
+        channels_in=source.shape[3],
+        channels_out=int(layer.filters),
+        kernel=tuple(layer.kernel_size),
+        stride=int(layer.strides[0]),
+        fused=not is_linear(layer.activation),
+    )
 
 
 def _as_phases(name: str, layer: Any, source: Value) -> Value:

@@ -99,14 +99,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 def _tiny_net(keras: Any) -> Any:
     layers = keras.layers
     image = keras.Input((SIZE, SIZE, 3), name="photo")
-    stem = layers.Conv2D(8, 3, padding="same", bias_initializer="uniform", name="stem")(image)
-    x = layers.Conv2D(8, 3, 2, padding="same", bias_initializer="uniform", name="down")(stem)
+    stem = layers.Conv2D(16, 3, padding="same", bias_initializer="uniform", name="stem")(image)
+    x = layers.Conv2D(32, 3, 2, padding="same", bias_initializer="uniform", name="down")(stem)
     y = layers.ReLU(name="before")(x)  # a ReLU of its own: what int8 is shattered by
-    y = layers.SeparableConv2D(8, 3, padding="same", use_bias=False, name="separable")(y)
+    y = layers.SeparableConv2D(32, 3, padding="same", use_bias=False, name="separable")(y)
     y = layers.BatchNormalization(name="norm")(y)
     x = layers.Add(name="add")([x, y])
     up = {"strides": 2, "padding": "same", "activation": "relu", "bias_initializer": "uniform"}
-    x = layers.Conv2DTranspose(8, 3, name="up", **up)(x)
+    # Wide enough that a transposed convolution is the cheaper form on a CPU.
+    x = layers.Conv2DTranspose(16, 4, name="up", **up)(x)
     x = layers.Add(name="skip")([x, stem])
     mask = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="head")(x)
     return keras.Model(image, mask, name="tiny")

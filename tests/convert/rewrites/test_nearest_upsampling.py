@@ -129,8 +129,26 @@ def test_bilinear_upsampling_is_another_function() -> None:
     ] * 4
 
 
-def test_the_work_counts_the_taps_of_all_phases() -> None:
+def test_every_form_says_what_it_becomes_on_the_phone() -> None:
     graph = trace(_net())
     site = BOTH[0].match(graph.output, graph.uses())
     assert isinstance(site, Site)
-    assert (site.work.pixels, site.work.kernel, site.work.taps) == (12, 9, 16)
+    merged, kept = site.forms
+    # one cell more per axis, whose positions are cut off: 2×2 cells then hold a kernel of 3
+    assert [(op.kind, op.height, op.width, op.kernel) for op in merged.ops] == [
+        ("CONV_2D", 4, 5, (2, 2)),
+        ("DEPTH_TO_SPACE", 8, 10, (1, 1)),
+        ("STRIDED_SLICE", 6, 8, (1, 1)),
+    ]
+    assert [op.kind for op in kept.ops] == ["RESHAPE"] * 3 + ["TILE"] * 2 + ["CONV_2D"]
+    assert kept.ops[-1].kernel == (3, 3)
+
+
+def test_copies_of_a_factor_of_4_double_twice() -> None:
+    x = keras.Input((3, 4, 2))
+    graph = trace(keras.Model(x, layers.UpSampling2D(4)(x)))
+    site = BOTH[1].match(graph.output, graph.uses())
+    assert isinstance(site, Site)
+    ops = [(op.kind, op.height, op.channels_out) for op in site.forms[0].ops]
+    first = [("CONCATENATION", 3, 2)] * 4 + [("DEPTH_TO_SPACE", 6, 2)]
+    assert ops == [*first, *[("CONCATENATION", 6, 2)] * 4, ("DEPTH_TO_SPACE", 12, 2)]

@@ -97,4 +97,5 @@ def test_dead_channels_do_not_spoil_the_fit(images_for: Build) -> None:
 
 @pytest.mark.parametrize("options", [{"strides": 1, "padding": "same"}, {"strides": 2}])
 def test_another_size_has_no_approximate_form(options: dict[str, Any]) -> None:
-    assert resize_forms("up", layers.Conv2DTranspose(2, 3, **options)) == ()
+    source = trace(keras.Model(x := keras.Input((4, 4, 2)), layers.ReLU()(x))).output
+    assert resize_forms("up", layers.Conv2DTranspose(2, 3, **options), source) == ()

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
+from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewrites.phases import transposed_axis
 from portrait_tflite.convert.rewrites.site import Refusal, Site
@@ -112,14 +113,21 @@ def test_subclasses_and_other_layers_are_none_of_its_business() -> None:
         assert REWRITES[0].match(graph.output, graph.uses()) is None
 
 
-def test_the_work_is_what_the_table_is_scaled_by() -> None:
+def test_every_form_says_what_it_becomes_on_the_phone() -> None:
     graph = trace(_net((4, 6, 3), 3, strides=2, padding="same", activation="relu"))
     site = REWRITES[0].match(graph.output, graph.uses())
     assert isinstance(site, Site)
-    work = site.work
-    assert (work.pixels, work.channels_in, work.channels_out) == (24, 3, 2)
+    ops = {form.name: form.ops for form in site.forms}
     # 2×2 cells for each of 4 phases; 7 of the 16 taps are zeros
-    assert (work.kernel, work.stride, work.fused, work.taps) == (9, 2, True, 16)
+    assert ops["subpixel"] == (
+        CostedOp("CONV_2D", 4, 6, 3, 8, (2, 2)),
+        CostedOp("DEPTH_TO_SPACE", 8, 12, 8, 2, stride=2),
+    )
+    assert ops["transpose_conv"] == (
+        CostedOp("TRANSPOSE_CONV", 8, 12, 3, 2, (3, 3), stride=2, fused=True),
+    )
+    assert [op.kind for op in ops["resize_conv"]] == ["RESIZE_BILINEAR", "CONV_2D"]
+    assert [op.channels_in for op in ops["resize_depthwise"]] == [3, 2, 2]
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, 6, 7, 8])

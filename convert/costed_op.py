@@ -1,0 +1,50 @@
+"""An op as its cost sees it: what it is and how large, without its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+# Precisions of the cost tables. Files with float16 weights compute in float32 on a CPU.
+INT8, FLOAT32 = "int8", "float32"
+
+
+@dataclass(frozen=True)
+class CostedOp:
+    """One op of a network.
+
+    Attributes:
+        kind: Its builtin name, except that CONCATENATION is the copying of one of its inputs, and
+            `ADD_CHANNELS` and `MUL_CHANNELS` read a number per channel again at every position.
+        height: Of its output; of the input where the op looks at all positions (MEAN).
+        width: As `height`.
+        channels_in: Channels of its input.
+        channels_out: Channels of its output.
+        kernel: Kernel or window, height × width.
+        stride: Of a convolution or a pool; the factor of a TRANSPOSE_CONV or DEPTH_TO_SPACE.
+        fused: Whether an activation is fused into it, which costs nothing but has its versions.
+    """
+
+    kind: str
+    height: int
+    width: int
+    channels_in: int
+    channels_out: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: int = 1
+    fused: bool = False
+
+    @property
+    def positions(self) -> int:
+        """Height × width."""
+        return self.height * self.width
+
+    @property
+    def taps(self) -> int:
+        """Area of the kernel."""
+        return prod(self.kernel)
+
+    @property
+    def elements(self) -> int:
+        """Numbers in the output."""
+        return self.positions * self.channels_out

@@ -1,0 +1,190 @@
+"""Makes the cost table of arm64, and shows how well it predicts whole networks.
+
+    python scripts/measure_cost_tables.py measure
+    python scripts/measure_cost_tables.py check NET.tflite…
+    python scripts/measure_cost_tables.py spots
+
+Needs the emulated machine: portrait-tflite doctor --install arm64-model.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import prod
+from pathlib import Path
+
+import click
+from cost_tables.grids import GRIDS, Grid
+from cost_tables.one_op_files import CONCATENATED, one_op_file
+
+from portrait_tflite.benchmarks.arm.count import ArmCell, count_files
+from portrait_tflite.benchmarks.arm.setup import status
+from portrait_tflite.convert.cost_prediction import predict
+from portrait_tflite.convert.cost_series import Series
+from portrait_tflite.convert.cost_table import CostTable, write_table
+from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.vocabulary import ArmCost, Delegate
+
+_TABLE = Path(__file__).parent.parent / "convert" / "costs" / "arm64.json"
+_UNIT = "cycles that the pipes of a Cortex-A76 need at least; no caches, no milliseconds"
+
+# The call of the runtime is what a file of an op costs that does next to nothing.
+_NOTHING = CostedOp("LOGISTIC", 1, 1, 1, 1)
+
+_SPOT_SIDES, _SPOT_CHANNELS = (3, 6, 10, 14), (24, 40, 48, 96, 144)
+
+_NO_OP = ("DEQUANTIZE", FLOAT32)
+
+_MAX_ERROR_PERCENT = 15.0
+
+
+@click.group()
+def main() -> None:
+    """Make the cost table of arm64, or check it."""
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=_TABLE, show_default=True)
+def measure(out: Path) -> None:
+    """Count every size of every op and write the table."""
+    plans = list(plan_series())
+    ops = [(op, precision) for grid, precision in plans for op in grid.ops()]
+    call, *cycles = count_ops([(_NOTHING, FLOAT32), *ops])
+    costs = iter(_alone(op, counted - call) for (op, _), counted in zip(ops, cycles, strict=True))
+    table = CostTable(
+        target="arm64",
+        unit=_UNIT,
+        versions=status().details,
+        call=call,
+        series=tuple(_series(grid, precision, costs) for grid, precision in plans),
+    )
+    out.write_text(write_table(table), "utf-8")
+    click.echo(f"{out}: {len(ops)} ops in {len(table.series)} series")
+
+
+@main.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.pass_context
+def check(context: click.Context, files: Sequence[Path]) -> None:
+    """Print predicted and counted cycles of networks as a table of Markdown.
+
+    Ends with code 3 where a prediction is off by more than 15 %, and 5 where a file was not
+    counted.
+    """
+    table = CostTable.load("arm64")
+    costs = count_files([ArmCell(file.stem, file, Delegate.XNNPACK) for file in files])
+    rows = [_Row.of(file, cost, table) for file, cost in zip(files, costs, strict=True)]
+    click.echo("| file | counted Mcyc | predicted Mcyc | error | ops without an entry |")
+    click.echo("|---|---:|---:|---:|---|")
+    for row in rows:
+        click.echo(row.line)
+    if any(row.error_percent is None for row in rows):
+        context.exit(5)
+    context.exit(3 if any(abs(row.error_percent or 0) > _MAX_ERROR_PERCENT for row in rows) else 0)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of the table; without an error where the file was not counted."""
+
+    line: str
+    error_percent: float | None
+
+    @staticmethod
+    def of(file: Path, cost: ArmCost, table: CostTable) -> _Row:
+        if cost.cycles is None:
+            return _Row(f"| {file.stem} | {cost.unavailable} | | | |", None)
+        prediction = predict(file.read_bytes(), table)
+        error = 100 * (prediction.cycles / cost.cycles - 1)
+        figures = f"{cost.cycles / 1e6:.2f} | {prediction.cycles / 1e6:.2f} | {error:+.1f} %"
+        return _Row(f"| {file.stem} | {figures} | {', '.join(prediction.unknown)} |", error)
+
+
+@main.command()
+@click.option("--per-series", default=4, show_default=True, help="Sizes drawn of each series.")
+def spots(per_series: int) -> None:
+    """Count ops of sizes that are no entries, drawn at random, and print how far each kind is off.
+
+    Only channels in multiples of 8 are drawn, which is what networks have.
+    """
+    table = CostTable.load("arm64")
+    drawn = list(draw_ops(per_series))
+    rows: dict[tuple[str, str], list[float]] = {}
+    for (op, precision), counted in zip(drawn, count_ops(drawn), strict=True):
+        parts = CONCATENATED if op.kind == "CONCATENATION" else 1
+        predicted = table.call + parts * table.op_cost(op, precision)
+        rows.setdefault((op.kind, precision), []).append(100 * (predicted / counted - 1))
+    click.echo("| op | precision | sizes | mean error | largest |")
+    click.echo("|---|---|---:|---:|---:|")
+    for (kind, precision), errors in sorted(rows.items()):
+        mean, worst = sum(map(abs, errors)) / len(errors), max(errors, key=abs)
+        click.echo(f"| {kind} | {precision} | {len(errors)} | {mean:.1f} % | {worst:+.1f} % |")
+
+
+def draw_ops(per_series: int) -> Iterator[tuple[CostedOp, str]]:
+    """Draw sizes of every series between and beyond its entries, always the same ones."""
+    rng = random.Random(0)
+    for grid, precision in plan_series():
+        kernels = sorted({op.kernel for op in grid.ops()})
+        for _ in range(per_series):
+            depth, side = rng.choice(_SPOT_CHANNELS), grid.stride * rng.choice(_SPOT_SIDES)
+            block = grid.stride**2 if grid.kind == "DEPTH_TO_SPACE" else 1
+            own_depth = rng.choice(_SPOT_CHANNELS) if "channels_in" in grid.entries else None
+            op = CostedOp(
+                kind=grid.kind,
+                height=side,
+                width=side,
+                channels_in=own_depth or depth * block,
+                channels_out=depth,
+                kernel=rng.choice(kernels),
+                stride=grid.stride,
+            )
+            yield op, precision
+
+
+def plan_series() -> Iterator[tuple[Grid, str]]:
+    """Yield every grid with each precision in which the op exists."""
+    for grid in GRIDS:
+        yield from ((grid, p) for p in (INT8, FLOAT32) if (grid.kind, p) != _NO_OP)
+
+
+def count_ops(ops: Sequence[tuple[CostedOp, str]]) -> list[int]:
+    """Count files of one op each, in their order."""
+    with tempfile.TemporaryDirectory() as folder:
+        cells = []
+        for number, (op, precision) in enumerate(ops):
+            path = Path(folder) / f"{number}.tflite"
+            path.write_bytes(one_op_file(op, precision))
+            cells.append(ArmCell(f"{op} in {precision}", path, Delegate.XNNPACK))
+        costs = count_files(cells, on_progress=_progress)
+    for cost in costs:
+        if cost.cycles is None:
+            raise click.ClickException(f"{cost.variant}: {cost.unavailable}")
+    return [round(cost.cycles) for cost in costs if cost.cycles is not None]
+
+
+def _alone(op: CostedOp, cycles: int) -> int:
+    """What one op costs of what its file does, the call of the runtime left out."""
+    parts = CONCATENATED if op.kind == "CONCATENATION" else 1
+    return max(0, round(cycles / parts))
+
+
+def _series(grid: Grid, precision: str, costs: Iterator[int]) -> Series:
+    axes = grid.axes(precision)
+    sizes = prod(len(axis.entries) for axis in axes)
+    return Series(grid.kind, precision, grid.stride, axes, tuple(islice(costs, sizes)))
+
+
+def _progress(done: int, total: int) -> None:
+    if done % 100 == 0 or done == total:
+        click.echo(f"{done} of {total}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The script that makes the cost tables: its files of one op, and the table it made."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from portrait_tflite.benchmarks.arm import setup
+from portrait_tflite.convert.cost_prediction import predict
+from portrait_tflite.convert.cost_table import CostTable
+from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.runtime import open_model
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+# What XNNPACK has no kernels for, so that the built-in ones were counted.
+OUTSIDE = {
+    INT8: {"AVERAGE_POOL_2D", "HARD_SWISH", "RELU", "RELU6", "RESIZE_NEAREST_NEIGHBOR"}
+    | {"SOFTMAX", "TILE"},
+    FLOAT32: {"RESIZE_NEAREST_NEIGHBOR", "TILE"},
+}
+
+
+@pytest.fixture(scope="module")
+def script() -> Any:
+    """Give the module of the script."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPTS))
+        import measure_cost_tables  # type: ignore[import-not-found]
+
+        yield measure_cost_tables
+        for name in [name for name in sys.modules if name.startswith("cost_tables")]:
+            del sys.modules[name]
+
+
+def test_the_committed_table_is_of_these_grids(script: Any) -> None:
+    held = {(s.kind, s.precision, s.stride): s.axes for s in CostTable.load("arm64").series}
+    assert held == {(g.kind, p, g.stride): g.axes(p) for g, p in script.plan_series()}
+
+
+def test_every_op_runs_where_networks_have_it(script: Any) -> None:
+    for grid, precision in script.plan_series():
+        for op in (next(iter(grid.ops())), _middle(grid)):
+            runner = open_model(script.one_op_file(op, precision))
+            outside = grid.kind in OUTSIDE[precision]
+            assert (runner.partitions, len(runner.outside)) == (not outside, outside), (
+                op,
+                precision,
+            )
+
+
+def test_a_file_of_one_op_is_predicted_as_its_entry(script: Any) -> None:
+    """The size that is read from a file is the one that the file was built with."""
+    table = CostTable.load("arm64")
+    for grid, precision in script.plan_series():
+        op = _middle(grid)
+        parts = script.CONCATENATED if op.kind == "CONCATENATION" else 1
+        prediction = predict(script.one_op_file(op, precision), table)
+        expected = table.call + parts * table.op_cost(op, precision)
+        assert prediction.cycles == pytest.approx(expected), (op, precision)
+        assert prediction.unknown == ()
+
+
+def _middle(grid: Any) -> CostedOp:
+    """An op inside of the grid: no entry, so that a wrong size would cost something else."""
+    op = list(grid.ops())[-1]
+    block = grid.stride**2 if grid.kind == "DEPTH_TO_SPACE" else 1
+    depth = 20 if "channels_in" in grid.entries else 24 * block
+    # XNNPACK takes a TRANSPOSE_CONV whose kernel covers its stride.
+    kernel = 1 if op.kernel == (1, 1) else max(3, grid.stride)
+    return replace(
+        op, height=8, width=12, channels_in=depth, channels_out=24, kernel=(kernel, kernel)
+    )
+
+
+@pytest.fixture
+def emulated() -> None:
+    """Skip where there is no emulated machine."""
+    now = setup.status()
+    if not now.ready:
+        pytest.skip(now.reason)
+
+
+def test_the_committed_table_is_what_is_counted_today(script: Any, emulated: None) -> None:
+    table = CostTable.load("arm64")
+    ops = [
+        (CostedOp("CONV_2D", 16, 16, 16, 32, (3, 3)), INT8),
+        (CostedOp("DEPTHWISE_CONV_2D", 16, 16, 16, 16, (3, 3)), INT8),
+        (CostedOp("TRANSPOSE_CONV", 16, 16, 16, 16, (3, 3), 2), INT8),
+        (CostedOp("CONV_2D", 16, 16, 64, 8), FLOAT32),
+        (CostedOp("RESIZE_BILINEAR", 16, 16, 8, 8), FLOAT32),
+    ]
+    counted = script.count_ops(ops)
+    expected = [table.call + table.op_cost(*op) for op in ops]
+    assert counted == pytest.approx(expected, rel=0.02)
+
+
+def test_check_prints_a_table_and_fails_where_the_prediction_is_off(
+    script: Any, emulated: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pointwise.tflite"
+    file.write_bytes(script.one_op_file(CostedOp("CONV_2D", 24, 24, 40, 48), INT8))
+    result = CliRunner().invoke(script.main, ["check", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "| pointwise | " in result.stdout
+    assert " % |  |" in result.stdout
+
+    wrong = replace(CostTable.load("arm64"), call=1_000_000)
+    monkeypatch.setattr(script.CostTable, "load", lambda _: wrong)
+    assert CliRunner().invoke(script.main, ["check", str(file)]).exit_code == 3
+
+    file.write_bytes(b"no network")
+    result = CliRunner().invoke(script.main, ["check", str(file)])
+    assert (result.exit_code, result.stdout.count("| pointwise |")) == (5, 1)
