@@ -8,8 +8,7 @@ they go into the file of the op that reads them and are no cost of their own.
 from __future__ import annotations
 
 import copy
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +18,8 @@ from portrait_tflite.convert.flatbuffer import read_model, serialize
 from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.flatbuffer_pruning import drop_unused
 from portrait_tflite.convert.layer_names import name_layers
+from portrait_tflite.convert.xnnpack_steps import constant_nodes, group_steps
 from portrait_tflite.vocabulary import Delegate
-
-_PADDED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
-_CLAMPS = frozenset({"RELU", "RELU6", "RELU_N1_TO_1"})
-_CLAMPED = frozenset(
-    {"ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED"}
-    | {"MAX_POOL_2D", "MUL", "SUB", "TRANSPOSE_CONV"}
-)
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ def cut_ops(model: bytes, delegate: Delegate) -> list[SingleOp]:
     parsed = read_model(model)
     nodes = list_nodes(parsed)
     layer_of = name_layers(parsed)
-    constant = _constant_nodes(nodes)
+    constant = constant_nodes(nodes)
     moving = [node for node in nodes if node.index not in constant]
     return [
         SingleOp(
@@ -61,41 +54,8 @@ def cut_ops(model: bytes, delegate: Delegate) -> list[SingleOp]:
             layer=layer_of(group[-1].tensor) or group[-1].tensor,
             data=_cut(parsed, group, constant),
         )
-        for group in _groups(moving, fuse=delegate is Delegate.XNNPACK)
+        for group in group_steps(moving, fuse=delegate is Delegate.XNNPACK)
     ]
-
-
-def _constant_nodes(nodes: Sequence[Node]) -> dict[int, Node]:
-    """Find the ops that read constants alone, by index."""
-    found: dict[int, Node] = {}
-    known: set[int] = set()
-    for node in nodes:
-        if all(operand.constant or operand.index in known for operand in node.given()):
-            found[node.index] = node
-            known.update(operand.index for operand in node.outputs)
-    return found
-
-
-def _groups(nodes: Sequence[Node], *, fuse: bool) -> Iterator[list[Node]]:
-    readers = Counter(operand.index for node in nodes for operand in node.given())
-    group: list[Node] = []
-    for node in nodes:
-        if group and not (fuse and _is_one_step(group[-1], node, readers)):
-            yield group
-            group = []
-        group.append(node)
-    if group:
-        yield group
-
-
-def _is_one_step(first: Node, second: Node, readers: Counter[int]) -> bool:
-    if not second.given() or first.outputs[0].index != second.given()[0].index:
-        return False
-    if readers[first.outputs[0].index] > 1:
-        return False
-    if first.op == "PAD":
-        return second.op in _PADDED
-    return first.op in _CLAMPED and second.op in _CLAMPS and first.outputs[0].dtype == "float32"
 
 
 def _cut(model: schema.ModelT, group: Sequence[Node], constant: dict[int, Node]) -> bytes:
