@@ -75,7 +75,7 @@ def main(shared: Path, trained: Path, work: Path, convert_only: bool) -> None:
     if convert_only:
         return
     for net in _NETS:
-        _measure(net, work / net.name)
+        _measure(work / net.name)
     text = _PAGE.read_text("utf-8")
     if not _PLACE.search(text):
         raise click.ClickException(f"{_PAGE} has no place for the table")
@@ -94,7 +94,7 @@ def _convert(net: Net, places: dict[str, Path], out: Path) -> None:
     _run("convert", *arguments, "--out", str(out))
 
 
-def _measure(net: Net, folder: Path) -> None:
+def _measure(folder: Path) -> None:
     out = folder / "measured"
     if (out / _RESULT).exists():
         return
