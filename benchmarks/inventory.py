@@ -1,32 +1,35 @@
 """What this machine has for running and measuring models, what it lacks, and what to do about it.
 
-Delegates are found out by running a network of one op on them; runtimes by their metadata, so that
-TensorFlow need not be imported; programs by asking them for their version.
+Delegates are found out by running a network of one op on them, in processes of their own; runtimes
+by their metadata, so that TensorFlow need not be imported; programs by asking for their version.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from portrait_tflite.benchmarks.machine import read_versions
-from portrait_tflite.errors import PortraitError, UnavailableError
-from portrait_tflite.quiet import quiet
+from portrait_tflite.benchmarks.worker_process import WorkerError, WorkerProcess
+from portrait_tflite.errors import UnavailableError
 from portrait_tflite.tflite_runtime_python import find_tflite_runtime
-from portrait_tflite.vocabulary import Delegate
-
-ARM_MODEL = "arm64-model"
+from portrait_tflite.vocabulary import ARM_MODEL, Delegate
 
 _TIMEOUT_S = 20
+_PATIENCE_S = 60.0  # for importing the runtime and one run
 _NUMBER = re.compile(r"\d+(?:\.\d+)+\S*")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _NO_SPEED = "its latency is no speed: install the Vulkan driver of a GPU to measure that"
+_OTHER_RUNTIME = "pip install --force-reinstall ai-edge-litert, or another version of it"
+_OLD_RUNTIME = "'tflite-runtime==2.14.0' 'numpy<2'"  # as in pyproject.toml
 _TFLITE_RUNTIME = "import importlib.metadata as m; print(m.version('tflite-runtime'))"
 
 
@@ -77,7 +80,7 @@ def _examine(kind: str, name: str, purpose: str, look: _Look) -> Part:
     """Look for a part. Whatever a look stumbles over is its result: this is for broken machines."""
     try:
         found = look()
-    except (PortraitError, ImportError, OSError, subprocess.SubprocessError) as error:
+    except Exception as error:
         found = _Found("", Verdict.MISSING, " ".join(str(error).split()))
     return Part(kind, name, purpose, found.verdict, found.version, found.advice)
 
@@ -91,13 +94,22 @@ def _xnnpack() -> _Found:
 
 
 def _cpu_delegate(delegate: Delegate) -> _Found:
-    from portrait_tflite.benchmarks.probe_net import build_probe
-    from portrait_tflite.runtime import open_model
+    """Run the probe in a process of its own: kernels may meet a CPU that lacks their instructions.
 
-    runner = open_model(build_probe(), delegate)
-    with quiet():
-        runner.time_once()
-    if delegate is Delegate.XNNPACK and not runner.partitions:
+    Raises:
+        UnavailableError: The runtime refused, crashed or hung, or has no XNNPACK.
+    """
+    from portrait_tflite.benchmarks.probe_net import build_probe
+
+    with tempfile.TemporaryDirectory(prefix="portrait-tflite-") as folder:
+        probe = Path(folder) / "probe.tflite"
+        probe.write_bytes(build_probe())
+        try:
+            with WorkerProcess(patience_s=_PATIENCE_S) as worker:
+                opened = worker.ask("open", str(probe), delegate.value, 1, ())
+        except WorkerError as error:
+            raise UnavailableError(f"{error}; {_OTHER_RUNTIME}") from error
+    if delegate is Delegate.XNNPACK and not opened["partitions"]:
         raise UnavailableError("this build of ai-edge-litert has no XNNPACK; install another one")
     return _Found(f"ai-edge-litert {read_versions().get('ai-edge-litert', '')}".rstrip())
 
@@ -126,7 +138,8 @@ def _tflite_runtime() -> _Found:
         [python, "-c", _TFLITE_RUNTIME], capture_output=True, text=True, timeout=_TIMEOUT_S
     )
     if said.returncode:
-        raise UnavailableError(f"{python} has no tflite-runtime: {python} -m pip install it")
+        install = f"{shlex.quote(str(python))} -m pip install {_OLD_RUNTIME}"
+        raise UnavailableError(f"{python} has no tflite-runtime: {install}")
     return _Found(f"{said.stdout.strip()} in {python}")
 
 
@@ -134,6 +147,7 @@ def _program(names: tuple[str, ...], install: str, *arguments: str, of: str = ""
     """Find the first of some programs, and run it to see that it does.
 
     Args:
+        install: What to do where there is none; "" where nothing needs it yet.
         of: The package that has its version, where it does not say its own.
     """
 
@@ -148,7 +162,8 @@ def _program(names: tuple[str, ...], install: str, *arguments: str, of: str = ""
             [program, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S
         )
         if said.returncode:
-            raise UnavailableError(f"{program} ended with status {said.returncode}; {install}")
+            ended = f"{program} ended with status {said.returncode}"
+            raise UnavailableError(f"{ended}; {install}" if install else ended)
         number = _NUMBER.search(said.stdout)
         version = read_versions().get(of, "") if of else number[0] if number else ""
         return _Found(version or program)
@@ -190,8 +205,8 @@ _PARTS: tuple[tuple[str, str, str, _Look], ...] = (
         ),
     ),
     ("tool", "qemu-aarch64", "ARM cost", _qemu),
-    ("tool", ARM_MODEL, "ARM cost: benchmark --device arm64-model", _arm_model),
-    ("tool", "adb", "benchmark on phones", _program(("adb",), "apt-get install adb", "--version")),
+    ("tool", ARM_MODEL, f"ARM cost: benchmark --device {ARM_MODEL}", _arm_model),
+    ("tool", "adb", "phones, in a later version", _program(("adb",), "", "--version")),
     (
         "tool",
         "chromium",

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from portrait_tflite.benchmarks.cell import HOST, Cell
-from portrait_tflite.benchmarks.gpu.latency import MaskOf, measure_gpu
+from portrait_tflite.benchmarks.cell import Cell, find_damage
+from portrait_tflite.benchmarks.gpu.latency import measure_gpu
+from portrait_tflite.benchmarks.gpu.one_process import MaskOf
 from portrait_tflite.benchmarks.host.latency import PROCESSES, Effort, measure_host
 from portrait_tflite.benchmarks.host.op_profile import profile_ops
 from portrait_tflite.benchmarks.host.peak import peak_shares
 from portrait_tflite.benchmarks.statistics import ENOUGH_RUNS
 from portrait_tflite.errors import PortraitError
 from portrait_tflite.tensor_values import Floats
-from portrait_tflite.vocabulary import BenchmarkResult, Delegate
+from portrait_tflite.vocabulary import HOST, BenchmarkResult, Delegate, Fault
 
-__all__ = ["HOST", "PROCESSES", "Cell", "measure_files"]
+__all__ = ["PROCESSES", "Cell", "measure_files"]
 
 # A profile whose ops sum up to something else is of another moment, or of another graph.
 _ACCOUNTED = 0.75, 1.25
@@ -37,7 +38,7 @@ def measure_files(
     Args:
         runs: Timed runs of each cell, at least, over all of its processes.
         seconds: Time that the timed runs of all cells of the CPU take together, at least.
-        processes: Fresh processes per cell.
+        processes: Fresh processes per cell; one on a software GPU.
         profile: Also time the ops of each file, in one process more.
         images: The network's input for a few pictures, on which the GPU is held against the CPU.
         mask_of: Picks the mask from the network's outputs; see `measure_gpu`.
@@ -46,16 +47,34 @@ def measure_files(
     Returns:
         One result per cell, in their order; `unavailable` where a cell could not be run.
     """
-    on_host = [cell for cell in cells if cell.delegate is not Delegate.GPU]
+    damage = {path: find_damage(path) for path in {cell.path for cell in cells}}
+    known = {cell: _damaged(cell, damage[cell.path]) for cell in cells if damage[cell.path]}
+    on_host = [c for c in cells if c.delegate is not Delegate.GPU and c not in known]
     rows = measure_host(on_host, Effort(runs, seconds, processes), on_progress) if on_host else []
     measured = dict(zip(on_host, rows, strict=True))
-    for cell, share in peak_shares(measured).items():
-        measured[cell] = replace(measured[cell], peak_share=share)
+    for cell, peak in peak_shares(measured).items():
+        measured[cell] = replace(
+            measured[cell], peak_share=peak.share, peak_gmac_s=peak.peak_gmac_s
+        )
     if profile:
         measured = {cell: _profiled(cell, row) for cell, row in measured.items()}
+    known |= measured
     return [
-        measured.get(cell) or measure_gpu(cell, images, runs, mask_of=mask_of) for cell in cells
+        known.get(cell) or measure_gpu(cell, images, runs, processes, mask_of=mask_of)
+        for cell in cells
     ]
+
+
+def _damaged(cell: Cell, damage: str) -> BenchmarkResult:
+    return BenchmarkResult(
+        variant=cell.variant,
+        device=HOST,
+        delegate=cell.delegate,
+        precision=cell.precision,
+        threads=cell.threads,
+        unavailable=damage,
+        fault=Fault.FILE,
+    )
 
 
 def _profiled(cell: Cell, row: BenchmarkResult) -> BenchmarkResult:

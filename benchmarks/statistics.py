@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,13 @@ _MEDIAN_ERROR = 1.2533 * 1.4826
 # Processes disagree where their medians scatter by so many of these, and by 2 % of their mean.
 _DISAGREEING_ERRORS = 3.0
 _AGREED = 0.02
+
+
+class WarmUp(NamedTuple):
+    """Runs before the timed ones, and whether timings had settled by then."""
+
+    runs: int
+    settled: bool
 
 
 def summarize_ms(samples_ms: Sequence[float]) -> LatencyMs:
@@ -86,4 +94,15 @@ def _disagreement(samples_ms: Sequence[Sequence[float]]) -> tuple[str, ...]:
     if between <= max(_DISAGREEING_ERRORS * float(np.mean(errors)), _AGREED * medians.mean()):
         return ()
     percent = (medians.max() / medians.min() - 1) * 100
-    return (f"processes disagree by {percent:.0f} %; use more --processes",)
+    return (f"processes disagree by {percent:.0f} %; more of them would say more",)
+
+
+def unsettled(warm_ups: Sequence[WarmUp]) -> tuple[str, ...]:
+    """Say in how many processes timings still fell or rose when warm-up was given up."""
+    restless = [one for one in warm_ups if not one.settled]
+    if not restless:
+        return ()
+    return (
+        f"timings had not settled after {restless[0].runs} runs of warm-up in {len(restless)} of "
+        f"{len(warm_ups)} processes; measure again",
+    )

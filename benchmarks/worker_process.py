@@ -20,10 +20,15 @@ HOST_WORKER = "portrait_tflite.benchmarks.host.worker"
 # Far above any start or slice: what lasts longer does not come back.
 PATIENCE_S = 120.0
 _TICK_S = 1.0
+_KILL = 9  # SIGKILL, which Windows has no name for
 
 
 class WorkerError(Exception):
     """A worker that refused, crashed or hung; the message says which, in one line."""
+
+
+class WorkerKilledError(WorkerError):
+    """A worker that was ended from outside, by a person or for want of memory."""
 
 
 class WorkerProcess:
@@ -69,6 +74,7 @@ class WorkerProcess:
 
         Raises:
             WorkerError: The worker refused, crashed or hung; after the latter two it is gone.
+            WorkerKilledError: It was killed.
         """
         with suppress(OSError):  # it is gone: the answer will say how
             assert self._process.stdin
@@ -108,23 +114,45 @@ class WorkerProcess:
             if line:
                 return line
             self._lines.put(line)  # so that whoever asks again learns it too
-            raise WorkerError(f"the runtime {self._death()} in {_spoken(command)}")
+            raise self._death(_spoken(command))
         self._process.kill()
         self._process.wait()
         raise WorkerError(
             f"the runtime hung in {_spoken(command)}: no answer for {self._patience_s:g} s"
         )
 
-    def _death(self) -> str:
+    def _death(self, where: str) -> WorkerError:
         status = self._process.wait()
-        if status >= 0:
-            return f"ended with status {status}"
-        with suppress(ValueError):
-            return f"crashed with {signal.Signals(-status).name}"
-        return f"crashed with signal {-status}"
+        if status == -_KILL:  # no program does this to itself
+            killed = "the runtime was killed (SIGKILL; out of memory?)"
+            return WorkerKilledError(f"{killed} in {where}")
+        return WorkerError(f"the runtime {_ending(status)} in {where}")
+
+
+def left_out(killed: Sequence[str], processes: int) -> tuple[str, ...]:
+    """Say that the runs of processes that were killed are in no figure.
+
+    Args:
+        killed: What the error of each said.
+        processes: How many there were, with those.
+    """
+    if not killed:
+        return ()
+    return (f"{len(killed)} of {processes} processes are left out: {killed[0]}",)
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    with suppress(ValueError):
+        return f"crashed with {signal.Signals(-status).name}"
+    return f"crashed with signal {-status}"
 
 
 def _spoken(command: str) -> str:
-    return {"open": "opening the file", "warm_up": "warming up", "time": "a timed run"}.get(
-        command, command
-    )
+    return {
+        "ready": "starting",
+        "open": "opening the file",
+        "warm_up": "warming up",
+        "time": "a timed run",
+    }.get(command, command)

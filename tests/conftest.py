@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -13,6 +14,24 @@ from portrait_tflite.convert.flatbuffer import op_code_index, serialize
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import random_input
 from portrait_tflite.vocabulary import Delegate
+
+REQUIRE_ALL = "PORTRAIT_TFLITE_REQUIRE_ALL"
+
+
+@pytest.fixture(scope="session")
+def require_or_skip() -> Callable[[str], NoReturn]:
+    """Give what a test calls where a part is missing: it skips, but fails on a machine for all.
+
+    CI installs everything and says so in `PORTRAIT_TFLITE_REQUIRE_ALL=1`: a test that silently
+    skipped there would prove nothing.
+    """
+
+    def leave(reason: str) -> NoReturn:
+        if os.environ.get(REQUIRE_ALL) == "1":
+            pytest.fail(f"{REQUIRE_ALL} is set, and a part is missing: {reason}")
+        pytest.skip(reason)
+
+    return leave
 
 
 class TinyGraph:

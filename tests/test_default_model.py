@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_its_weights_are_packaged_small_with_a_card() -> None:
     assert weights.with_name("portrait.md").is_file()
 
 
-def test_the_last_tflite_runtime_gives_the_same_mask(folder: Path) -> None:
+def test_the_last_tflite_runtime_gives_the_same_mask(folder: Path, require_or_skip: Any) -> None:
     """Not the same bytes: 3×3 depthwise near-ties differ by a step, which later layers widen.
 
     `test_tflite_runtime.py` holds the bytes of single ops.
@@ -54,7 +55,7 @@ def test_the_last_tflite_runtime_gives_the_same_mask(folder: Path) -> None:
     try:
         find_tflite_runtime()
     except UnavailableError as error:
-        pytest.skip(str(error))
+        require_or_skip(str(error))
     path = folder / "portrait-int8.tflite"
     runner = open_model(path, Delegate.CPU)
     output = runner.outputs[0]

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -28,10 +28,15 @@ from portrait_tflite.vocabulary import Delegate
 
 Build = Callable[..., Any]
 
-needs_runtime = pytest.mark.skipif(
-    not os.environ.get(PYTHON_VARIABLE),
-    reason=f"{PYTHON_VARIABLE} names no Python with tflite-runtime 2.14",
-)
+
+@pytest.fixture
+def old_runtime(require_or_skip: Callable[[str], NoReturn]) -> None:
+    """Leave the test where there is no tflite-runtime."""
+    if not os.environ.get(PYTHON_VARIABLE):
+        require_or_skip(f"{PYTHON_VARIABLE} names no Python with tflite-runtime 2.14")
+
+
+needs_runtime = pytest.mark.usefixtures("old_runtime")
 
 
 @needs_runtime

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from portrait_tflite.errors import UnavailableError
+from portrait_tflite.vocabulary import ARM_MODEL
 
 CACHE_VARIABLE = "PORTRAIT_TFLITE_CACHE"
-_NAME = "arm64-model"
 
 
 def machine_folder() -> Path:
@@ -21,9 +21,9 @@ def machine_folder() -> Path:
     """
     named = os.environ.get(CACHE_VARIABLE)
     if named:
-        return Path(named).absolute() / _NAME  # the emulator runs in another folder
+        return Path(named).absolute() / ARM_MODEL  # the emulator runs in another folder
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base).absolute() / "portrait-tflite" / _NAME
+    return Path(base).absolute() / "portrait-tflite" / ARM_MODEL
 
 
 @contextmanager

@@ -15,10 +15,11 @@ from portrait_tflite.benchmarks.arm.emulator import CPU, Emulator, EmulatorError
 from portrait_tflite.benchmarks.arm.emulator_pool import EmulatorPool
 from portrait_tflite.benchmarks.arm.setup import require_program
 from portrait_tflite.benchmarks.arm.single_ops import cut_ops
+from portrait_tflite.benchmarks.cell import find_damage
 from portrait_tflite.benchmarks.machine import usable_cores
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.tensor_values import Array, random_input
-from portrait_tflite.vocabulary import ArmCost, ArmOpCost, Delegate
+from portrait_tflite.vocabulary import ArmCost, ArmOpCost, Delegate, Fault
 
 TIMEOUT_S = 1800.0
 
@@ -53,20 +54,13 @@ def count_files(
 
     Returns:
         One cost per cell, in their order; `unavailable` says why a cell was not counted.
-
-    Raises:
-        UsageError: A file is missing.
     """
-    models = [_read(cell.path) for cell in cells]
     try:
         program = require_program()
     except UnavailableError as error:
-        return [_unavailable(cell, str(error)) for cell in cells]
+        return [_unavailable(cell, str(error), Fault.MACHINE) for cell in cells]
     with _threads(len(cells)) as threads, EmulatorPool(program, timeout_s) as pool:
-        futures = [
-            threads.submit(_count_cell, pool, cell, model, per_op)
-            for cell, model in zip(cells, models, strict=True)
-        ]
+        futures = [threads.submit(_count_cell, pool, cell, per_op) for cell in cells]
         _follow(futures, on_progress)
     return [future.result() for future in futures]
 
@@ -126,14 +120,18 @@ def _follow(
             on_progress(done, len(futures))
 
 
-def _count_cell(pool: EmulatorPool, cell: ArmCell, model: bytes, per_op: bool) -> ArmCost:
+def _count_cell(pool: EmulatorPool, cell: ArmCell, per_op: bool) -> ArmCost:
     if cell.delegate is Delegate.GPU:
         return _unavailable(cell, "the GPU delegate runs no arm64 code")
+    damage = find_damage(cell.path)
+    if damage:
+        return _unavailable(cell, damage, Fault.FILE)
+    model = cell.path.read_bytes()
     with pool.emulator() as emulator:
         try:
             counts, partitions = _count_model(emulator, model, cell.delegate)
         except (EmulatorError, RefusedModelError) as error:
-            return _unavailable(cell, str(error))
+            return _unavailable(cell, str(error), Fault.FILE)
         return ArmCost(
             variant=cell.variant,
             cpu=CPU,
@@ -171,5 +169,5 @@ def _count_ops(emulator: Emulator, model: bytes, delegate: Delegate) -> tuple[Ar
     return tuple(costs)
 
 
-def _unavailable(cell: ArmCell, reason: str) -> ArmCost:
-    return ArmCost(variant=cell.variant, cpu=CPU, delegate=cell.delegate, unavailable=reason)
+def _unavailable(cell: ArmCell, reason: str, fault: Fault | None = None) -> ArmCost:
+    return ArmCost(cell.variant, CPU, cell.delegate, unavailable=reason, fault=fault)

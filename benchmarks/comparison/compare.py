@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from portrait_tflite.benchmarks.comparison.resampling import Ratio, ratio_of_medians
+from portrait_tflite.benchmarks.comparison.resampling import Ratio, level_ms, ratio_of_medians
 from portrait_tflite.benchmarks.comparison.result_file import CountedCell, ResultFile, TimedCell
 from portrait_tflite.errors import UsageError
+from portrait_tflite.vocabulary import ARM_MODEL
 
 # Counting is deterministic; what differs by more than this is another program.
 _COUNTED_ALIKE = 1e-4
 _DROP_POINTS = 0.01  # what a report prints of an accuracy
-_ONE_PROCESS = "one process says nothing of the spread between them; use more --processes"
+_ONE_PROCESS = "one process says nothing of the spread between them"
 
 
 @dataclass(frozen=True)
 class SpeedChange:
-    """One cell before and after; `note` says why it could not be judged."""
+    """One cell before and after.
+
+    Attributes:
+        old_ms: Mean over processes of their medians, which the ratio is made of; where there is no
+            ratio, the median of the file, or 0.
+        lost: Whether it was measured before and is not now, by no lack of this machine.
+        note: Why it could not be judged.
+    """
 
     variant: str
     delegate: str
@@ -31,19 +39,40 @@ class SpeedChange:
     high: float | None
     significant: bool
     regression: bool
+    lost: bool = False
     note: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is of, for messages."""
+        return f"{self.variant} on {self.delegate}"
 
 
 @dataclass(frozen=True)
 class ValueChange:
-    """A figure without chance before and after: `arm_cycles`, `bytes`, `drop_miou`, `passed`."""
+    """A figure without chance before and after: `arm_cycles`, `bytes`, `drop_miou`, `passed`.
+
+    Attributes:
+        new: None where it is not known any more, for the reason that `note` gives.
+        lost: As of `SpeedChange`.
+    """
 
     variant: str
     what: str
     delegate: str
     old: float
-    new: float
+    new: float | None
     regression: bool = False
+    lost: bool = False
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is of, for messages."""
+        return _cost_name(self.variant, self.delegate) if self.delegate else self.variant
+
+
+Change = SpeedChange | ValueChange
 
 
 @dataclass(frozen=True)
@@ -63,10 +92,29 @@ class Comparison:
     unlike: tuple[str, ...]
 
     @property
-    def regressions(self) -> tuple[SpeedChange | ValueChange, ...]:
+    def changes(self) -> tuple[Change, ...]:
+        """All cells and figures."""
+        return (*self.speed, *self.values)
+
+    @property
+    def slower(self) -> tuple[SpeedChange, ...]:
         """What became slower by more than is allowed."""
-        changes: tuple[SpeedChange | ValueChange, ...] = (*self.speed, *self.values)
-        return tuple(change for change in changes if change.regression)
+        return tuple(one for one in self.speed if one.regression and not one.lost)
+
+    @property
+    def dearer(self) -> tuple[ValueChange, ...]:
+        """What of the ARM costs, which are bounds, rose by more than is allowed."""
+        return tuple(one for one in self.values if one.regression and not one.lost)
+
+    @property
+    def lost(self) -> tuple[Change, ...]:
+        """What was measured before and is not now."""
+        return tuple(one for one in self.changes if one.lost)
+
+    @property
+    def regressions(self) -> tuple[Change, ...]:
+        """All of these three."""
+        return (*self.slower, *self.dearer, *self.lost)
 
 
 def compare_results(
@@ -97,6 +145,8 @@ def compare_results(
             f"{_names(old.timed)} and {_names(new.timed)}. Cells are matched by the file's name: "
             "measure both files under the same name."
         )
+    only_old += tuple(_names_of_costs(old, new))
+    only_new += tuple(_names_of_costs(new, old))
     return Comparison(speed, values, only_old, only_new, unlike)
 
 
@@ -141,6 +191,7 @@ def _speed_change(old: TimedCell, new: TimedCell, limit: float) -> SpeedChange:
         f"{side}: {cell.gap}" for side, cell in (("old", old), ("new", new)) if cell.gap
     )
     ratio = None if gap else ratio_of_medians(old.samples_ms, new.samples_ms)
+    lost = bool(old.median_ms and not new.median_ms) and not new.excused
     significant = ratio is not None and ratio.significant
     return SpeedChange(
         variant=new.variant,
@@ -148,13 +199,14 @@ def _speed_change(old: TimedCell, new: TimedCell, limit: float) -> SpeedChange:
         device=new.device,
         precision=new.precision,
         threads=new.threads,
-        old_ms=old.median_ms,
-        new_ms=new.median_ms,
+        old_ms=level_ms(old.samples_ms) if ratio else old.median_ms,
+        new_ms=level_ms(new.samples_ms) if ratio else new.median_ms,
         ratio=ratio.value if ratio else None,
         low=ratio.low if ratio else None,
         high=ratio.high if ratio else None,
         significant=significant,
-        regression=ratio is not None and significant and ratio.value > limit,
+        regression=lost or (ratio is not None and significant and ratio.value > limit),
+        lost=lost,
         note=gap or _unknown_spread(ratio),
     )
 
@@ -164,15 +216,23 @@ def _unknown_spread(ratio: Ratio | None) -> str:
 
 
 def _value_changes(old: ResultFile, new: ResultFile, limit: float) -> Iterator[ValueChange]:
-    before, after = _cycles(old), _cycles(new)
-    for key in before.keys() & after.keys():
-        variant, delegate, _ = key
-        ratio = after[key] / before[key] if before[key] else 1.0
-        if abs(ratio - 1) > _COUNTED_ALIKE:
-            figures = before[key], after[key]
-            yield ValueChange(variant, "arm_cycles", delegate, *figures, regression=ratio > limit)
+    after = {cell.key: cell for cell in new.counted}
+    for cell in old.counted:
+        if cell.cycles is not None and cell.key in after:
+            yield from _cost_changes(cell, cell.cycles, after[cell.key], limit)
     for variant in (name for name in old.variants if name in new.variants):
         yield from _fact_changes(variant, old, new)
+
+
+def _cost_changes(
+    cell: CountedCell, cycles: float, now: CountedCell, limit: float
+) -> Iterator[ValueChange]:
+    change = ValueChange(cell.variant, "arm_cycles", cell.delegate, cycles, now.cycles)
+    if now.cycles is None:
+        lost = not now.excused
+        yield replace(change, regression=lost, lost=lost, note=f"new: {now.gap}")
+    elif abs(now.cycles / cycles - 1) > _COUNTED_ALIKE:
+        yield replace(change, regression=now.cycles / cycles > limit)
 
 
 def _fact_changes(variant: str, old: ResultFile, new: ResultFile) -> Iterator[ValueChange]:
@@ -188,15 +248,21 @@ def _fact_changes(variant: str, old: ResultFile, new: ResultFile) -> Iterator[Va
 
 
 def _shared_values(old: ResultFile, new: ResultFile) -> bool:
-    return bool(_cycles(old).keys() & _cycles(new).keys() or old.variants.keys() & new.variants)
+    after = {cell.key for cell in new.counted}
+    costs = any(cell.key in after for cell in old.counted if cell.cycles is not None)
+    return bool(costs or old.variants.keys() & new.variants)
 
 
-def _cycles(file: ResultFile) -> Mapping[tuple[str, str, str], float]:
-    return {_counted_key(cell): cell.cycles for cell in file.counted}
+def _names_of_costs(one: ResultFile, other: ResultFile) -> Iterator[str]:
+    """Name the costs that were counted in `one` and are not in `other`, not even as a gap."""
+    there = {cell.key for cell in other.counted}
+    for cell in one.counted:
+        if cell.cycles is not None and cell.key not in there:
+            yield _cost_name(cell.variant, cell.delegate)
 
 
-def _counted_key(cell: CountedCell) -> tuple[str, str, str]:
-    return cell.variant, cell.delegate, cell.cpu
+def _cost_name(variant: str, delegate: str) -> str:
+    return f"{variant} on {ARM_MODEL}, {delegate}"
 
 
 def _name(cell: TimedCell) -> str:

@@ -36,8 +36,8 @@ class Ratio:
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves out 1."""
-        return self.low is not None and self.high is not None and not self.low <= 1 <= self.high
+        """Whether the interval leaves out 1; never where an end of it is no number."""
+        return self.low is not None and self.high is not None and (self.low > 1 or self.high < 1)
 
 
 def ratio_of_medians(old_ms: Sequence[Sequence[float]], new_ms: Sequence[Sequence[float]]) -> Ratio:
@@ -48,7 +48,7 @@ def ratio_of_medians(old_ms: Sequence[Sequence[float]], new_ms: Sequence[Sequenc
         new_ms: The same of the other side.
     """
     rng = np.random.default_rng(_SEED)
-    value = _level(new_ms) / _level(old_ms)
+    value = level_ms(new_ms) / level_ms(old_ms)
     if min(len(old_ms), len(new_ms)) < 2:
         return Ratio(value)
     old, new = (_log_variance(series, rng) for series in (old_ms, new_ms))
@@ -57,7 +57,8 @@ def ratio_of_medians(old_ms: Sequence[Sequence[float]], new_ms: Sequence[Sequenc
     return Ratio(value, value * math.exp(-width), value * math.exp(width))
 
 
-def _level(series: Sequence[Sequence[float]]) -> float:
+def level_ms(series: Sequence[Sequence[float]]) -> float:
+    """Return what the ratio is made of: the mean over processes of their medians."""
     return float(np.mean([np.median(one) for one in series]))
 
 

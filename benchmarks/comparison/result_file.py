@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from portrait_tflite.errors import UsageError
-from portrait_tflite.vocabulary import SCHEMA, Json, Machine
-
-RESULT_FILE = "benchmark.json"
-REPORT_FILE = "report.json"
+from portrait_tflite.vocabulary import (
+    REPORT_FILE,
+    RESULT_FILE,
+    SCHEMA,
+    Delegate,
+    Fault,
+    Json,
+    Machine,
+)
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,9 @@ class TimedCell:
     """A cell of a result file; `samples_ms` holds a series per process.
 
     Attributes:
-        label: The latency as a person would name it, for messages.
+        median_ms: Of all single timings; 0 where it was not measured.
         gap: Why there is nothing to compare, or "".
+        excused: Whether it was not measured for want of a GPU, which says nothing of the file.
     """
 
     variant: str
@@ -32,6 +38,7 @@ class TimedCell:
     median_ms: float
     samples_ms: tuple[tuple[float, ...], ...]
     gap: str
+    excused: bool = False
 
     @property
     def key(self) -> tuple[str, str, str, str, int]:
@@ -41,12 +48,24 @@ class TimedCell:
 
 @dataclass(frozen=True)
 class CountedCell:
-    """A counted ARM cost."""
+    """A counted ARM cost.
+
+    Attributes:
+        cycles: None where it was not counted, for the reason that `gap` gives.
+        excused: Whether that was for want of the emulated machine.
+    """
 
     variant: str
     delegate: str
     cpu: str
-    cycles: float
+    cycles: float | None
+    gap: str = ""
+    excused: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What a cost of the other file must share."""
+        return self.variant, self.delegate, self.cpu
 
 
 @dataclass(frozen=True)
@@ -89,10 +108,10 @@ def read_results(path: Path) -> ResultFile:
             machine=_machine(data["machine"]),
             versions=dict(data["versions"]),
             timed=tuple(_timed(row) for row in data["benchmarks"]),
-            counted=tuple(_counted(data.get("arm_cost", []))),
+            counted=tuple(map(_counted, data.get("arm_cost", []))),
             variants={name: _facts(v) for name, v in data.get("variants", {}).items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UsageError(
             f"a {RESULT_FILE} or {REPORT_FILE} is required. Received: {file}, in which something "
             f"is missing or wrong: {error}."
@@ -132,17 +151,40 @@ def _machine(data: Json) -> Machine:
 def _timed(row: Json) -> TimedCell:
     latency = row["latency_ms"]
     # Files of the first version hold no samples.
-    samples = tuple(tuple(map(float, one)) for one in row.get("samples_ms") or () if one)
+    samples = tuple(tuple(map(_positive, one)) for one in row.get("samples_ms") or () if one)
     return TimedCell(
         variant=row["variant"],
         delegate=row["delegate"],
         threads=int(row["threads"]),
         device=row["device"],
         precision=row["precision"],
-        median_ms=float(latency["median"]) if latency else 0.0,
+        median_ms=_positive(latency["median"]) if latency else 0.0,
         samples_ms=samples,
         gap=_gap(row, samples),
+        excused=_lacks_gpu(row),
     )
+
+
+def _positive(value: Any) -> float:
+    """Read a figure that cannot be zero, negative, infinite or no number."""
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{number:g} where a positive number is required")
+    return number
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number:g} where a number is required")
+    return number
+
+
+def _lacks_gpu(row: Json) -> bool:
+    if row["delegate"] != Delegate.GPU or not row["unavailable"]:
+        return False
+    # Files of the first version do not say whose fault it was; an adapter is named once found.
+    return bool(row.get("fault", "" if row.get("adapter") else Fault.MACHINE) == Fault.MACHINE)
 
 
 def _gap(row: Json, samples: tuple[tuple[float, ...], ...]) -> str:
@@ -153,16 +195,21 @@ def _gap(row: Json, samples: tuple[tuple[float, ...], ...]) -> str:
     return "" if samples else "the single timings are not in the file; measure again"
 
 
-def _counted(rows: Iterable[Any]) -> Iterable[CountedCell]:
-    for row in rows:
-        if row["cycles"] is not None:
-            yield CountedCell(row["variant"], row["delegate"], row["cpu"], float(row["cycles"]))
+def _counted(row: Json) -> CountedCell:
+    return CountedCell(
+        variant=row["variant"],
+        delegate=row["delegate"],
+        cpu=row["cpu"],
+        cycles=None if row["cycles"] is None else _positive(row["cycles"]),
+        gap=str(row.get("unavailable", "")),
+        excused=row.get("fault") == Fault.MACHINE,
+    )
 
 
 def _facts(variant: Json) -> VariantFacts:
     accuracy = variant["accuracy"]
     return VariantFacts(
-        bytes=int(variant["bytes"]),
-        drop_miou=float(accuracy["drop"]["miou"]) if accuracy else None,
+        bytes=int(_positive(variant["bytes"])),
+        drop_miou=_finite(accuracy["drop"]["miou"]) if accuracy else None,
         passed=bool(accuracy["passed"]) if accuracy else None,
     )

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,18 +52,20 @@ def find_adapter() -> Adapter:
     Raises:
         UnavailableError: There is none; the message says why and what to install.
     """
-    found = list_adapters()
-    hardware = next((adapter for adapter in found if not adapter.software), None)
-    if hardware:
-        return hardware
     named = next(filter(None, map(os.environ.get, DRIVER_VARIABLES)), "")
-    if not named:
-        # Before what the loader found: LiteRT refuses Mesa's llvmpipe, and takes SwiftShader.
-        for driver in _find_swiftshader():
-            if brought := list_adapters(str(driver)):
-                return brought[0]
-    if found:
-        return found[0]
+    try:
+        found = list_adapters()
+    except UnavailableError:
+        # One driver that crashes the loader must not hide SwiftShader, which needs none of them.
+        brought = None if named else _bring_swiftshader()
+        if brought:
+            return brought
+        raise
+    hardware = next((adapter for adapter in found if not adapter.software), None)
+    # Before what the loader found: LiteRT refuses Mesa's llvmpipe, and takes SwiftShader.
+    chosen = hardware or (None if named else _bring_swiftshader()) or next(iter(found), None)
+    if chosen:
+        return chosen
     where = f"by the driver that is named: {named}" if named else "on this machine"
     raise UnavailableError(
         f"a Vulkan adapter is required for the GPU delegate. Received: none {where}. "
@@ -104,6 +107,15 @@ def _loader_message(said: str) -> str:
         f"a Vulkan loader that works is required for the GPU delegate. Received: {said}. "
         f"Install one: {INSTALL}."
     )
+
+
+def _bring_swiftshader() -> Adapter | None:
+    """Return the first that starts of those that came with browsers."""
+    for driver in _find_swiftshader():
+        with suppress(UnavailableError):
+            if brought := list_adapters(str(driver)):
+                return brought[0]
+    return None
 
 
 def _find_swiftshader() -> Iterator[Path]:

@@ -11,7 +11,7 @@ from portrait_tflite.benchmarks.gpu.session import Runs
 from portrait_tflite.vocabulary import Delegate
 
 
-def find_fault(
+def find_fallback(
     full: bool,
     selected: Adapter | None,
     outputs: Runs,
@@ -19,7 +19,7 @@ def find_fault(
     *,
     floats: bool,
 ) -> str:
-    """Say why these outputs are no GPU's, or no good ones; empty where nothing speaks against them.
+    """Say why these outputs are not the GPU's alone; empty where nothing speaks against it.
 
     The runtime calls a model that it compiled for the CPU fully accelerated, too. But a GPU sums in
     another order than either of the CPU's kernels, which shows in the last bits of floats; integers
@@ -39,10 +39,15 @@ def find_fault(
         return f"no proof that the GPU ran: the outputs are those of {same} bit for bit"
     if not selected:
         return "no proof that the GPU ran: the runtime named no adapter"
-    broken = _broken_values(outputs)
-    if broken > _broken_values(on_cpu[Delegate.CPU]):
-        return f"{broken} values that the GPU computed are no finite numbers"
     return ""
+
+
+def find_broken(outputs: Runs, on_cpu: Runs) -> str:
+    """Say that the GPU computed more infinities and NaN than the CPU; empty where it did not."""
+    broken = _broken_values(outputs)
+    if broken <= _broken_values(on_cpu):
+        return ""
+    return f"{broken} values that the GPU computed are no finite numbers"
 
 
 def relative_difference(one: Runs, other: Runs) -> float:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from portrait_tflite.benchmarks.statistics import WarmUp
 from portrait_tflite.benchmarks.worker_process import PATIENCE_S, WorkerProcess
 from portrait_tflite.tensor_values import Floats
 from portrait_tflite.vocabulary import Delegate
@@ -80,9 +81,9 @@ class GpuSession:
         answer = self._worker.ask("run", str(target))
         return _read(target), float(answer["first_ms"])
 
-    def warm_up(self, limit: int) -> int:
-        """Run until timings have settled, `limit` times at most; return how often."""
-        return int(self._worker.ask("warm_up", limit)["runs"])
+    def warm_up(self, limit: int) -> WarmUp:
+        """Run until timings have settled, `limit` times at most."""
+        return WarmUp(**self._worker.ask("warm_up", limit))
 
     def time(self, runs: int) -> tuple[float, ...]:
         """Time single inferences, in ms: from the input in memory to the output in memory."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from portrait_tflite.benchmarks.gpu.adapters import INSTALL, Adapter, find_adapter
-from portrait_tflite.benchmarks.gpu.latency import ACCELERATOR, STRICT
+from portrait_tflite.benchmarks.gpu.latency import ACCELERATOR
 from portrait_tflite.benchmarks.gpu.messages import explain, selected_adapter
+from portrait_tflite.benchmarks.gpu.one_process import STRICT
 from portrait_tflite.benchmarks.gpu.session import GpuSession
 from portrait_tflite.benchmarks.probe_net import build_probe
 from portrait_tflite.benchmarks.worker_process import PATIENCE_S, WorkerError

@@ -9,7 +9,7 @@ Commands, as `worker_side.serve` reads them:
     ["open", accelerator, enforce_f32]    init_ms; full: no op left to the CPU
     ["run", target]                       first_ms; outputs → npz
     ["time", runs]                        ms: one per run
-    ["warm_up", limit]                    runs: how many it took until the timings settled
+    ["warm_up", limit]                    runs: how many it took; settled: whether timings did
 
 Outputs are real values, `output_IMAGE_NUMBER`. Imports no TensorFlow.
 """
@@ -75,9 +75,9 @@ class GpuWorker:
         self._save(target, results)
         return {"first_ms": times_ms[0]}
 
-    def warm_up(self, limit: int) -> dict[str, int]:
+    def warm_up(self, limit: int) -> dict[str, Any]:
         """Run until the timings have settled."""
-        return {"runs": settle(self._time_once, limit)}
+        return settle(self._time_once, limit)._asdict()
 
     def time(self, runs: int) -> dict[str, list[float]]:
         """Time inferences as an app meets them: input there, output back."""

@@ -60,7 +60,7 @@ def measure_host(
 
     Returns:
         One result per cell, in their order; `unavailable` where the runtime refused the file,
-        crashed or hung.
+        crashed or hung, or where all of its processes were killed.
     """
     series = [Series(cell, pinned_cores(cell.threads)) for cell in cells]
     watch = StealWatch(sorted({core for one in series for core in one.cores}))
@@ -108,7 +108,7 @@ def _measure_generation(
         while done < expected and turns:
             rounds = min(_SLICE, expected - done)
             spent_ms += sum(one.time(worker, rounds) for one, worker in turns)
-            turns = [turn for turn in turns if not turn[0].failure]
+            turns = [turn for turn in turns if turn[0].running]
             done += rounds
             lasting = effort.seconds / effort.processes * 1e3 * done / max(spent_ms, 1e-6)
             expected = max(fewest, math.ceil(lasting))
@@ -124,5 +124,6 @@ def _start(
     for one, worker in turns:
         one.wait(worker)
     for one, worker in turns:
-        one.open(worker)
-    return [turn for turn in turns if not turn[0].failure]
+        if one.running:
+            one.open(worker)
+    return [turn for turn in turns if turn[0].running]

@@ -26,7 +26,7 @@ from portrait_tflite.benchmarks.cell import Cell
 from portrait_tflite.benchmarks.host.latency import Effort, measure_host, pinned_cores
 from portrait_tflite.benchmarks.worker_side import pin
 from portrait_tflite.errors import GateError, PortraitError, UnavailableError, UsageError
-from portrait_tflite.vocabulary import Delegate
+from portrait_tflite.vocabulary import Delegate, Fault
 
 _TOOL = "litert-benchmark"
 _WARM_UP = 30
@@ -56,7 +56,7 @@ def compare_with_tool(path: Path, rounds: int = 5, runs: int = 50) -> Agreement:
     """Time a file in turns: ours, theirs, ours, theirs.
 
     Raises:
-        UnavailableError: There is no `litert-benchmark` beside this Python.
+        UnavailableError: There is no `litert-benchmark` beside this Python; or ours was killed.
         UsageError: One of the two does not run the file.
     """
     pairs = [(_ours_ms(path, runs), _theirs_ms(path, runs)) for _ in range(rounds)]
@@ -68,7 +68,8 @@ def _ours_ms(path: Path, runs: int) -> float:
     cell = Cell(path.stem, path, Delegate.XNNPACK)
     (row,) = measure_host([cell], Effort(runs, processes=1))
     if not row.latency_ms:
-        raise UsageError(f"a .tflite that runs is required. Received: {path}: {row.unavailable}.")
+        error = UnavailableError if row.fault is Fault.MACHINE else UsageError
+        raise error(f"a .tflite that runs is required. Received: {path}: {row.unavailable}.")
     return row.latency_ms.median
 
 

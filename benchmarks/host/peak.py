@@ -1,7 +1,8 @@
 """How near a net comes to the most multiplications that this CPU does.
 
-The most is measured, not read off a data sheet: 1×1 convolutions, which are matrix products, in the
-same runtime and delegate. The share says whether a net waits for arithmetic or for something else.
+The most is measured, not read off a data sheet: 1×1 convolutions, which are matrix products, on
+XNNPACK, whichever delegate the net itself ran on. The share says whether a net waits for arithmetic
+or for something else.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_tflite.benchmarks.cell import Cell
@@ -32,7 +34,15 @@ _WARM_UP = 20
 _RUNS = 15
 
 
-def peak_shares(measured: Mapping[Cell, BenchmarkResult]) -> dict[Cell, float]:
+@dataclass(frozen=True)
+class PeakShare:
+    """A net's MACs per second over the CPU's most, and that most, in 10⁹ MACs per second."""
+
+    share: float
+    peak_gmac_s: float
+
+
+def peak_shares(measured: Mapping[Cell, BenchmarkResult]) -> dict[Cell, PeakShare]:
     """Give the share of the peak of each cell that was timed and whose arithmetic is known."""
     known = {
         cell: _ARITHMETIC[Precision(cell.precision)]
@@ -48,7 +58,7 @@ def peak_shares(measured: Mapping[Cell, BenchmarkResult]) -> dict[Cell, float]:
         ).items()
     }
     return {
-        cell: rate / peaks[kind, cell.threads]
+        cell: PeakShare(rate / peaks[kind, cell.threads], peaks[kind, cell.threads] / 1e9)
         for cell, kind in known.items()
         if (kind, cell.threads) in peaks and (rate := _rate(cell, measured[cell]))
     }

@@ -2,7 +2,7 @@
 
     ["ready"]                                  nothing: the runtime is imported
     ["open", path, delegate, threads, cores]   partitions, init_ms, first_ms, peak_mb
-    ["warm_up", limit]                         runs: how many it took until the timings settled
+    ["warm_up", limit]                         runs: how many it took; settled: whether timings did
     ["time", runs]                             ms: one per run; interrupted: runs that were
 
 Imports the runtime and numpy, never TensorFlow: a benchmark starts dozens of these.
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from portrait_tflite.benchmarks.statistics import WarmUp
 from portrait_tflite.benchmarks.worker_side import pin, serve
 from portrait_tflite.runtime import Runner, open_model
 from portrait_tflite.tensor_values import random_input
@@ -66,9 +67,9 @@ class HostWorker:
             "peak_mb": max(0.0, peak - before) if peak is not None and before is not None else None,
         }
 
-    def warm_up(self, limit: int) -> dict[str, int]:
+    def warm_up(self, limit: int) -> dict[str, Any]:
         """Run until the timings have settled."""
-        return {"runs": settle(self._opened().time_once, limit)}
+        return settle(self._opened().time_once, limit)._asdict()
 
     def time(self, runs: int) -> dict[str, Any]:
         """Time single inferences, after one that brings the caches back from the others' turns."""
@@ -86,16 +87,16 @@ class HostWorker:
         return self._runner
 
 
-def settle(time_once: Callable[[], float], limit: int) -> int:
-    """Run until the timings have settled, or `limit` times; return how often."""
+def settle(time_once: Callable[[], float], limit: int) -> WarmUp:
+    """Run until the timings have settled, or `limit` times."""
     timings: list[float] = []
     while len(timings) < limit:
         timings.append(time_once())
         if len(timings) >= 2 * _WINDOW:
             before = float(np.median(timings[-2 * _WINDOW : -_WINDOW]))
             if abs(float(np.median(timings[-_WINDOW:])) - before) <= _SETTLED * before:
-                break
-    return len(timings)
+                return WarmUp(len(timings), settled=True)
+    return WarmUp(len(timings), settled=False)
 
 
 def _involuntary_switches() -> int:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from portrait_tflite.errors import UsageError
+from portrait_tflite.vocabulary import REPORT_FILE
 
-REPORT = "report.json"
 _STAGING = ".portrait-tflite-"
 
 
@@ -64,7 +64,8 @@ class OutputFolder:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _move_in(self, staging: Path) -> None:
-        names = sorted((p.name for p in staging.iterdir()), key=lambda name: (name == REPORT, name))
+        names = sorted(p.name for p in staging.iterdir())
+        names.sort(key=REPORT_FILE.__eq__)  # last
         aside = staging / "before"
         made = [p for p in (self.path, *self.path.absolute().parents) if not p.exists()]
         self.path.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 SCHEMA = 1
+REPORT_FILE = "report.json"  # what `convert` writes
+RESULT_FILE = "benchmark.json"  # what `benchmark` writes
+HOST = "host"  # device: this machine
+ARM_MODEL = "arm64-model"  # device: the emulated arm64 machine
+GPU_LEAST_IOU = 0.995  # of a float mask on a GPU with the CPU's: what model.json promises
 DRAWN = "drawn portraits"  # what `Report.scored_on` says where the user gave no pictures
 
 
@@ -74,6 +79,13 @@ class Delegate(StrEnum):
     CPU = "cpu"  # TensorFlow Lite's built-in kernels
     XNNPACK = "xnnpack"
     GPU = "gpu"
+
+
+class Fault(StrEnum):
+    """Whose fault it is that a cell has no figure, where that is known."""
+
+    FILE = "file"  # damaged, or the runtime does not run it
+    MACHINE = "machine"  # it lacks what is needed, or ended the process
 
 
 class Target(StrEnum):
@@ -264,11 +276,13 @@ class DelegateAudit:
         partitions: Delegated partitions; None where that was not run, only predicted.
         complete: Whether every op is inside.
         outside: The ops that stay outside.
+        finding: Where the runtime did not do what the delegate's rules predict; "" where it did.
     """
 
     partitions: int | None
     complete: bool
     outside: tuple[OutsideOp, ...]
+    finding: str = ""
 
 
 @dataclass(frozen=True)
@@ -395,13 +409,16 @@ class MaskDifference:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """One cell: a variant on a delegate. `unavailable` holds the reason where nothing was run.
+    """One cell: a variant on a delegate. `unavailable` holds the reason where nothing was run, and
+    `fault` whose it is.
 
-    `adapter` names the GPU and `software` says that it is none: its latency is no speed then.
+    `adapter` names the GPU, "" where this machine has none; `software` says that it is none: its
+    latency is no speed then.
     `fully_accelerated` says that no op fell back to the CPU; `computed_in` is the float type that
     the GPU worked in, whatever the file's `precision`. `peak_share` is the net's MACs per
-    second over the most that this CPU was measured to do in that precision, 0 to 1. `samples_ms`
-    holds the single inferences, one series per process: what `compare` resamples.
+    second over the most that XNNPACK was measured to do on this CPU in that precision, 0 to 1;
+    `peak_gmac_s` is that most, in 10⁹ MACs per second. `samples_ms` holds the single inferences,
+    one series per process: what `compare` resamples.
     """
 
     variant: str
@@ -429,6 +446,8 @@ class BenchmarkResult:
     ops: tuple[OpTime, ...] = ()
     samples_ms: tuple[tuple[float, ...], ...] = ()
     computed_in: str = ""
+    fault: Fault | None = None
+    peak_gmac_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -447,7 +466,8 @@ class ArmCost:
 
     `cycles` is the time that the core's pipes need at least, without caches and latencies; `bound`
     the same by the number of instructions, vector ops, loads and stores alone. The `ops` were each
-    run alone: their sum is a little more than the whole, by one call of the runtime each.
+    run alone: their sum is a little more than the whole, by one call of the runtime each. `fault`
+    says whose it is where it is `unavailable`.
     """
 
     variant: str
@@ -462,6 +482,7 @@ class ArmCost:
     unavailable: str = ""
     ops: tuple[ArmOpCost, ...] = ()
     bound: float | None = None
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)

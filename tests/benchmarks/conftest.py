@@ -14,7 +14,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.benchmarks.host import latency as host
-from portrait_tflite.benchmarks.worker_process import WorkerError
+from portrait_tflite.benchmarks.worker_process import WorkerError, WorkerKilledError
 
 
 @pytest.fixture
@@ -50,11 +50,15 @@ class Script:
     Attributes:
         times_ms: The time of a run in each process that opens the file, in turn.
         failures: The command that fails, and what it says.
+        kills: By file name, in which of its processes (0, 1, …) which command is its last.
+        settled: Whether warming up comes to an end.
         log: Every command with the file's name, in order.
     """
 
     times_ms: dict[str, list[float]] = field(default_factory=dict)
     failures: dict[str, tuple[str, str]] = field(default_factory=dict)
+    kills: dict[str, dict[int, str]] = field(default_factory=dict)
+    settled: bool = True
     interrupted: int = 0
     log: list[tuple[str, str]] = field(default_factory=list)
     closed: int = 0
@@ -78,10 +82,13 @@ class FakeWorker(AbstractContextManager["FakeWorker"]):
         failing, said = self._script.failures.get(self._name, ("", ""))
         if command == failing:
             raise WorkerError(said)
+        process = self._script.log.count(("open", self._name)) - 1
+        if self._script.kills.get(self._name, {}).get(process) == command:
+            raise WorkerKilledError(f"the runtime was killed in {command}")
         return {
             "ready": {},
             "open": {"partitions": 3, "init_ms": 7.0, "first_ms": 9.0, "peak_mb": None},
-            "warm_up": {"runs": 11},
+            "warm_up": {"runs": 11, "settled": self._script.settled},
             "time": {"ms": [self._ms] * arguments[-1], "interrupted": self._script.interrupted}
             if command == "time"
             else {},

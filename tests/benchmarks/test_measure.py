@@ -13,7 +13,7 @@ from portrait_tflite.benchmarks import measure
 from portrait_tflite.benchmarks.measure import Cell, measure_files
 from portrait_tflite.convert.precision import precision_of
 from portrait_tflite.errors import UnavailableError
-from portrait_tflite.vocabulary import BenchmarkResult, Delegate, LatencyMs, OpTime
+from portrait_tflite.vocabulary import BenchmarkResult, Delegate, Fault, LatencyMs, OpTime
 
 LATENCY = LatencyMs(median=2.0, mean=2.0, p90=2.0, p95=2.0, min=2.0, mad=0.0)
 
@@ -34,6 +34,8 @@ def test_real_files_are_measured_on_both_delegates(file: Path) -> None:
         # A net of 8×8 pixels waits for everything but arithmetic.
         assert result.peak_share is not None
         assert 0 < result.peak_share < 0.5
+        assert result.peak_gmac_s
+        assert 0.1 < result.peak_gmac_s < 1e4
         assert (result.device, result.precision, result.unavailable) == ("host", "int8", "")
 
 
@@ -62,7 +64,27 @@ def test_unknown_custom_ops_and_damaged_files_say_why(
     first, second = measure_files(cells, runs=2, processes=1)
     assert "Frobnicate" in first.unavailable
     assert str(tmp_path) not in first.unavailable
-    assert "which is none" in second.unavailable
+    assert second.unavailable == "another kind of file"
+    assert (first.fault, second.fault) == (Fault.FILE, Fault.FILE)
+
+
+def test_a_missing_or_cut_file_leaves_the_others_alone(file: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(file.read_bytes()[:200])
+    paths = (tmp_path / "none.tflite", file, cut)
+    cells = [Cell(p.stem, p, d) for p in paths for d in (Delegate.XNNPACK, Delegate.GPU)]
+    on_cpu, on_gpu = cells[::2], [cells[1], cells[5]]
+    missing, good, damaged, *gpu = measure_files([*on_cpu, *on_gpu], runs=2, processes=1)
+    assert (missing.unavailable, missing.fault) == ("no such file", Fault.FILE)
+    assert (damaged.unavailable, damaged.fault) == ("which is damaged or cut off", Fault.FILE)
+    assert good.runs == 2
+    assert [row.unavailable for row in gpu] == [missing.unavailable, damaged.unavailable]
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files that are not there pass for whole ones."""
+    monkeypatch.setattr(measure, "find_damage", lambda _: "")
 
 
 def row(cell: Cell) -> BenchmarkResult:
@@ -72,7 +94,7 @@ def row(cell: Cell) -> BenchmarkResult:
 
 
 @pytest.fixture
-def without_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_host(whole: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the measuring of latencies and of the peak."""
     monkeypatch.setattr(measure, "measure_host", lambda cells, *_: [row(cell) for cell in cells])
     monkeypatch.setattr(measure, "peak_shares", lambda _: {})
@@ -111,14 +133,16 @@ def test_a_profile_that_is_not_to_be_had_is_a_warning(
 def test_cells_of_the_gpu_are_measured_there_and_keep_their_place(
     without_host: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def on_gpu(cell: Cell, images: object, runs: int, mask_of: object) -> BenchmarkResult:
-        return replace(row(cell), adapter=f"{images} {runs} {mask_of}")
+    def on_gpu(
+        cell: Cell, images: object, runs: int, processes: int, mask_of: object
+    ) -> BenchmarkResult:
+        return replace(row(cell), adapter=f"{images} {runs} {processes} {mask_of}")
 
     monkeypatch.setattr(measure, "measure_gpu", on_gpu)
     cells = [Cell("a", Path("a"), d) for d in (Delegate.CPU, Delegate.GPU, Delegate.XNNPACK)]
-    results = measure_files(cells, runs=7, images=())
+    results = measure_files(cells, runs=7, processes=4, images=())
     assert [result.delegate for result in results] == [cell.delegate for cell in cells]
-    assert [result.adapter for result in results] == ["", "() 7 None", ""]
+    assert [result.adapter for result in results] == ["", "() 7 4 None", ""]
 
 
 def test_precision_is_that_of_the_convolutions(

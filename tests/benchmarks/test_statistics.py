@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portrait_tflite.benchmarks.statistics import doubts, is_stable, summarize_ms
+from portrait_tflite.benchmarks.statistics import (
+    WarmUp,
+    doubts,
+    is_stable,
+    summarize_ms,
+    unsettled,
+)
 from portrait_tflite.vocabulary import LatencyMs
 
 timings = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=80)
@@ -65,13 +71,22 @@ def test_processes_that_disagree_beyond_their_scatter_are_said(
     medians: tuple[float, ...], disagree: bool
 ) -> None:
     found = doubts([[median + 0.1 * (i % 3) for i in range(20)] for median in medians])
-    assert found == (("processes disagree by 15 %; use more --processes",) if disagree else ())
+    assert found == (
+        ("processes disagree by 15 %; more of them would say more",) if disagree else ()
+    )
 
 
 def test_scatter_inside_of_the_processes_is_no_disagreement() -> None:
     rng = np.random.default_rng(0)
     found = doubts([list(rng.normal(10, 0.9, 17)) for _ in range(3)])
     assert not any("disagree" in doubt for doubt in found)
+
+
+def test_warm_up_that_was_given_up_is_said() -> None:
+    settled, restless = WarmUp(12, settled=True), WarmUp(40, settled=False)
+    assert unsettled([settled] * 3) == ()
+    (said,) = unsettled([settled, restless, restless])
+    assert said.startswith("timings had not settled after 40 runs of warm-up in 2 of 3 processes")
 
 
 def test_figures_are_plain_floats() -> None:

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from portrait_tflite.benchmarks.worker_process import WorkerError, WorkerProcess
+from portrait_tflite.benchmarks.worker_process import (
+    WorkerError,
+    WorkerKilledError,
+    WorkerProcess,
+)
 
 # A worker with a bad character, run as `python -m moody`.
 MOODY = """
@@ -24,6 +28,7 @@ class Moody:
     def refuse(self): raise UsageError("not this one")
     def stumble(self): return 1 / 0
     def crash(self): os.kill(os.getpid(), signal.SIGSEGV)
+    def be_killed(self): os.kill(os.getpid(), signal.SIGKILL)
     def leave(self): sys.exit(7)
     def hang(self): time.sleep(60)
 
@@ -80,6 +85,15 @@ def test_a_dead_or_hanging_worker_is_told_apart(moody: str, command: str, messag
         assert gone(pid)
         with pytest.raises(WorkerError):
             worker.ask("say", "anybody there?")
+
+
+def test_a_worker_that_is_killed_is_no_crash_of_the_runtime(moody: str) -> None:
+    killed = pytest.raises(WorkerKilledError, match=r"was killed \(SIGKILL; out of memory\?\) in")
+    with WorkerProcess(moody) as worker, killed:
+        worker.ask("be_killed")
+    with WorkerProcess(moody) as worker, pytest.raises(WorkerError) as crash:
+        worker.ask("crash")
+    assert not isinstance(crash.value, WorkerKilledError)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from portrait_tflite.benchmarks import measure
 from portrait_tflite.benchmarks.arm import count
-from portrait_tflite.benchmarks.gpu import latency as gpu
+from portrait_tflite.benchmarks.cell import find_damage
+from portrait_tflite.benchmarks.gpu import doubts
 from portrait_tflite.cli.benchmark import command
 from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.errors import PortraitError, UnavailableError, UsageError
@@ -21,6 +22,7 @@ from portrait_tflite.vocabulary import (
     ArmOpCost,
     BenchmarkResult,
     Delegate,
+    Fault,
     LatencyMs,
     MaskDifference,
 )
@@ -61,7 +63,7 @@ def test_the_table_has_partitions_and_isa_beside_latencies(file: Path) -> None:
     result = run(file)
     assert result.exit_code == 0
     assert "cores" in result.stdout.splitlines()[0]
-    assert "2 runs in 1 processes, interleaved, 1 thread; ms" in result.stdout
+    assert "2 runs in 1 process, interleaved, 1 thread; ms" in result.stdout
     header = next(line for line in result.stdout.splitlines() if "median" in line)
     assert header.split()[:5] == ["file", "delegate", "precision", "partitions", "median"]
     assert [row[1:4] for row in rows_of(result, "net")] == [
@@ -134,6 +136,56 @@ def test_a_file_that_the_runtime_refuses_ends_with_2_and_the_others_are_kept(
     assert [bool(row["unavailable"]) for row in rows] == [True, False]
 
 
+@pytest.mark.parametrize("device", ["host", "arm64-model", "all"])
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_damaged_or_missing_file_ends_with_2_and_the_others_are_kept(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, cut: bool
+) -> None:
+    monkeypatch.setattr(count, "count_files", counted_if_whole)
+    out, bad = tmp_path / "speed", tmp_path / "bad.tflite"
+    if cut:
+        bad.write_bytes(file.read_bytes()[:200])
+    result = run(file, bad, "--delegate", "xnnpack", "--device", device, "--out", out)
+    assert isinstance(result.exception, UsageError)
+    reason = "which is damaged or cut off" if cut else "no such file"
+    runner = "arm64-model" if device == "arm64-model" else "xnnpack"
+    assert str(result.exception) == (
+        f"a .tflite that {runner} runs is required. Received: bad: {reason}."
+    )
+    written = json.loads((out / "benchmark.json").read_text())
+    rows = written["benchmarks"] or written["arm_cost"]
+    assert [row["unavailable"] for row in rows] == ["", reason]
+    assert [row["fault"] for row in rows] == [None, "file"]
+
+
+@pytest.mark.parametrize("device", ["arm64-model", "all"])
+def test_an_op_that_the_emulated_runtime_lacks_is_the_files_fault(
+    file: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    monkeypatch.setattr(count, "count_files", counted("custom op: Frobnicate", Fault.FILE))
+    result = run(file, "--delegate", "cpu", "--device", device)
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == (
+        "a .tflite that arm64-model runs is required. Received: net: custom op: Frobnicate."
+    )
+
+
+def test_a_process_that_was_killed_ends_with_5(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = "the runtime was killed (SIGKILL; out of memory?) in a timed run"
+    row = BenchmarkResult(
+        "net", "host", Delegate.CPU, "int8", 1, unavailable=killed, fault=Fault.MACHINE
+    )
+    monkeypatch.setattr(measure, "measure_host", lambda *_: [row])
+    result = run(file, "--delegate", "cpu")
+    assert isinstance(result.exception, UnavailableError)
+    assert str(result.exception) == f"--delegate cpu is not available. Received: net: {killed}."
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1"])
+def test_seconds_are_a_number(file: Path, value: str) -> None:
+    assert run(file, "--seconds", value).exit_code == 2
+
+
 def test_where_nothing_was_measured_nothing_is_written(custom: Path, tmp_path: Path) -> None:
     out = tmp_path / "speed"
     result = run(custom, "--out", out)
@@ -171,24 +223,24 @@ def test_a_software_gpu_is_labelled_and_in_no_ratio(
     difference = MaskDifference(0.0123, 0.9987)
     measured = on_gpu(
         latency_ms=latency, software=True, adapter="SwiftShader", against_cpu=difference,
-        warnings=(gpu.SOFTWARE,), computed_in="float32",
+        warnings=(doubts.SOFTWARE,), computed_in="float32",
     )  # fmt: skip
     monkeypatch.setattr(measure, "measure_gpu", measured)
     result = run(file, other, "--delegate", "cpu,gpu")
-    rows = {
-        (row[0], row[1].rstrip(",")): row
-        for name in ("net", "other")
-        for row in rows_of(result, name)
-    }
-    assert rows["other", "gpu"][2] == "software"
-    assert rows["other", "gpu"][-1] == "–"
-    assert float(rows["other", "cpu"][-1]) > 0
-    assert rows["net", "cpu"][-1] == "1.00"
+    assert "(software adapter: no speed)" in result.stdout
+    (on_cpu, _), (other_on_cpu, other_on_software) = (
+        rows_of(result, "net"),
+        rows_of(result, "other"),
+    )
+    assert on_cpu[-1] == "1.00"
+    assert float(other_on_cpu[-1]) > 0
+    assert other_on_software[2] == "50.000"
+    assert "× first" not in result.stdout.split("SwiftShader")[1]
     assert "SwiftShader, computed in float32" in result.stdout
     assert "IoU 0.9987" in result.stdout
 
 
-def counted(unavailable: str = "") -> Callable[..., list[ArmCost]]:
+def counted(unavailable: str = "", fault: Fault = Fault.MACHINE) -> Callable[..., list[ArmCost]]:
     """Stand in for the counting under qemu."""
 
     def count_files(
@@ -196,7 +248,8 @@ def counted(unavailable: str = "") -> Callable[..., list[ArmCost]]:
     ) -> list[ArmCost]:
         if unavailable:
             return [
-                ArmCost(c.variant, "cortex-a76", c.delegate, unavailable=unavailable) for c in cells
+                ArmCost(c.variant, "cortex-a76", c.delegate, unavailable=unavailable, fault=fault)
+                for c in cells
             ]
         ops = (ArmOpCost("CONV_2D", "stem", 100, 2.5e6),) if per_op else ()
         return [
@@ -206,6 +259,16 @@ def counted(unavailable: str = "") -> Callable[..., list[ArmCost]]:
         ]  # fmt: skip
 
     return count_files
+
+
+def counted_if_whole(cells: Sequence[count.ArmCell], **_: object) -> list[ArmCost]:
+    """Stand in for the counting of files, of which damaged ones are not counted."""
+    costs = []
+    for cell in cells:
+        damage = find_damage(cell.path)
+        count_files = counted(damage, Fault.FILE) if damage else counted()
+        costs += count_files([cell])
+    return costs
 
 
 def test_arm_costs_stand_in_a_table_of_their_own_that_says_what_they_are(
@@ -258,7 +321,7 @@ def test_what_is_no_tflite_is_refused(tmp_path: Path, content: bytes | None) -> 
     path = tmp_path / "bad.tflite"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"\.tflite file is required.*bad\.tflite"):
+    with pytest.raises(UsageError, match=r"a \.tflite that cpu runs is required.*Received: bad: "):
         CliRunner().invoke(command, [str(path)], catch_exceptions=False)
 
 

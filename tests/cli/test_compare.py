@@ -53,7 +53,7 @@ def test_a_regression_ends_with_3_and_is_printed_first(run: Any, files: Any) -> 
     said = run("compare", *files(slower(1.25)))
     assert said.code == 3
     (row,) = [line.split() for line in said.out.splitlines() if line.startswith("  int8")]
-    assert row[1:8] == ["xnnpack", "host", "1", "4.000", "5.000", "+25.0", "%"]
+    assert row[1:6] == ["xnnpack", "4.000", "5.000", "+25.0", "%"]
     assert row[-1] == "regression"
     assert "Not significant: 1 of 2 latencies." in said.out
     assert said.err == (
@@ -104,14 +104,59 @@ def test_gaps_and_lone_cells_are_said(run: Any, files: Any) -> None:
     def edit(data: dict[str, Any]) -> None:
         data["versions"]["ai-edge-litert"] = "2.4.0"
         data["benchmarks"][0].update(software=True)
-        data["benchmarks"][1].update(variant="float32")
+        data["benchmarks"][1].update(variant="float[32]")
 
     said = run("compare", *files(edit))
     assert said.code == 0
     assert "Not compared: int8 on xnnpack (new: a software adapter proves function" in said.out
-    assert "Only in OLD: int8 on cpu" in said.out
-    assert "Only in NEW: float32 on cpu" in said.out
+    assert "Only in OLD, and so not compared: int8 on cpu" in said.out
+    assert "Only in NEW: float[32] on cpu" in said.out
     assert "The runtimes differ: ai-edge-litert 2.3.0 and 2.4.0" in said.out
+
+
+def test_a_cell_that_crashes_now_ends_with_3(run: Any, files: Any) -> None:
+    def edit(data: dict[str, Any]) -> None:
+        data["benchmarks"][1].update(unavailable="it crashed", latency_ms=None, samples_ms=[])
+
+    said = run("compare", *files(edit))
+    assert said.code == 3
+    assert "measured in OLD, unavailable in NEW: int8 on cpu (new: it crashed)" in said.out
+    assert said.err == "Error: measured in OLD, unavailable in NEW: int8 on cpu.\n"
+
+
+def test_an_arm_cost_is_called_a_bound_and_never_slow(run: Any, files: Any) -> None:
+    said = run("compare", *files(lambda data: data["arm_cost"][0].update(cycles=2e8)))
+    assert said.code == 3
+    assert said.err == (
+        "Error: ARM cost (a bound) higher by more than 10 %: int8 on arm64-model, xnnpack. "
+        "Raise --max-slowdown where that is meant.\n"
+    )
+
+
+def test_tables_fit_80_columns_with_whole_figures(
+    run: Any, files: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from portrait_tflite.cli import output
+
+    def edit(data: dict[str, Any]) -> None:
+        slower(1.25)(data)
+        data["arm_cost"][0]["cycles"] = 1.5e8
+
+    monkeypatch.setattr(output, "_PLAIN_WIDTH", 80)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("compare", *files(edit)).out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    text = "\n".join(lines)
+    assert text.count("regression") == 2
+    for figure in ("xnnpack", "4.000", "5.000", "+25.0 % (+", "100.00", "150.00", "+50.0 %"):
+        assert figure in text
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "x"])
+def test_a_slowdown_that_is_no_share_ends_with_2(refuse: Any, files: Any, value: str) -> None:
+    error = refuse("compare", *files(dict), "--max-slowdown", value)
+    assert "--max-slowdown" in error
+    assert len(error.splitlines()) == 1
 
 
 def test_another_instruction_set_ends_with_2_without_force(run: Any, files: Any) -> None:

@@ -27,11 +27,11 @@ def report(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads((out / "report.json").read_text("utf-8"))
 
 
-def test_the_gpu_runs_what_is_for_an_app(report: Any) -> None:
+def test_the_gpu_runs_what_is_for_an_app(report: Any, require_or_skip: Any) -> None:
     try:
         find_adapter()
     except UnavailableError as error:
-        pytest.skip(str(error))
+        require_or_skip(str(error))
     rows = {row["variant"]: row for row in report["benchmarks"] if row["delegate"] == "gpu"}
     assert set(rows) == {"float16", "int8"}
     row = rows["float16"]
@@ -43,10 +43,10 @@ def test_the_gpu_runs_what_is_for_an_app(report: Any) -> None:
     assert not any("noise" in warning for warning in row["warnings"])
 
 
-def test_arm_cost_is_counted(report: Any) -> None:
+def test_arm_cost_is_counted(report: Any, require_or_skip: Any) -> None:
     ready = status()
     if not ready.ready:
-        pytest.skip(ready.reason)
+        require_or_skip(ready.reason)
     rows = {row["variant"]: row for row in report["arm_cost"]}
     assert set(rows) == set(report["variants"])
     assert all(row["cycles"] > 0 and not row["unavailable"] for row in rows.values())

@@ -141,7 +141,8 @@ def test_benchmarks(report: Any) -> None:
             "variant", "device", "delegate", "accelerator", "adapter", "software", "precision",
             "threads", "partitions", "runs", "processes", "warmup", "latency_ms", "init_ms",
             "first_ms", "peak_rss_mb", "stable", "warnings", "unavailable", "fully_accelerated",
-            "against_cpu", "peak_share", "ops", "samples_ms", "computed_in",
+            "against_cpu", "peak_share", "ops", "samples_ms", "computed_in", "fault",
+            "peak_gmac_s",
         }  # fmt: skip
         assert set(row["latency_ms"]) == {"median", "mean", "p90", "p95", "min", "mad"}
     assert {row["precision"] for row in rows} == set(_FORMS)
@@ -152,7 +153,7 @@ def test_arm_cost_says_why_it_is_not_there(report: Any) -> None:
     for row in report["arm_cost"]:
         assert set(row) == {
             "variant", "cpu", "delegate", "instructions", "cycles", "bound", "vector", "dot",
-            "load_store", "partitions", "ops", "unavailable",
+            "load_store", "partitions", "ops", "unavailable", "fault",
         }  # fmt: skip
         assert "required" in row["unavailable"] or "doctor" in row["unavailable"]
 

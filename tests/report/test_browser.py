@@ -6,15 +6,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from portrait_tflite.report.html import render_html
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="chromium is not installed")
 
 _SCHEMES = ("light", "dark")
 _WIDTHS = (1280, 768, 360, 320)
@@ -40,8 +38,29 @@ _CONTRASTS = """() => {
 }"""
 
 
+# Every note, and whether it is cut off: on the right before, on the left after scrolling.
+_NOTES = """() => [...document.querySelectorAll('.note div')].map(note => {
+  const box = note.closest('.scroll');
+  const inside = () => [note.getBoundingClientRect(), box.getBoundingClientRect()];
+  box.scrollLeft = 0;
+  const [before, frame] = inside();
+  box.scrollLeft = box.scrollWidth;
+  const [after] = inside();
+  box.scrollLeft = 0;
+  return [note.textContent, before.right > frame.right, after.left < frame.left];
+})"""
+# Lines of every tag, and the radius of its corners in px.
+_TAGS = """() => [...document.querySelectorAll('.tag')].map(tag => {
+  const style = getComputedStyle(tag);
+  const height = tag.getBoundingClientRect().height;
+  return [Math.floor(height / parseFloat(style.lineHeight)), parseFloat(style.borderRadius)];
+})"""
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(require_or_skip: Callable[[str], NoReturn]) -> Iterator[Any]:
+    if _CHROMIUM is None:
+        require_or_skip("chromium is not installed")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -111,6 +130,31 @@ def test_fits_any_screen(open_page: Callable[..., Opened], width: int, scheme: s
     outside = [url for url in opened.requests if not url.startswith(("file:", "data:"))]
     assert outside == []
     assert sum(url.startswith("file:") for url in opened.requests) == 1
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_notes_are_read_without_scrolling(open_page: Callable[..., Opened], width: int) -> None:
+    notes = open_page(width).page.evaluate(_NOTES)
+    assert len(notes) > 2
+    assert [text for text, *cut in notes if any(cut)] == []
+
+
+def test_the_check_sees_notes_that_are_cut_off(
+    open_page: Callable[..., Opened], page_file: Path, tmp_path: Path
+) -> None:
+    html = page_file.read_text("utf-8")
+    for name, css in {"wide": "max-width: none", "loose": "position: static"}.items():
+        broken = tmp_path / f"{name}.html"
+        style = f"<style>.note div {{ {css} !important }}</style></head>"
+        broken.write_text(html.replace("</head>", style), "utf-8")
+        assert any(any(cut) for _, *cut in open_page(320, path=broken).page.evaluate(_NOTES))
+
+
+def test_tags_hold_their_text(open_page: Callable[..., Opened]) -> None:
+    """A tag of several lines is no oval, which its corners would run into."""
+    tags = open_page(320).page.evaluate(_TAGS)
+    assert max(lines for lines, _ in tags) > 1
+    assert all(radius <= 6 for lines, radius in tags if lines > 1)
 
 
 def test_the_check_sees_a_page_that_runs_over(

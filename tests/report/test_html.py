@@ -80,13 +80,13 @@ def test_every_latency_has_its_partitions_beside_it(page: Page) -> None:
     assert "int8 XNNPACK meant for host, 1 thread 1 1.50 2.00 1.25 2.50 3.50 40" in variants
     assert "31 % of this CPU's measured peak" in variants
     assert "unstable · the clock is coarse" in variants
-    assert "GPU host, 1 thread rules take every op no Vulkan adapter" in variants
+    assert "GPU host rules take every op – not measured: no Vulkan adapter" in variants
     assert "naive_batch1 baseline XNNPACK 6, 2 ops outside not measured" in variants
 
 
 def test_software_is_labelled_where_its_figures_are(page: Page) -> None:
     variants = page.said("variants")
-    assert "SwiftShader software: never a speed every op 77.25" in variants
+    assert "GPU meant for host, SwiftShader software: never a speed every op 77.25" in variants
     assert "IoU 0.9991 with the CPU's mask, largest difference 0.012" in variants
 
 

@@ -79,6 +79,14 @@ def test_dearer_than_a_plain_conversion(sound: Any, cycles: float, mark: Mark) -
     assert judge(replace(sound, arm_cost=tuple(costs))).mark is mark
 
 
+def test_a_cost_that_is_compared_with_nothing_is_no_good_point(sound: Any) -> None:
+    alone = [cost for cost in sound.arm_cost if cost.variant == "int8"]
+    verdict = judge(replace(sound, arm_cost=tuple(alone)))
+    (point,) = (point for point in verdict.points if point.topic == "ARM cost")
+    assert point.mark is Mark.UNKNOWN
+    assert "compared with nothing: --baseline adds" in point.text
+
+
 def test_drawn_portraits_and_missing_labels_are_open_points(sound: Any) -> None:
     drawn = replace(sound, scored_on=DRAWN)
     assert "drawn portraits, which are no photographs" in open_points(drawn)[0]
@@ -105,10 +113,13 @@ def test_what_was_not_proved(sound: Any) -> None:
     assert list(unproved(sound)) == [
         "Whether mIoU 0.945 is enough is yours to say: the gate is against the float model.",
         "No phone: latency, memory and heat on a device are not known.",
+        "On the GPU, int8 was not run: no Vulkan adapter",
         "The GPU was SwiftShader, which is software: it proves function, never speed.",
     ]
     hardware = [replace(row, software=False, device="emulator-5554") for row in sound.benchmarks]
-    assert list(unproved(replace(sound, benchmarks=tuple(hardware))))[1:] == []
+    assert list(unproved(replace(sound, benchmarks=tuple(hardware))))[1:] == [
+        "On the GPU, int8 was not run: no Vulkan adapter"
+    ]
 
 
 def test_what_was_not_run_has_its_reason(sound: Any) -> None:

@@ -79,11 +79,11 @@ def _middle(grid: Any) -> CostedOp:
 
 
 @pytest.fixture
-def emulated() -> None:
+def emulated(require_or_skip: Any) -> None:
     """Skip where there is no emulated machine."""
     now = setup.status()
     if not now.ready:
-        pytest.skip(now.reason)
+        require_or_skip(now.reason)
 
 
 def test_the_committed_table_is_what_is_counted_today(script: Any, emulated: None) -> None:

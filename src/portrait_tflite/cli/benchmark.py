@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +14,27 @@ from typing import TYPE_CHECKING
 import click
 
 from portrait_tflite.cli.delegate_option import parse_delegates
+from portrait_tflite.cli.number_option import FiniteRange
 from portrait_tflite.cli.output import command_line, messages, print_json, progress, results
 from portrait_tflite.errors import UnavailableError, UsageError
-from portrait_tflite.vocabulary import SCHEMA, Delegate, Json
+from portrait_tflite.vocabulary import (
+    ARM_MODEL,
+    HOST,
+    RESULT_FILE,
+    SCHEMA,
+    ArmCost,
+    BenchmarkResult,
+    Delegate,
+    Fault,
+    Json,
+)
 
 if TYPE_CHECKING:
     from portrait_tflite.benchmarks.cell import Cell
     from portrait_tflite.output_folder import OutputFolder
-    from portrait_tflite.vocabulary import ArmCost, BenchmarkResult, Machine
+    from portrait_tflite.vocabulary import Machine
 
-RESULT_FILE = "benchmark.json"
-_HOST, _ARM_MODEL, _ALL = "host", "arm64-model", "all"
+_ALL = "all"
 # More than `convert` starts: what `compare` can tell apart depends on it.
 _PROCESSES = 5
 
@@ -68,7 +79,7 @@ class _Measured:
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=0.0,
     metavar="S",
     help="Time all timed runs together take, at least.",
@@ -78,14 +89,15 @@ class _Measured:
     type=click.IntRange(1, 100),
     default=_PROCESSES,
     show_default=True,
-    help="Fresh processes per file and delegate; chance differs between them.",
+    help="Fresh processes per file and delegate; chance differs between them. A software GPU has "
+    "one.",
 )
 @click.option(
     "--device",
-    default=_HOST,
+    default=HOST,
     show_default=True,
     metavar="DEVICE",
-    help="host: this machine; arm64-model: cost on arm64, counted under qemu; all: both.",
+    help=f"{HOST}: this machine; {ARM_MODEL}: cost on arm64, counted under qemu; {_ALL}: both.",
 )
 @click.option("--profile", is_flag=True, help="Also say which ops the time goes to.")
 @click.option(
@@ -124,24 +136,23 @@ def command(
     _require_known(device)
     from portrait_tflite.benchmarks.machine import read_machine, read_versions
     from portrait_tflite.benchmarks.measure import Cell, measure_files
-    from portrait_tflite.convert.precision import precision_of
     from portrait_tflite.output_folder import OutputFolder
     from portrait_tflite.report.measurements import measured_parts
 
     folder = OutputFolder(out, {RESULT_FILE}, force=force) if out else None
     names = _variant_names(files)
     cells = [
-        Cell(name, file, delegate, threads, precision_of(file))
-        for name, file in zip(names, files, strict=True)
+        Cell(name, file, delegate, threads, precision)
+        for name, file, precision in zip(names, files, map(_precision, files), strict=True)
         for delegate in delegates
     ]
     timed: list[BenchmarkResult] = []
-    if device != _ARM_MODEL:
+    if device != ARM_MODEL:
         with progress(runs, "measuring") as update:
             timed = measure_files(
                 cells, runs, seconds, processes, profile=profile, on_progress=update
             )
-    counted = _count(cells, per_op=profile) if device != _HOST else []
+    counted = _count(cells, per_op=profile) if device != HOST else []
     measured = _Measured(timed, counted)
     machine = read_machine()
     result = _as_json(machine, read_versions(), measured)
@@ -154,14 +165,15 @@ def command(
             results().print(part)
         if folder and measured.anything:
             messages().print(f"written: {folder.path / RESULT_FILE}")
-    for error in _failures(measured, device):
-        raise error
+    failure = next(_failures(measured, device), None)
+    if failure:
+        raise failure
 
 
 def _require_known(device: str) -> None:
-    if device not in (_HOST, _ARM_MODEL, _ALL):
+    if device not in (HOST, ARM_MODEL, _ALL):
         raise UnavailableError(
-            f"--device {_HOST}, {_ARM_MODEL} or {_ALL} is required: phones over adb are not "
+            f"--device {HOST}, {ARM_MODEL} or {_ALL} is required: phones over adb are not "
             f"measured by this version. Received: {device}."
         )
 
@@ -173,6 +185,15 @@ def _variant_names(files: Sequence[Path]) -> list[str]:
         raise UsageError(f"different files are required. Received: {twice} more than once.")
     stems = Counter(file.stem for file in files)
     return [file.stem if stems[file.stem] == 1 else str(file) for file in files]
+
+
+def _precision(file: Path) -> str:
+    """Name the precision of a file; "" for one that cannot be read, as its cells will say."""
+    from portrait_tflite.convert.precision import precision_of
+
+    with suppress(UsageError):
+        return precision_of(file)
+    return ""
 
 
 def _count(cells: Sequence[Cell], *, per_op: bool) -> list[ArmCost]:
@@ -208,16 +229,18 @@ def _write(folder: OutputFolder, result: Json) -> None:
 
 def _failures(measured: _Measured, device: str) -> Iterator[UsageError | UnavailableError]:
     """Say what the user named and did not get; a file that the runtime does not run comes first."""
-    gaps = [row for row in measured.timed if row.unavailable]
-    for row in gaps:
-        if row.delegate is not Delegate.GPU:
-            needed = f"a .tflite that {row.delegate} runs is required"
-            yield UsageError(f"{needed}. Received: {_gap(row)}")
-    for row in gaps:
+    timed = [row for row in measured.timed if row.unavailable]
+    counted = [cost for cost in measured.counted if cost.unavailable]
+    gaps: list[BenchmarkResult | ArmCost] = [*timed, *counted]
+    for gap in gaps:
+        if gap.fault is Fault.FILE:
+            runner = gap.delegate if isinstance(gap, BenchmarkResult) else ARM_MODEL
+            needed = f"a .tflite that {runner} runs is required"
+            yield UsageError(f"{needed}. Received: {_gap(gap)}")
+    for row in timed:
         yield UnavailableError(f"--delegate {row.delegate} is not available. Received: {_gap(row)}")
-    for cost in measured.counted if device == _ARM_MODEL else ():
-        if cost.unavailable:
-            yield UnavailableError(f"--device {device} is not available. Received: {_gap(cost)}")
+    for cost in counted if device == ARM_MODEL else ():
+        yield UnavailableError(f"--device {device} is not available. Received: {_gap(cost)}")
 
 
 def _gap(row: BenchmarkResult | ArmCost) -> str:

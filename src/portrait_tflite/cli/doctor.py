@@ -11,14 +11,13 @@ import click
 from portrait_tflite.cli.output import messages, print_json, results
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.report.tables import new_table
-from portrait_tflite.vocabulary import SCHEMA
+from portrait_tflite.vocabulary import ARM_MODEL, SCHEMA
 
 if TYPE_CHECKING:
     from portrait_tflite.benchmarks.inventory import Part
     from portrait_tflite.vocabulary import Machine
 
-_ARM_MODEL = "arm64-model"
-_INSTALLABLE = (_ARM_MODEL,)
+_INSTALLABLE = (ARM_MODEL,)
 _COLOURS = {"ok": "green", "software only": "yellow", "missing": "red"}
 
 
@@ -78,9 +77,8 @@ def _print_table(machine: Machine, parts: Sequence[Part]) -> None:
     console = results()
     console.print(f"{machine.cpu}, {machine.cores} cores, {' '.join(machine.isa) or 'isa unknown'}")
     console.print(machine.os)
-    table = new_table("", "part", "verdict", "version", "for")
-    for column in table.columns:
-        column.justify = "left"
+    table = new_table("", "part", "verdict", "version", "for", text=("version", "for"))
+    table.columns[1].justify = "left"
     for part in parts:
         verdict = Text(part.verdict, style=_COLOURS[part.verdict])
         table.add_row(part.name, verdict, Text(part.version), part.purpose)

@@ -8,8 +8,6 @@ from portrait_tflite.report import formats
 from portrait_tflite.report.roles import baseline, is_shipped, main_variant
 from portrait_tflite.vocabulary import ArmCost, Delegate, Precision, Report
 
-ARM_DEVICE = "arm64-model"
-
 # Costs this near are the same: the bound leaves more out than that.
 _SAME = 1.01
 

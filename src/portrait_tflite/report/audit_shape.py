@@ -17,5 +17,10 @@ def shape_audit(data: Json) -> Json:
     return {
         **data,
         **above,
-        "audit": {"xnnpack": audit["xnnpack"], "gpu": gpu, "cpu": audit["cpu"]},
+        "audit": {"xnnpack": _shown(audit["xnnpack"]), "gpu": gpu, "cpu": _shown(audit["cpu"])},
     }
+
+
+def _shown(delegate: Json) -> Json:
+    """Leave out a finding that there is not."""
+    return {key: value for key, value in delegate.items() if key != "finding" or value}

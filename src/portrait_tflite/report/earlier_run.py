@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from portrait_tflite.report.files import REPORTS
-from portrait_tflite.vocabulary import SCHEMA
+from portrait_tflite.vocabulary import REPORT_FILE, SCHEMA
 
 
 def files_of_earlier_run(folder: Path, model: str) -> frozenset[str]:
@@ -15,7 +15,7 @@ def files_of_earlier_run(folder: Path, model: str) -> frozenset[str]:
     By that run's own `report.json`: a file that only looks like one of ours is somebody else's.
     """
     try:
-        report = json.loads((folder / "report.json").read_text("utf-8"))
+        report = json.loads((folder / REPORT_FILE).read_text("utf-8"))
         if report["schema"] != SCHEMA or report["model"]["name"] != model:
             return frozenset()
         return REPORTS | {str(variant["file"]) for variant in report["variants"].values()}

@@ -13,16 +13,15 @@ from portrait_tflite.report.audit_shape import shape_audit
 from portrait_tflite.report.html import render_html
 from portrait_tflite.report.roles import delegate_for, shipped_variants
 from portrait_tflite.report.strips import Strip
-from portrait_tflite.vocabulary import SCHEMA, Delegate, Json, Report, Variant
+from portrait_tflite.vocabulary import REPORT_FILE, SCHEMA, Delegate, Json, Report, Variant
 
-REPORT, PAGE, MODEL, REWRITES, CALIBRATION = (
-    "report.json",
+PAGE, MODEL, REWRITES, CALIBRATION = (
     "report.html",
     "model.json",
     "rewrites.json",
     "calibration.json",
 )
-REPORTS = frozenset({REPORT, PAGE, MODEL, REWRITES, CALIBRATION})
+REPORTS = frozenset({REPORT_FILE, PAGE, MODEL, REWRITES, CALIBRATION})
 _PERSON = "person"
 
 
@@ -51,7 +50,7 @@ def write_outputs(
     if calibration is not None:
         _write(folder / CALIBRATION, calibration)
     (folder / PAGE).write_text(render_html(report, strips, failures), "utf-8")
-    _write(folder / REPORT, report_json(report))
+    _write(folder / REPORT_FILE, report_json(report))
 
 
 def report_json(report: Report) -> Json:

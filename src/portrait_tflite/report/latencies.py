@@ -16,10 +16,10 @@ class DelegateRow:
 
     Attributes:
         partitions: What runs inside the delegate, in words.
-        where: Device, threads and adapter, in words.
+        where: Device, threads of the CPU and adapter, in words.
         timed: The measurement, or None where there is none.
-        gap: Why there is none.
-        notes: What belongs to the figures: doubts, share of the peak, difference to the CPU.
+        notes: What belongs to the figures: doubts, share of the peak, difference to the CPU; or
+            why there are none.
     """
 
     delegate: Delegate
@@ -27,7 +27,6 @@ class DelegateRow:
     partitions: str
     where: str
     timed: BenchmarkResult | None
-    gap: str
     notes: tuple[str, ...]
 
 
@@ -57,7 +56,7 @@ def _rows(report: Report, name: str, variant: Variant) -> Iterator[DelegateRow]:
         if not measured and (delegate is not Delegate.CPU or delegate_for(name) is delegate):
             partitions = _partitions(delegate, variant, None)
             meant = delegate is delegate_for(name)
-            yield DelegateRow(delegate, meant, partitions, "", None, "not measured", ())
+            yield DelegateRow(delegate, meant, partitions, "", None, ())
 
 
 def _measured(result: BenchmarkResult, name: str, variant: Variant) -> DelegateRow:
@@ -68,8 +67,7 @@ def _measured(result: BenchmarkResult, name: str, variant: Variant) -> DelegateR
         partitions=_partitions(result.delegate, variant, result if timed else None),
         where=_where(result),
         timed=result if timed else None,
-        gap=result.unavailable or ("" if timed else "not measured"),
-        notes=tuple(_notes(result)) if timed else (),
+        notes=tuple(_notes(result)) if timed else (f"not measured: {result.unavailable}",),
     )
 
 
@@ -86,14 +84,22 @@ def _partitions(delegate: Delegate, variant: Variant, result: BenchmarkResult | 
     return f"{known}, {formats.count(outside, 'op')} outside" if outside else known
 
 
+def ops_on_gpu(result: BenchmarkResult) -> str:
+    """Say how much of a file ran on the GPU, which counts no partitions; "" where not known."""
+    if result.fully_accelerated is None:
+        return ""
+    return "every op" if result.fully_accelerated else "some ops on the CPU"
+
+
 def _gpu_partitions(outside: int, result: BenchmarkResult | None) -> str:
-    if result and result.fully_accelerated is not None:
-        return "every op" if result.fully_accelerated else "some ops on the CPU"
+    if result and (ran := ops_on_gpu(result)):
+        return ran
     return f"rules refuse {formats.count(outside, 'op')}" if outside else "rules take every op"
 
 
 def _where(result: BenchmarkResult) -> str:
-    threads = formats.count(result.threads, "thread")
+    on_gpu = result.delegate is Delegate.GPU
+    threads = "" if on_gpu else formats.count(result.threads, "thread")
     return ", ".join(filter(None, (result.device, threads, result.adapter)))
 
 

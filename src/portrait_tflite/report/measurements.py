@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
-from rich.console import RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from portrait_tflite.report.tables import new_table
+from portrait_tflite.report import formats
+from portrait_tflite.report.latencies import ops_on_gpu
+from portrait_tflite.report.profiles import profile_of
+from portrait_tflite.report.tables import FittingTable, new_table
 from portrait_tflite.vocabulary import ArmCost, BenchmarkResult, Delegate, Machine
 
 _NAMED_ROWS = 3
-_SHOWN_OPS = 12
+_SPARE = ("precision", "p90", "min", "init", "first", "MiB", "of peak")
+_SPARE_COUNTS = ("vector", "dot", "load/store")
 _ARM_CAPTION = (
     "Counted, not timed: a bound on the cycles of one inference, for comparing, without caches; "
     "no milliseconds"
 )
+_NO_SPEED = "software adapter: no speed"
+_RATIO = "× first's time"
 
 
 def measured_parts(
@@ -32,59 +38,88 @@ def measured_parts(
         per_op: Also list the dearest ops of each file, where they are known.
     """
     yield Text(f"{machine.cpu}, {machine.cores} cores, {' '.join(machine.isa) or 'isa unknown'}")
-    if any(row.latency_ms for row in timed):
-        yield _latency_table(timed)
+    yield from _latency_tables(timed)
     yield from map(Text, (*_gpu_facts(timed), *_doubts(timed)))
     if per_op:
         yield from (_op_table(row) for row in timed if row.ops)
     if any(cost.cycles is not None for cost in counted):
         yield _arm_table(counted)
     if per_op:
-        yield from (_arm_op_table(cost) for cost in counted if cost.ops)
+        yield from (_op_table(cost) for cost in counted if cost.ops)
     yield from map(Text, _gaps(timed, counted))
 
 
-def _latency_table(rows: Sequence[BenchmarkResult]) -> Table:
-    first = next(row for row in rows if row.latency_ms)
-    threads = f"{first.threads} thread{'s' if first.threads > 1 else ''}"
-    several = len({row.variant for row in rows}) > 1
-    table = new_table(
-        f"{first.runs} runs in {first.processes} processes, interleaved, {threads}; ms",
-        "file", "delegate", "precision", "partitions",
-        "median", "MAD", "p90", "min", "init", "first", "MiB", "of peak",
-        *(["× first"] if several else []),
-    )  # fmt: skip
-    table.columns[0].no_wrap = True
-    for row in rows:
-        if row.latency_ms:
-            table.add_row(
-                row.variant,
-                f"{row.delegate}, software" if row.software else str(row.delegate),
-                row.precision,
-                *_figures(row),
-                *([_ratio(row, rows)] if several else []),
-            )
-    return table
+def _latency_tables(rows: Sequence[BenchmarkResult]) -> Iterator[RenderableType]:
+    """One table of the CPU's rows, and one per adapter: a GPU is measured in another way."""
+    on_gpu = [row for row in rows if row.latency_ms and row.delegate is Delegate.GPU]
+    on_cpu = [row for row in rows if row.latency_ms and row.delegate is not Delegate.GPU]
+    if on_cpu:
+        cells = [_cpu_cells(row, rows) for row in on_cpu]
+        yield FittingTable(_cpu_title(on_cpu[0]), cells, spare=_SPARE)
+    for _, same in groupby(on_gpu, key=lambda row: (row.adapter, row.runs)):
+        group = list(same)
+        cells = [_gpu_cells(row, rows) for row in group]
+        yield FittingTable(_gpu_title(group[0]), cells, spare=_SPARE)
 
 
-def _figures(row: BenchmarkResult) -> list[str]:
+def _cpu_title(row: BenchmarkResult) -> str:
+    return f"{_taken(row)}, interleaved, {formats.count(row.threads, 'thread')}; ms"
+
+
+def _gpu_title(row: BenchmarkResult) -> str:
+    title = f"On the GPU, {row.adapter}: {_taken(row)}; ms"
+    return f"{title} ({_NO_SPEED})" if row.software else title
+
+
+def _taken(row: BenchmarkResult) -> str:
+    processes = formats.count(row.processes, "process", "processes")
+    return f"{formats.count(row.runs, 'run')} in {processes}"
+
+
+def _cpu_cells(row: BenchmarkResult, rows: Sequence[BenchmarkResult]) -> dict[str, str]:
+    return {
+        "file": row.variant,
+        "delegate": row.delegate,
+        "precision": row.precision,
+        # Partitions stand beside every latency: a number without them says little.
+        "partitions": "" if row.partitions is None else str(row.partitions),
+        **_times(row),
+        "MiB": formats.fixed(row.peak_rss_mb, 1),
+        "of peak": formats.percent(row.peak_share, 0),
+        **_ratio(row, rows),
+    }
+
+
+def _gpu_cells(row: BenchmarkResult, rows: Sequence[BenchmarkResult]) -> dict[str, str]:
+    return {
+        "file": row.variant,
+        "precision": row.precision,
+        "on the GPU": ops_on_gpu(row),
+        **_times(row),
+        **({} if row.software else _ratio(row, rows)),
+    }
+
+
+def _times(row: BenchmarkResult) -> dict[str, str]:
     latency = row.latency_ms
-    times = [latency.median, latency.mad, latency.p90, latency.min] if latency else []
-    figures = [f"{ms:.3f}" for ms in times] + [
-        "" if ms is None else f"{ms:.1f}" for ms in (row.init_ms, row.first_ms, row.peak_rss_mb)
-    ]
-    share = "" if row.peak_share is None else f"{row.peak_share:.0%}"
-    # Partitions stand beside every latency: a number without them says little.
-    return ["" if row.partitions is None else str(row.partitions), *figures, share]
+    assert latency
+    times = {"median": latency.median, "MAD": latency.mad, "p90": latency.p90, "min": latency.min}
+    return {
+        **{name: formats.fixed(ms, 3) for name, ms in times.items()},
+        "init": formats.fixed(row.init_ms, 1),
+        "first": formats.fixed(row.first_ms, 1),
+    }
 
 
-def _ratio(row: BenchmarkResult, rows: Sequence[BenchmarkResult]) -> str:
-    """How many times as fast as the first file on the same delegate; none for software GPUs."""
-    same = [one for one in rows if one.delegate is row.delegate and one.variant == rows[0].variant]
-    before = same[0].latency_ms if same and not same[0].software else None
-    if before is None or row.latency_ms is None or row.software:
-        return "–"
-    return f"{before.median / row.latency_ms.median:.2f}"
+def _ratio(row: BenchmarkResult, rows: Sequence[BenchmarkResult]) -> dict[str, str]:
+    """Hold a row's time against the first file's on the same delegate; none of a single file."""
+    if len({one.variant for one in rows}) < 2:
+        return {}
+    same = [one for one in rows if (one.delegate, one.adapter) == (row.delegate, row.adapter)]
+    first = next((one.latency_ms for one in same if one.variant == rows[0].variant), None)
+    if first is None or row.latency_ms is None:
+        return {_RATIO: formats.MISSING}
+    return {_RATIO: formats.fixed(row.latency_ms.median / first.median)}
 
 
 def _gpu_facts(rows: Sequence[BenchmarkResult]) -> Iterator[str]:
@@ -111,49 +146,41 @@ def _doubts(rows: Sequence[BenchmarkResult]) -> Iterator[str]:
         yield doubt if len(names) == len(measured) else f"{doubt} ({', '.join(few)})"
 
 
-def _op_table(row: BenchmarkResult) -> Table:
+def _op_table(row: BenchmarkResult | ArmCost) -> RenderableType:
+    profile = profile_of(row)
+    ran_in = ["ran in"] if any(bar.delegate for bar in profile.bars) else []
+    core = f", {row.cpu}" if isinstance(row, ArmCost) else ""
     table = new_table(
-        f"{row.variant} on {row.delegate}: the dearest ops",
-        "op", "layer", "ran in", "ms", "share",
+        f"{row.variant} on {row.delegate}{core}: the dearest ops",
+        "op", "layer", *ran_in, profile.unit, "share", text=("layer",),
     )  # fmt: skip
-    dearest = sorted(row.ops, key=lambda op: -op.median_ms)
-    for op in dearest[:_SHOWN_OPS]:
-        table.add_row(op.op, op.layer, str(op.delegate), f"{op.median_ms:.3f}", f"{op.share:.1%}")
-    rest = dearest[_SHOWN_OPS:]
-    if rest:
-        share = sum(op.share for op in rest)
-        total = sum(op.median_ms for op in rest)
-        table.add_row(f"{len(rest)} others", "", "", f"{total:.3f}", f"{share:.1%}")
-    return table
+    for bar in (*profile.bars, *([profile.others] if profile.rest else [])):
+        delegate = [bar.delegate] if ran_in else []
+        table.add_row(bar.op, Text(bar.layer), *delegate, bar.value, f"{bar.share:.1%}")
+    return Group(table, Text(profile.remark, style="italic")) if profile.remark else table
 
 
-def _arm_table(costs: Sequence[ArmCost]) -> Table:
-    table = new_table(
-        f"On {next(cost.cpu for cost in costs if cost.cpu)}, million per inference",
-        "file", "delegate", "partitions", "cycles", "instructions", "vector", "dot", "load/store",
-    )  # fmt: skip
-    table.caption, table.caption_justify = _ARM_CAPTION, "left"
-    for cost in costs:
-        if cost.cycles is not None:
-            counts = (cost.cycles, cost.instructions, cost.vector, cost.dot, cost.load_store)
-            table.add_row(
-                cost.variant,
-                str(cost.delegate),
-                "" if cost.partitions is None else str(cost.partitions),
-                *("" if count is None else f"{count / 1e6:,.2f}" for count in counts),
-            )
-    return table
+def _arm_table(costs: Sequence[ArmCost]) -> RenderableType:
+    counted = [cost for cost in costs if cost.cycles is not None]
+    title = f"On {counted[0].cpu}, million per inference"
+    cells = [_arm_cells(cost) for cost in counted]
+    return FittingTable(title, cells, spare=_SPARE_COUNTS, caption=_ARM_CAPTION)
 
 
-def _arm_op_table(cost: ArmCost) -> Table:
-    table = new_table(
-        f"{cost.variant} on {cost.delegate}, {cost.cpu}: the dearest ops; a bound",
-        "op", "layer", "Mcycles", "share",
-    )  # fmt: skip
-    total = sum(op.cycles for op in cost.ops) or 1.0
-    for op in sorted(cost.ops, key=lambda op: -op.cycles)[:_SHOWN_OPS]:
-        table.add_row(op.op, op.layer, f"{op.cycles / 1e6:,.2f}", f"{op.cycles / total:.1%}")
-    return table
+def _arm_cells(cost: ArmCost) -> dict[str, str]:
+    counts = {
+        "cycles": cost.cycles,
+        "instructions": cost.instructions,
+        "vector": cost.vector,
+        "dot": cost.dot,
+        "load/store": cost.load_store,
+    }
+    return {
+        "file": cost.variant,
+        "delegate": cost.delegate,
+        "partitions": "" if cost.partitions is None else str(cost.partitions),
+        **{what: "" if n is None else f"{n / 1e6:,.2f}" for what, n in counts.items()},
+    }
 
 
 def _gaps(timed: Sequence[BenchmarkResult], counted: Sequence[ArmCost]) -> Iterator[str]:

@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from portrait_tflite.report import formats
-from portrait_tflite.report.arm_cost import ARM_DEVICE
 from portrait_tflite.report.roles import main_variant
-from portrait_tflite.vocabulary import ArmCost, BenchmarkResult, Report
+from portrait_tflite.vocabulary import ARM_MODEL, ArmCost, BenchmarkResult, Report
 
 _SHOWN = 12  # ops of one profile, the dearest; report.json has them all
+_ALONE = "Every op was run alone: their sum is a little more than the whole."
 
 
 @dataclass(frozen=True)
 class OpBar:
-    """One op: its figure in the profile's unit, its share of the whole."""
+    """One op: its figure in the profile's unit, its share of the whole, 0–1."""
 
     op: str
     layer: str
     delegate: str
-    value: str
+    amount: float
     share: float
+
+    @property
+    def value(self) -> str:
+        """The figure for people."""
+        return formats.significant(self.amount)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The dearest ops of one variant in one place.
+    """Where one variant's time or cost goes in one place.
 
     Attributes:
-        alone: Whether every op was run by itself, so that the sum is not the whole.
-        rest: How many ops are not shown.
-        rest_share: Their share of the whole, 0–1.
+        where: Device and delegate, in words.
+        remark: What must be known about the figures, or "".
+        bars: The dearest ops, the dearest first.
+        others: All others, as one.
+        rest: How many the others are.
     """
 
     variant: str
     where: str
     unit: str
     software: bool
-    alone: bool
+    remark: str
     bars: tuple[OpBar, ...]
+    others: OpBar
     rest: int
-    rest_share: float
 
     @property
     def longest(self) -> float:
@@ -52,50 +59,40 @@ class Profile:
 def profiles(report: Report) -> tuple[Profile, ...]:
     """List the profiles that were taken, the main variant's first."""
     main = main_variant(report.variants)
-    return tuple(sorted(_all(report), key=lambda profile: profile.variant != main))
+    rows: tuple[ArmCost | BenchmarkResult, ...] = (*report.arm_cost, *report.benchmarks)
+    taken = (profile_of(row) for row in rows if row.ops)
+    return tuple(sorted(taken, key=lambda profile: profile.variant != main))
 
 
-def _all(report: Report) -> Iterator[Profile]:
-    yield from (_of_arm_cost(row) for row in report.arm_cost if row.ops)
-    yield from (_of_latency(row) for row in report.benchmarks if row.ops)
-
-
-def _of_arm_cost(row: ArmCost) -> Profile:
+def profile_of(row: ArmCost | BenchmarkResult) -> Profile:
+    """Return where a row's cycles or milliseconds go."""
+    if isinstance(row, BenchmarkResult):
+        bars = [OpBar(op.op, op.layer, op.delegate, op.median_ms, op.share) for op in row.ops]
+        return _profile(row, row.device, "ms, median", bars, software=row.software)
     total = sum(op.cycles for op in row.ops) or 1.0
-    bars = [
-        OpBar(op.op, op.layer, "", formats.millions(op.cycles), op.cycles / total) for op in row.ops
-    ]
-    where = f"{ARM_DEVICE}, {row.delegate}"
-    return _profile(row.variant, where, "million cycles, a bound", bars, alone=True)
-
-
-def _of_latency(row: BenchmarkResult) -> Profile:
-    bars = [
-        OpBar(op.op, op.layer, op.delegate, formats.significant(op.median_ms), op.share)
-        for op in row.ops
-    ]
-    where = f"{row.device}, {row.delegate}"
-    return _profile(row.variant, where, "ms, median", bars, software=row.software)
+    bars = [OpBar(op.op, op.layer, "", op.cycles / 1e6, op.cycles / total) for op in row.ops]
+    return _profile(row, ARM_MODEL, "million cycles, a bound", bars, remark=_ALONE)
 
 
 def _profile(
-    variant: str,
-    where: str,
+    row: ArmCost | BenchmarkResult,
+    device: str,
     unit: str,
-    bars: list[OpBar],
+    bars: Iterable[OpBar],
     *,
     software: bool = False,
-    alone: bool = False,
+    remark: str = "",
 ) -> Profile:
-    bars.sort(key=lambda bar: -bar.share)
-    shown, rest = bars[:_SHOWN], bars[_SHOWN:]
+    dearest = sorted(bars, key=lambda bar: -bar.share)
+    shown, rest = dearest[:_SHOWN], dearest[_SHOWN:]
+    amount, share = sum(bar.amount for bar in rest), sum(bar.share for bar in rest)
     return Profile(
-        variant=variant,
-        where=where,
+        variant=row.variant,
+        where=f"{device}, {row.delegate}",
         unit=unit,
         software=software,
-        alone=alone,
+        remark=remark,
         bars=tuple(shown),
+        others=OpBar(formats.count(len(rest), "other"), "", "", amount, share),
         rest=len(rest),
-        rest_share=sum(bar.share for bar in rest),
     )

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from portrait_tflite.report.measurements import measured_parts
@@ -16,7 +15,7 @@ from portrait_tflite.report.roles import (
     delegate_for,
     shipped_variants,
 )
-from portrait_tflite.report.tables import new_table
+from portrait_tflite.report.tables import FittingTable
 from portrait_tflite.vocabulary import (
     DRAWN,
     DelegateAudit,
@@ -48,29 +47,27 @@ def _parts(report: Report, out: str, failures: tuple[str, ...]) -> Iterator[Rend
     yield from _lines("Next", _next_steps(report, out))
 
 
-def _variants(report: Report) -> Table:
+def _variants(report: Report) -> RenderableType:
     labelled = any(v.accuracy and v.accuracy.labelled for v in report.variants.values())
     title = f"{report.model.name}: {report.model.parameters:,} parameters, "
     title += f"{report.model.macs / 1e6:,.0f} M MACs; scored on {report.scored_on}"
-    score = "mIoU" if labelled else "agreement"
-    table = new_table(
-        title, "variant", "KiB", "XNNPACK", "GPU list", score, "drop, points", "runtime", "gate"
-    )
-    for name, variant in report.variants.items():
-        accuracy = variant.accuracy
-        value = (accuracy.miou if labelled else accuracy.agreement_iou) if accuracy else None
-        drop = f"{accuracy.drop.miou:+.2f}" if accuracy and labelled else "–"
-        table.add_row(
-            name,
-            f"{variant.bytes / 1024:,.0f}",
-            _partitions(variant.audit.xnnpack),
-            _completeness(variant.audit.gpu),
-            f"{value:.4f}" if value is not None else "–",
-            drop,
-            f"≥ {variant.min_runtime}",
-            _verdict(variant),
-        )
-    return table
+    rows = [_cells(name, v, labelled=labelled) for name, v in report.variants.items()]
+    return FittingTable(title, rows, spare=("KiB", "runtime"))
+
+
+def _cells(name: str, variant: Variant, *, labelled: bool) -> dict[str, str]:
+    accuracy = variant.accuracy
+    value = (accuracy.miou if labelled else accuracy.agreement_iou) if accuracy else None
+    return {
+        "variant": name,
+        "KiB": f"{variant.bytes / 1024:,.0f}",
+        "XNNPACK": _partitions(variant.audit.xnnpack),
+        "GPU list": _completeness(variant.audit.gpu),
+        "mIoU" if labelled else "agreement": f"{value:.4f}" if value is not None else "–",
+        "drop, points": f"{accuracy.drop.miou:+.2f}" if accuracy and labelled else "–",
+        "runtime": f"≥ {variant.min_runtime}",
+        "gate": _verdict(variant),
+    }
 
 
 def _not_scored(report: Report) -> Iterator[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from portrait_tflite.report import formats
 from portrait_tflite.report.arm_cost import compare_arm_cost
+from portrait_tflite.report.faults import faults
+from portrait_tflite.report.points import Mark, Point
 from portrait_tflite.report.roles import (
     audit_of,
     delegate_for,
@@ -18,23 +19,7 @@ from portrait_tflite.report.roles import (
 from portrait_tflite.report.unproved import unproved
 from portrait_tflite.vocabulary import DRAWN, Accuracy, Delegate, Precision, Report, Variant
 
-
-class Mark(StrEnum):
-    """What a point of the verdict comes to."""
-
-    GOOD = "good"
-    LOOK = "look"
-    BAD = "bad"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Point:
-    """One reason of the verdict."""
-
-    mark: Mark
-    topic: str
-    text: str
+_BAD = "Not good to ship"
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,10 @@ def judge(report: Report, failures: Sequence[str] = ()) -> Verdict:
     gaps = tuple(unproved(report))
     if not report.passed:
         summary = "A gate failed. The files are written so that they can be looked into."
-        return Verdict(Mark.BAD, "Not good to ship", summary, points, gaps)
+        return Verdict(Mark.BAD, _BAD, summary, points, gaps)
+    if any(point.mark is Mark.BAD for point in points):
+        summary = "Every gate passed, and yet something that was measured speaks against it."
+        return Verdict(Mark.BAD, _BAD, summary, points, gaps)
     if open_points:
         summary = f"Every gate passed; {formats.count(open_points, 'point')} to look at first."
         return Verdict(Mark.LOOK, "Passed, with open points", summary, points, gaps)
@@ -71,6 +59,7 @@ def _points(report: Report, failures: Sequence[str]) -> Iterator[Point]:
     yield from _failures(report, failures)
     yield from _accuracy(report)
     yield from _delegates(report)
+    yield from faults(report)
     yield from _arm_cost(report)
     yield from _calibration(report)
     approximate = [record.layer for record in report.rewrites if not record.exact]
@@ -162,10 +151,13 @@ def _arm_cost(report: Report) -> Iterator[Point]:
     against = " and ".join(
         f"{formats.fixed(ratio)} × {other}" for other, ratio in compared.ratios.items()
     )
-    text = f"{name}: a bound of {formats.millions(compared.cycles)} million cycles"
-    text += f", {against}" if against else ""
+    bound = f"{name}: a bound of {formats.millions(compared.cycles)} million cycles"
+    if not against:
+        text = f"{bound}, compared with nothing: --baseline adds a plain conversion"
+        yield Point(Mark.UNKNOWN, "ARM cost", text)
+        return
     mark = Mark.LOOK if compared.dearer else Mark.GOOD
-    yield Point(mark, "ARM cost", f"{text} (for comparing, no milliseconds)")
+    yield Point(mark, "ARM cost", f"{bound}, {against} (for comparing, no milliseconds)")
 
 
 def _calibration(report: Report) -> Iterator[Point]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -16,11 +16,11 @@ SIZE = 32
 
 
 @pytest.fixture(scope="session")
-def program() -> Program:
+def program(require_or_skip: Callable[[str], NoReturn]) -> Program:
     """Give what starts an emulator; `doctor --install arm64-model` sets it up."""
     now = setup.status()
     if not now.ready:
-        pytest.skip(now.reason)
+        require_or_skip(now.reason)
     return setup.require_program()
 
 

@@ -19,7 +19,7 @@ from portrait_tflite.benchmarks.arm import setup
 from portrait_tflite.benchmarks.arm.count import ArmCell, count_files, run_on_arm
 from portrait_tflite.benchmarks.arm.emulator import Emulator, EmulatorError, Program
 from portrait_tflite.errors import UnavailableError, UsageError
-from portrait_tflite.vocabulary import Delegate
+from portrait_tflite.vocabulary import Delegate, Fault
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def test_a_cell_that_fails_keeps_the_others(
     assert "Encountered unresolved custom op: Frobnicate" in unknown.unavailable
     assert all(len(cost.unavailable.splitlines()) == 1 for cost in (crashed, unknown))
     assert crashed.cycles is unknown.cycles is None
+    assert (crashed.fault, unknown.fault, counted.fault) == (Fault.FILE, Fault.FILE, None)
     assert counted.variant == "net"
     assert counted.cycles
     assert running_emulators(os.getpid()) == []
@@ -79,9 +80,25 @@ def test_an_emulator_that_is_killed_from_another_thread_says_so(program: Program
             emulator.hello()
 
 
-def test_a_missing_file_is_bad_usage(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file"):
-        count_files([ArmCell("gone", tmp_path / "gone.tflite", Delegate.CPU)])
+def test_a_missing_or_damaged_file_leaves_the_others_alone(
+    program: Program, file: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(file.read_bytes()[:200])
+    paths = (tmp_path / "gone.tflite", cut, file)
+    gone, damaged, good = count_files([ArmCell(p.stem, p, Delegate.CPU) for p in paths])
+    assert (gone.unavailable, gone.fault) == ("no such file", Fault.FILE)
+    assert (damaged.unavailable, damaged.fault) == ("which is damaged or cut off", Fault.FILE)
+    assert good.cycles
+
+
+def test_a_machine_that_is_not_set_up_is_not_the_files_fault(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORTRAIT_TFLITE_CACHE", str(tmp_path))
+    (cost,) = count_files([ArmCell("net", file, Delegate.CPU)])
+    assert cost.unavailable
+    assert cost.fault is Fault.MACHINE
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

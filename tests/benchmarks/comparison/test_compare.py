@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -22,7 +23,7 @@ ROW = {
     "variant": "int8", "device": "host", "delegate": "xnnpack", "precision": "int8", "threads": 1,
     "software": False, "unavailable": "", "latency_ms": {"median": 4.0}, "samples_ms": SAMPLES,
 }  # fmt: skip
-RESULT = {
+RESULT: dict[str, Any] = {
     "schema": 1,
     "versions": {"ai-edge-litert": "2.3.0"},
     "machine": {"cpu": "C", "isa": ["avx", "avx2"], "cores": 2, "os": "Linux"},
@@ -87,7 +88,6 @@ def test_the_limit_is_the_users(compare: Compare) -> None:
 @pytest.mark.parametrize(
     ("edit", "note"),
     [
-        (lambda row: row.update(unavailable="it crashed", latency_ms=None), "new: it crashed"),
         (lambda row: row.update(software=True), "new: a software adapter proves function"),
         (lambda row: row.pop("samples_ms"), "new: the single timings are not in the file"),
         (lambda row: row.update(samples_ms=[[9.0] * 12]), "one process says nothing"),
@@ -98,6 +98,105 @@ def test_what_cannot_be_judged_says_why(compare: Compare, edit: Edit, note: str)
     assert change.note.startswith(note)
     assert not change.significant
     assert not change.regression
+
+
+def crash(row: dict[str, Any]) -> None:
+    row.update(unavailable="it crashed", latency_ms=None, samples_ms=[], fault="file")
+
+
+def test_what_was_measured_before_and_crashes_now_is_a_regression(compare: Compare) -> None:
+    result = compare(lambda data: crash(data["benchmarks"][0]), max_slowdown=1e6)
+    lost, other = result.speed
+    assert (lost.lost, lost.regression, lost.significant) == (True, True, False)
+    assert lost.note == "new: it crashed"
+    assert result.regressions == result.lost == (lost,)
+    assert not other.lost
+    killed = compare(lambda data: (crash(data["benchmarks"][0]),
+                                   data["benchmarks"][0].update(fault="machine")))  # fmt: skip
+    assert killed.speed[0].regression
+
+
+@pytest.mark.parametrize(
+    ("known", "lost"),
+    [
+        ({"fault": "machine"}, False),
+        ({"fault": "machine", "adapter": "Card"}, False),  # the process was killed
+        ({"fault": None, "adapter": "Card"}, True),
+        ({"fault": "file"}, True),
+        ({"adapter": ""}, False),  # of the first version
+        ({"adapter": "Card"}, True),
+    ],
+)
+def test_a_gpu_that_this_machine_lacks_is_a_note(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], lost: bool
+) -> None:
+    row = {**ROW, "delegate": "gpu", "adapter": "Card"}
+    monkeypatch.setitem(RESULT, "benchmarks", [row])
+
+    def edit(data: dict[str, Any]) -> None:
+        data["benchmarks"] = [{**ROW, "delegate": "gpu", "unavailable": "gone",
+                               "latency_ms": None, "samples_ms": [], **known}]  # fmt: skip
+
+    (change,) = compare(edit).speed
+    assert (change.lost, change.regression, change.note) == (lost, lost, "new: gone")
+
+
+def test_what_was_not_measured_before_cannot_be_lost(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {**ROW, "unavailable": "it crashed", "latency_ms": None, "samples_ms": []}
+    monkeypatch.setitem(RESULT, "benchmarks", [row])
+    assert compare(dict).regressions == ()
+
+
+@pytest.mark.parametrize(("fault", "lost"), [("file", True), ("machine", False)])
+def test_a_cost_that_is_not_to_be_had_any_more(compare: Compare, fault: str, lost: bool) -> None:
+    def edit(data: dict[str, Any]) -> None:
+        data["arm_cost"][0].update(cycles=None, unavailable="why", fault=fault)
+
+    (change,) = compare(edit).values
+    assert (change.what, change.old, change.new) == ("arm_cycles", 1e8, None)
+    assert (change.lost, change.regression, change.note) == (lost, lost, "new: why")
+
+
+@pytest.mark.parametrize("value", [0.0, -4.0, math.nan, math.inf, "x", 10**400])
+@pytest.mark.parametrize("what", ["sample", "median", "cycles", "bytes"])
+def test_figures_that_no_clock_gives_are_refused(compare: Compare, what: str, value: Any) -> None:
+    def edit(data: dict[str, Any]) -> None:
+        row = data["benchmarks"][0]
+        places: dict[str, Callable[[], object]] = {
+            "sample": lambda: row["samples_ms"][1].append(value),
+            "median": lambda: row.update(latency_ms={"median": value}),
+            "cycles": lambda: data["arm_cost"][0].update(cycles=value),
+            "bytes": lambda: data["variants"]["int8"].update(bytes=value),
+        }
+        places[what]()
+
+    with pytest.raises(
+        UsageError, match=r"new\.json, in which something is missing or wrong"
+    ) as no:
+        compare(edit)
+    assert len(str(no.value).splitlines()) == 1
+
+
+def test_milliseconds_and_change_are_of_one_level(compare: Compare) -> None:
+    """The pooled median of these is 1.0, since the first process has most of the runs."""
+
+    def edit(data: dict[str, Any]) -> None:
+        data["benchmarks"][0]["samples_ms"] = [[1.0] * 30, [9.0] * 3, [8.0] * 3]
+        data["benchmarks"][0]["latency_ms"] = {"median": 1.0}
+
+    change = compare(edit).speed[0]
+    assert (change.old_ms, change.new_ms) == (pytest.approx(4.0), 6.0)
+    assert change.ratio == pytest.approx(change.new_ms / change.old_ms)
+
+
+def test_costs_are_in_the_files_order(compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"net{number}" for number in (3, 1, 4, 0, 5, 9, 2, 6)]
+    costs = [{**RESULT["arm_cost"][0], "variant": name} for name in names]
+    monkeypatch.setitem(RESULT, "arm_cost", costs)
+    result = compare(lambda data: [cost.update(cycles=2e8) for cost in data["arm_cost"]])
+    assert [change.variant for change in result.values] == names
 
 
 def test_counted_cycles_differ_for_real(compare: Compare) -> None:
@@ -128,6 +227,9 @@ def test_cells_of_one_side_are_named(compare: Compare) -> None:
     result = compare(lambda data: data["benchmarks"][1].update(variant="float32"))
     assert result.only_old == ("int8 on cpu",)
     assert result.only_new == ("float32 on cpu",)
+    assert result.regressions == ()
+    without = compare(lambda data: data.update(arm_cost=[]))
+    assert without.only_old == ("int8 on arm64-model, xnnpack",)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,19 @@ def test_one_process_says_nothing_of_the_spread_between_them() -> None:
     assert not ratio.significant
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "significant"),
+    [
+        (1.01, 1.2, True), (0.8, 0.99, True), (0.9, 1.1, False), (1.0, 1.2, False),
+        (None, None, False), (float("nan"), float("nan"), False),
+    ],
+)  # fmt: skip
+def test_an_interval_without_1_is_significant(
+    low: float | None, high: float | None, significant: bool
+) -> None:
+    assert Ratio(1.1, low, high).significant is significant
+
+
 def test_processes_that_agree_exactly_are_not_infinitely_sure() -> None:
     noisy = [[1.0, 1.2, 0.8, 1.1, 0.9]] * 3
     ratio = ratio_of_medians(noisy, [[1.02 * run for run in one] for one in noisy])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -15,12 +15,12 @@ from portrait_tflite.errors import UnavailableError
 
 
 @pytest.fixture(scope="session")
-def adapter() -> Adapter:
+def adapter(require_or_skip: Callable[[str], NoReturn]) -> Adapter:
     """Give the adapter that is measured on; CI installs chromium and libvulkan1 for one."""
     try:
         return find_adapter()
     except UnavailableError as error:
-        pytest.skip(str(error))
+        require_or_skip(str(error))
 
 
 @pytest.fixture

@@ -13,28 +13,42 @@ from portrait_tflite.benchmarks.gpu.adapters import Adapter, find_adapter, list_
 from portrait_tflite.benchmarks.gpu.status import GpuStatus, gpu_status, require_gpu
 from portrait_tflite.errors import UnavailableError
 
+Found = dict[str, list[Adapter] | str]
+
 CARD = Adapter("Card", software=False)
 LLVMPIPE = Adapter("llvmpipe", software=True)
 SWIFTSHADER = Adapter("SwiftShader", software=True, driver="/browser/vk_swiftshader_icd.json")
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, list[Adapter]]:
-    """Give what the loader finds by each driver file, to be filled; "" for by itself."""
-    found: dict[str, list[Adapter]] = {"": [], SWIFTSHADER.driver: [SWIFTSHADER]}
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Found:
+    """Give what the loader finds by each driver file, to be filled; "" for by itself.
+
+    A text is what it dies of.
+    """
+    found: Found = {"": [], SWIFTSHADER.driver: [SWIFTSHADER]}
+
+    def listed(driver: str = "") -> list[Adapter]:
+        answer = found[driver]
+        if isinstance(answer, str):
+            raise UnavailableError(answer)
+        return answer
+
     for variable in adapters.DRIVER_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(adapters, "list_adapters", lambda driver="": found[driver])
+    monkeypatch.setattr(adapters, "list_adapters", listed)
     monkeypatch.setattr(adapters, "_find_swiftshader", lambda: [Path(SWIFTSHADER.driver)])
     return found
 
 
-def test_a_real_one_goes_first(machine: dict[str, list[Adapter]]) -> None:
+def test_a_real_one_goes_first(machine: Found) -> None:
     machine[""] = [LLVMPIPE, CARD]
     assert find_adapter() == CARD
 
 
-def test_swiftshader_goes_before_what_litert_refuses(machine: dict[str, list[Adapter]]) -> None:
+def test_swiftshader_goes_before_what_litert_refuses(
+    machine: Found,
+) -> None:
     machine[""] = [LLVMPIPE]
     assert find_adapter() == SWIFTSHADER
     machine[SWIFTSHADER.driver] = []
@@ -42,7 +56,7 @@ def test_swiftshader_goes_before_what_litert_refuses(machine: dict[str, list[Ada
 
 
 def test_a_driver_that_was_named_is_the_only_choice(
-    machine: dict[str, list[Adapter]], monkeypatch: pytest.MonkeyPatch
+    machine: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VK_DRIVER_FILES", "/named.json")
     machine[""] = [LLVMPIPE]
@@ -52,7 +66,34 @@ def test_a_driver_that_was_named_is_the_only_choice(
         find_adapter()
 
 
-def test_without_any_the_message_says_what_to_install(machine: dict[str, list[Adapter]]) -> None:
+def test_a_driver_that_crashes_does_not_hide_swiftshader(
+    machine: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine[""] = "the first died"
+    assert find_adapter() == SWIFTSHADER
+    machine[SWIFTSHADER.driver] = "SwiftShader died too"
+    with pytest.raises(UnavailableError, match="the first died"):
+        find_adapter()
+    machine[SWIFTSHADER.driver] = []
+    with pytest.raises(UnavailableError, match="the first died"):
+        find_adapter()
+    machine[SWIFTSHADER.driver] = [SWIFTSHADER]
+    monkeypatch.setenv("VK_DRIVER_FILES", "/named.json")
+    with pytest.raises(UnavailableError, match="the first died"):
+        find_adapter()
+
+
+def test_swiftshader_that_crashes_does_not_hide_what_was_found(
+    machine: Found,
+) -> None:
+    machine[""] = [LLVMPIPE]
+    machine[SWIFTSHADER.driver] = "SwiftShader died"
+    assert find_adapter() == LLVMPIPE
+
+
+def test_without_any_the_message_says_what_to_install(
+    machine: Found,
+) -> None:
     machine[SWIFTSHADER.driver] = []
     with pytest.raises(UnavailableError, match="apt-get install libvulkan1 chromium"):
         find_adapter()

@@ -13,9 +13,10 @@ from portrait_tflite.benchmarks.cell import Cell
 from portrait_tflite.benchmarks.gpu import latency as gpu
 from portrait_tflite.benchmarks.gpu import session as gpu_session
 from portrait_tflite.benchmarks.gpu.adapters import Adapter
+from portrait_tflite.benchmarks.gpu.doubts import NO_HALVES
 from portrait_tflite.benchmarks.gpu.latency import measure_gpu
 from portrait_tflite.benchmarks.gpu.session import GpuSession
-from portrait_tflite.vocabulary import BenchmarkResult, Delegate
+from portrait_tflite.vocabulary import BenchmarkResult, Delegate, Fault
 
 Fail = Callable[..., BenchmarkResult]
 
@@ -73,7 +74,8 @@ def test_a_worker_that_is_killed_in_the_middle_leaves_no_figure(
 ) -> None:
     monkeypatch.setattr(gpu, "find_adapter", lambda: adapter)
     row = fail("time", "os.kill(os.getpid(), signal.SIGKILL)")
-    assert row.unavailable == "the runtime crashed with SIGKILL in a timed run"
+    assert row.unavailable == ("the runtime was killed (SIGKILL; out of memory?) in a timed run")
+    assert row.fault is Fault.MACHINE
     assert row.latency_ms is None
     assert row.init_ms is None
     assert row.runs == 0
@@ -103,7 +105,7 @@ def test_float16_is_told_by_what_asking_for_float32_changes(
     row = fail("open", fault)
     assert row.unavailable == ""
     assert row.computed_in == "float16"
-    assert gpu.NO_HALVES not in row.warnings
+    assert NO_HALVES not in row.warnings
 
 
 def test_leaving_a_session_ends_its_worker_and_its_files(mask_net: Path) -> None:

@@ -11,13 +11,14 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.benchmarks.cell import Cell
+from portrait_tflite.benchmarks.gpu import doubts, one_process
 from portrait_tflite.benchmarks.gpu import latency as gpu
 from portrait_tflite.benchmarks.gpu.adapters import Adapter
 from portrait_tflite.benchmarks.gpu.latency import measure_gpu
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import Floats
-from portrait_tflite.vocabulary import BenchmarkResult, Delegate
+from portrait_tflite.vocabulary import BenchmarkResult, Delegate, Fault
 
 Build = Callable[..., Any]
 
@@ -57,8 +58,8 @@ def test_a_float_net_runs_there_and_computes_what_the_cpu_does(
     assert row.latency_ms
     assert min(row.latency_ms.median, row.init_ms or 0, row.first_ms or 0) > 0
     assert (row.runs, row.processes, len(row.samples_ms[0])) == (2, 1, 2)
-    assert gpu.ON_NOISE in row.warnings
-    assert (gpu.SOFTWARE in row.warnings) == row.software
+    assert doubts.ON_NOISE in row.warnings
+    assert (doubts.SOFTWARE in row.warnings) == row.software
     assert not (row.software and row.stable)
 
 
@@ -72,8 +73,8 @@ def test_pictures_are_compared_by_the_mask_that_is_chosen(
         return seen[-1]
 
     row = on_gpu(mask_net, photos, 1, mask_of=second_channel)
-    assert gpu.ON_NOISE not in row.warnings
-    assert gpu.FAR_OFF not in row.warnings
+    assert doubts.ON_NOISE not in row.warnings
+    assert doubts.FAR_OFF not in row.warnings
     runner = open_model(mask_net, Delegate.CPU)
     for of_gpu, of_cpu, photo in zip(seen[::2], seen[1::2], photos, strict=True):
         np.testing.assert_array_equal(of_cpu, runner.run(photo)[0][0, ..., 1])
@@ -90,14 +91,14 @@ def test_a_mask_far_from_the_cpus_is_warned_of(
     row = on_gpu(mask_net, photos[:1], 1, mask_of=lambda _: next(masks))
     assert row.against_cpu
     assert row.against_cpu.iou == 1 / 8
-    assert gpu.FAR_OFF in row.warnings
+    assert doubts.FAR_OFF in row.warnings
 
 
 def test_a_net_that_the_cpu_ran_is_refused(
     adapter: Adapter, mask_net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The runtime calls this fully accelerated, too.
-    monkeypatch.setattr(gpu, "STRICT", "CPU")
+    monkeypatch.setattr(one_process, "STRICT", "CPU")
     row = on_gpu(mask_net)
     assert "the outputs are those of xnnpack bit for bit" in row.unavailable
     assert row.fully_accelerated is False
@@ -109,8 +110,8 @@ def test_integers_that_the_cpu_computed_are_refused_too(
 ) -> None:
     path = tmp_path / "int8.tflite"
     path.write_bytes(mend_model(relu_net()).data)  # all of it is XNNPACK's
-    assert gpu.SIMULATED in on_gpu(path, runs=1).warnings
-    monkeypatch.setattr(gpu, "STRICT", "CPU")
+    assert doubts.SIMULATED in on_gpu(path, runs=1).warnings
+    monkeypatch.setattr(one_process, "STRICT", "CPU")
     row = on_gpu(path, runs=1)
     assert "the runtime named no adapter" in row.unavailable
     assert_no_figure(row)
@@ -167,18 +168,22 @@ def test_a_custom_op_is_one_cells_reason(
     path.write_bytes(graph.build([x], [y]))
     row = on_gpu(path)
     assert "FancyOp" in row.unavailable
+    assert row.fault is Fault.FILE
     assert_no_figure(row)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"garbage" * 20])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "no such file"), (b"", "an empty file"), (b"garbage" * 20, "another kind of file")],
+)
 def test_what_is_no_model_is_one_cells_reason(
-    adapter: Adapter, tmp_path: Path, content: bytes | None
+    adapter: Adapter, tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
     path = tmp_path / "none.tflite"
     if content is not None:
         path.write_bytes(content)
     row = on_gpu(path)
-    assert "a .tflite file is required. Received: " in row.unavailable
+    assert (row.unavailable, row.fault) == (reason, Fault.FILE)
     assert_no_figure(row)
 
 
@@ -187,5 +192,5 @@ def test_without_an_adapter_nothing_is_run(mask_net: Path, monkeypatch: pytest.M
     monkeypatch.setattr(gpu, "GpuSession", None)
     row = on_gpu(mask_net)
     assert "none by the driver that is named: /nowhere/icd.json" in row.unavailable
-    assert row.adapter == ""
+    assert (row.adapter, row.fault) == ("", Fault.MACHINE)
     assert_no_figure(row)

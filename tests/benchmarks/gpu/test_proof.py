@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from portrait_tflite.benchmarks.gpu.adapters import Adapter
-from portrait_tflite.benchmarks.gpu.proof import find_fault, relative_difference
+from portrait_tflite.benchmarks.gpu.proof import find_broken, find_fallback, relative_difference
 from portrait_tflite.vocabulary import Delegate
 
 CARD = Adapter("Card", software=False)
@@ -17,34 +17,45 @@ ON_CPU = {Delegate.CPU: [[VALUES]], Delegate.XNNPACK: [[np.nextafter(VALUES, 2, 
 ON_GPU = [[VALUES + np.float32(1e-5)]]
 
 
-def fault_of(outputs: Any = ON_GPU, **changed: Any) -> str:
+def fallback_of(outputs: Any = ON_GPU, **changed: Any) -> str:
     facts = {"full": True, "selected": CARD, "floats": True} | changed
-    return find_fault(outputs=outputs, on_cpu=ON_CPU, **facts)
+    return find_fallback(outputs=outputs, on_cpu=ON_CPU, **facts)
 
 
 def test_values_near_the_cpus_are_a_gpus() -> None:
-    assert fault_of() == ""
+    assert fallback_of() == ""
 
 
 @pytest.mark.parametrize("delegate", list(ON_CPU))
 def test_the_bits_of_either_kernels_are_no_gpus(delegate: Delegate) -> None:
-    assert fault_of(ON_CPU[delegate]).endswith(f"the outputs are those of {delegate} bit for bit")
+    assert fallback_of(ON_CPU[delegate]).endswith(
+        f"the outputs are those of {delegate} bit for bit"
+    )
 
 
 def test_integers_may_round_to_the_cpus() -> None:
-    assert fault_of(ON_CPU[Delegate.CPU], floats=False) == ""
+    assert fallback_of(ON_CPU[Delegate.CPU], floats=False) == ""
 
 
 def test_the_runtimes_own_doubt_counts() -> None:
-    assert "left ops to the CPU" in fault_of(full=False)
-    assert "named no adapter" in fault_of(selected=None)
-    assert "named no adapter" in fault_of(ON_CPU[Delegate.CPU], selected=None, floats=False)
+    assert "left ops to the CPU" in fallback_of(full=False)
+    assert "named no adapter" in fallback_of(selected=None)
+    assert "named no adapter" in fallback_of(ON_CPU[Delegate.CPU], selected=None, floats=False)
 
 
 def test_numbers_that_overflowed_are_counted() -> None:
     broken = VALUES.copy()
     broken[:2] = np.inf, np.nan
-    assert fault_of([[broken]]).startswith("2 values that the GPU computed are no finite")
+    on_cpu = ON_CPU[Delegate.CPU]
+    assert find_broken([[broken]], on_cpu).startswith(
+        "2 values that the GPU computed are no finite"
+    )
+    assert find_broken(ON_GPU, on_cpu) == ""
+    assert find_broken([[broken]], [[broken]]) == ""  # the net's own
+
+
+def test_numbers_that_overflowed_were_still_computed_by_the_gpu() -> None:
+    assert fallback_of([[VALUES + np.float32(np.nan)]]) == ""
 
 
 def test_a_difference_is_relative_to_the_tensors_largest_magnitude() -> None:

@@ -11,7 +11,7 @@ import pytest
 from portrait_tflite.benchmarks.cell import Cell
 from portrait_tflite.benchmarks.host import load, series
 from portrait_tflite.benchmarks.host.latency import Effort, measure_host, pinned_cores
-from portrait_tflite.vocabulary import Delegate
+from portrait_tflite.vocabulary import Delegate, Fault
 
 
 def cells(*names: str, threads: int = 1) -> list[Cell]:
@@ -72,12 +72,53 @@ def test_a_cell_that_fails_leaves_the_others_alone(script: Any, command: str) ->
     said = "a .tflite that runs is required. Received: bad: it broke."
     script.failures["" if command == "ready" else "bad"] = (command, said)
     good, bad = measure_host(cells("good", "bad"), Effort(runs=20, processes=2))
-    assert bad.unavailable == "it broke"
+    assert (bad.unavailable, bad.fault) == ("it broke", Fault.FILE)
     assert (bad.latency_ms, bad.runs, bad.samples_ms) == (None, 0, ())
     if command != "ready":  # before a file is opened nothing tells the workers apart
         assert good.runs == 20
         # Not tried again in the second generation.
         assert script.log.count((command, "bad")) == 1
+
+
+@pytest.mark.parametrize("command", ["open", "warm_up", "time"])
+@pytest.mark.parametrize("process", [0, 1, 2])
+def test_what_processes_have_finished_outlives_one_that_is_killed(
+    script: Any, command: str, process: int
+) -> None:
+    script.times_ms.update(good=[2.0], bad=[3.0])
+    script.kills["bad"] = {process: command}
+    good, bad = measure_host(cells("good", "bad"), Effort(runs=30, processes=3))
+    assert (bad.unavailable, bad.fault) == ("", None)
+    assert bad.samples_ms == ((3.0,) * 10,) * 2
+    assert (bad.runs, bad.processes) == (20, 2)
+    assert any(w.startswith("1 of 3 processes are left out: the runtime") for w in bad.warnings)
+    assert (good.runs, good.processes) == (30, 3)
+    assert not any("left out" in warning for warning in good.warnings)
+
+
+def test_part_of_a_process_is_no_series(script: Any) -> None:
+    script.times_ms.update(a=[3.0])
+    script.kills["a"] = {1: "time"}
+    (row,) = measure_host(cells("a"), Effort(runs=30, processes=2))
+    assert row.samples_ms == ((3.0,) * 15,)
+
+
+def test_where_all_processes_are_killed_it_is_the_machines_fault(script: Any) -> None:
+    script.times_ms.update(a=[3.0])
+    script.kills["a"] = dict.fromkeys(range(3), "time")
+    (row,) = measure_host(cells("a"), Effort(runs=30, processes=3))
+    assert (row.unavailable, row.fault) == ("the runtime was killed in time", Fault.MACHINE)
+    assert row.latency_ms is None
+
+
+def test_a_warm_up_that_never_settled_is_said(script: Any) -> None:
+    script.times_ms.update(a=[2.0])
+    script.settled = False
+    (row,) = measure_host(cells("a"), Effort(runs=60, processes=3))
+    assert any("not settled after 11 runs of warm-up in 3 of 3" in said for said in row.warnings)
+    script.settled = True
+    (row,) = measure_host(cells("a"), Effort(runs=60, processes=3))
+    assert not any("settled" in said for said in row.warnings)
 
 
 def test_when_all_fail_it_ends(script: Any) -> None:

@@ -8,13 +8,30 @@ import pytest
 
 from portrait_tflite.benchmarks.host import litert_benchmark
 from portrait_tflite.benchmarks.host.litert_benchmark import Agreement, compare_with_tool, main
+from portrait_tflite.benchmarks.host.peak_net import peak_net
 from portrait_tflite.errors import UnavailableError
+from portrait_tflite.vocabulary import BenchmarkResult, Delegate, Fault, Precision
 
 
-def test_both_time_a_file(file: Path) -> None:
-    agreement = compare_with_tool(file, rounds=1, runs=3)
-    assert agreement.ours_ms > 0
-    assert agreement.theirs_ms >= 0  # rounded to 0.01 ms
+def test_both_time_a_file_in_the_same_unit(tmp_path: Path) -> None:
+    # Large enough that the tool, which rounds to 0.01 ms, sees it.
+    path = tmp_path / "peak.tflite"
+    path.write_bytes(peak_net(Precision.FLOAT32, 16, 256))
+    agreement = compare_with_tool(path, rounds=1, runs=5)
+    assert agreement.ours_ms > 0.1
+    # Far beyond what a busy machine does, far below a thousand.
+    assert 1 / 20 < agreement.theirs_ms / agreement.ours_ms < 20
+
+
+def test_a_killed_worker_is_not_the_files_fault(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = BenchmarkResult(
+        "net", "host", Delegate.XNNPACK, "int8", 1, unavailable="killed", fault=Fault.MACHINE
+    )
+    monkeypatch.setattr(litert_benchmark, "measure_host", lambda *_: [row])
+    with pytest.raises(UnavailableError, match="killed"):
+        compare_with_tool(file, rounds=1, runs=1)
 
 
 @pytest.mark.parametrize(("theirs", "agrees", "code"), [(2.09, True, 0), (2.11, False, 3)])

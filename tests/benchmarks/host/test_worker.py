@@ -15,9 +15,11 @@ from portrait_tflite.benchmarks.host.worker import HostWorker, settle
 
 def test_warm_up_goes_on_until_times_settle_or_the_limit() -> None:
     falling = chain((100.0 * 0.7**i for i in range(15)), repeat(0.5))
-    assert 15 <= settle(lambda: next(falling), 40) < 30
+    runs, settled = settle(lambda: next(falling), 40)
+    assert 15 <= runs < 30
+    assert settled
     rising = (1.2**i for i in range(200))
-    assert settle(lambda: next(rising), 30) == 30
+    assert settle(lambda: next(rising), 30) == (30, False)
 
 
 def test_a_real_file_is_opened_warmed_and_timed(file: Path) -> None:
@@ -28,7 +30,9 @@ def test_a_real_file_is_opened_warmed_and_timed(file: Path) -> None:
     assert opened["first_ms"]
     peak = opened["peak_mb"]
     assert peak is None or 0 <= peak < 200
-    assert worker.warm_up(12)["runs"] <= 12
+    warm_up = worker.warm_up(12)
+    assert warm_up["runs"] <= 12
+    assert isinstance(warm_up["settled"], bool)
     timed = worker.time(4)
     assert len(timed["ms"]) == 4
     assert all(ms > 0 for ms in timed["ms"])
