@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.delegate_rules import first_broken
+from portrait_tflite.convert.delegates.gpu import predict_gpu
+from portrait_tflite.convert.delegates.rule import CUSTOM_FIX, Refusal, is_custom
+from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction, predict_xnnpack
 from portrait_tflite.convert.flatbuffer import op_name, read_model
 from portrait_tflite.convert.flatbuffer_nodes import Node, count_ops, list_nodes
-from portrait_tflite.convert.gpu_rules import GPU_RULES
 from portrait_tflite.convert.layer_names import name_layers
 from portrait_tflite.convert.op_versions import first_runtime, runtime_order
-from portrait_tflite.convert.xnnpack_rules import explain_outside
+from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Audit, Delegate, DelegateAudit, OutsideOp
 
@@ -22,8 +24,8 @@ NameOf = Callable[[str], str]
 def audit_model(data: bytes, layers: Iterable[str] = ()) -> Audit:
     """Audit a `.tflite`.
 
-    XNNPACK is asked on the real runtime, the GPU delegate is predicted from its rules (its
-    `partitions` is None), the built-in kernels take every built-in op.
+    XNNPACK is predicted from its rules and confirmed on the real runtime, the GPU delegate is
+    predicted alone (its `partitions` is None), the built-in kernels take every built-in op.
 
     Args:
         data: The file.
@@ -33,54 +35,77 @@ def audit_model(data: bytes, layers: Iterable[str] = ()) -> Audit:
         UsageError: Not a `.tflite`, or refused by the runtime for another reason than a custom op.
     """
     model = read_model(data)
-    nodes = list_nodes(model)
-    name_of = name_layers(model, layers)
+    found = _Found(list_nodes(model), name_layers(model, layers))
     runtime, op = _min_runtime(model)
     return Audit(
-        xnnpack=_audit_xnnpack(data, nodes, name_of),
-        gpu=_audit_gpu(nodes, name_of),
-        cpu=_audit_cpu(nodes, name_of),
+        xnnpack=_audit_xnnpack(model, data, found),
+        gpu=found.audit(None, predict_gpu(model)),
+        cpu=found.audit(0, found.custom()),
         ops=count_ops(model),
         min_runtime=runtime,
         min_runtime_op=op,
     )
 
 
-def _audit_xnnpack(data: bytes, nodes: list[Node], name_of: NameOf) -> DelegateAudit:
+def _audit_xnnpack(model: schema.ModelT, data: bytes, found: _Found) -> DelegateAudit:
+    predicted = predict_xnnpack(model)
     # The runtime does not even load a file with a custom op that it has not.
-    if _custom(nodes):
-        return _delegate_audit(None, [_outside(n, name_of, *_CUSTOM) for n in _custom(nodes)])
-    runner = open_model(data, Delegate.XNNPACK)
-    outside = [nodes[row.index] for row in runner.outside]
-    return _delegate_audit(
-        runner.partitions, [_outside(node, name_of, *explain_outside(node)) for node in outside]
+    if custom := found.custom():
+        return found.audit(None, custom)
+    try:
+        runner = open_model(data, Delegate.XNNPACK)
+    except UsageError:
+        if not predicted.fatal:
+            raise
+        return found.audit(None, {**predicted.refused, **predicted.fatal}, _NOT_LOADED)
+    refused = {row.index: predicted.refused.get(row.index, _UNKNOWN) for row in runner.outside}
+    finding = _compare(runner.partitions, set(refused), predicted)
+    return found.audit(runner.partitions, refused, finding)
+
+
+def _compare(partitions: int, outside: set[int], predicted: Prediction) -> str:
+    """Say where the runtime and our rules differ, or ""."""
+    if outside == set(predicted.refused) and partitions == len(predicted.partitions):
+        return ""
+    return (
+        f"predicted were {len(predicted.partitions)} partitions with {len(predicted.refused)} ops "
+        f"outside: this runtime has other rules than the table"
     )
 
 
-def _audit_gpu(nodes: list[Node], name_of: NameOf) -> DelegateAudit:
-    broken = [(node, found) for node in nodes if (found := first_broken(GPU_RULES, node))]
-    return _delegate_audit(None, [_outside(node, name_of, *found) for node, found in broken])
+_NOT_LOADED = "the runtime does not load this file with XNNPACK, which takes an op and then fails"
+_UNKNOWN = Refusal(
+    "this runtime refuses it by a rule that is not in our table", "replace the layer"
+)
+_CUSTOM = Refusal("it is no built-in op", CUSTOM_FIX)
 
 
-def _audit_cpu(nodes: list[Node], name_of: NameOf) -> DelegateAudit:
-    return _delegate_audit(0, [_outside(node, name_of, *_CUSTOM) for node in _custom(nodes)])
+@dataclass(frozen=True)
+class _Found:
+    """The ops of a file, and how their layers are named."""
 
+    nodes: list[Node]
+    name_of: NameOf
 
-_CUSTOM = ("it is no built-in op", "use built-in ops only, or link the op into the app")
+    def custom(self) -> dict[int, Refusal]:
+        return {node.index: _CUSTOM for node in self.nodes if is_custom(node.op)}
 
+    def audit(
+        self, partitions: int | None, refused: dict[int, Refusal], finding: str = ""
+    ) -> DelegateAudit:
+        outside = tuple(self._outside(self.nodes[i], refused[i]) for i in sorted(refused))
+        return DelegateAudit(
+            partitions=partitions, complete=not outside, outside=outside, finding=finding
+        )
 
-def _custom(nodes: list[Node]) -> list[Node]:
-    return [node for node in nodes if node.op.startswith(("CUSTOM", "UNKNOWN"))]
-
-
-def _outside(node: Node, name_of: NameOf, reason: str, fix: str) -> OutsideOp:
-    return OutsideOp(
-        op=node.op, tensor=node.tensor, layer=name_of(node.tensor), reason=reason, fix=fix
-    )
-
-
-def _delegate_audit(partitions: int | None, outside: list[OutsideOp]) -> DelegateAudit:
-    return DelegateAudit(partitions=partitions, complete=not outside, outside=tuple(outside))
+    def _outside(self, node: Node, refusal: Refusal) -> OutsideOp:
+        return OutsideOp(
+            op=node.op,
+            tensor=node.tensor,
+            layer=self.name_of(node.tensor),
+            reason=refusal.reason,
+            fix=refusal.fix,
+        )
 
 
 def _min_runtime(model: schema.ModelT) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,18 +86,16 @@ class Node:
 def list_nodes(model: schema.ModelT) -> list[Node]:
     """List the ops of the first subgraph, which is the one that delegates see."""
     graph = model.subgraphs[0]
-    operands = [_operand(model, i, tensor) for i, tensor in enumerate(graph.tensors)]
-    return [
-        Node(
-            index=position,
-            op=op_name(code := model.operatorCodes[operator.opcodeIndex]),
-            version=int(code.version),
-            options=operator.builtinOptions,
-            inputs=tuple(operands[i] if i >= 0 else None for i in indices(operator.inputs)),
-            outputs=tuple(operands[i] for i in indices(operator.outputs)),
-        )
-        for position, operator in enumerate(graph.operators)
-    ]
+    operands = {i: _operand(model, i, tensor) for i, tensor in enumerate(graph.tensors)}
+    return [_node(model, position, operands) for position in range(len(graph.operators))]
+
+
+def read_node(model: schema.ModelT, position: int) -> Node:
+    """Read one op of the first subgraph."""
+    graph = model.subgraphs[0]
+    operator = graph.operators[position]
+    used = {*indices(operator.inputs), *indices(operator.outputs)} - {-1}
+    return _node(model, position, {i: _operand(model, i, graph.tensors[i]) for i in used})
 
 
 def op_names(model: schema.ModelT) -> list[str]:
@@ -138,6 +137,19 @@ def _positions(operand: Operand) -> int:
 def _filter_size(node: Node) -> int:
     weights = node.inputs[1]
     return weights.size if weights is not None else 0
+
+
+def _node(model: schema.ModelT, position: int, operands: Mapping[int, Operand]) -> Node:
+    operator = model.subgraphs[0].operators[position]
+    code = model.operatorCodes[operator.opcodeIndex]
+    return Node(
+        index=position,
+        op=op_name(code),
+        version=int(code.version),
+        options=operator.builtinOptions,
+        inputs=tuple(operands[i] if i >= 0 else None for i in indices(operator.inputs)),
+        outputs=tuple(operands[i] for i in indices(operator.outputs)),
+    )
 
 
 def _operand(model: schema.ModelT, index: int, tensor: schema.TensorT) -> Operand:

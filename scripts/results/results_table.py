@@ -41,7 +41,11 @@ class Net:
 
 _NETS = (
     Net("hodzic_unet", "{trained}/hodzic_unet.keras", ("--input-range", "0,1")),
-    Net("hodzic_mobilenetv2", "{trained}/hodzic_mobilenetv2.keras", ("--input-range=-1,1",)),
+    Net(
+        "hodzic_mobilenetv2",
+        "{trained}/hodzic_mobilenetv2.keras",
+        ("--input-range=-1,1", "--calibration-count", "50"),
+    ),
     Net("portrait", "portrait"),
     Net("mattingnet_bn256", "{shared}/models/mattingnet_bn256.keras", ("--input-range", "0,1")),
     Net(

@@ -31,6 +31,9 @@ def test_prints_a_table_per_delegate(file: Path) -> None:
     assert "GPU: every op inside (by its rules; not run)" in result.output
     assert "CPU: every op inside, on the built-in kernels" in result.output
     assert "Oldest runtime: TensorFlow Lite 2.1, for RELU v2" in result.output
+    assert "3 CONV_2D" in result.output
+    assert "60 parameters, 0.0 M MACs, 768 bytes of activations at most" in result.output
+    assert "TensorFlow Lite of Android AAR 2.16.1: loads it" in result.output
     assert "delegate for CPU" not in result.output
 
 
@@ -48,7 +51,11 @@ def test_json_is_the_record_and_nothing_else(file: Path) -> None:
 def test_json_has_the_form_of_a_variant_in_report_json(file: Path) -> None:
     result = CliRunner().invoke(command, [str(file), "--json"], catch_exceptions=False)
     data = json.loads(result.stdout)
-    assert set(data) == {"schema", "file", "ops", "min_runtime", "min_runtime_op", "audit"}
+    above = {"schema", "file", "ops", "min_runtime", "min_runtime_op", "audit"}
+    assert set(data) == above | {"facts", "inside"}
+    assert data["facts"]["macs"] == 3072
+    assert data["facts"]["android_aar"] == ""
+    assert data["inside"]["xnnpack"] == {"CONV_2D": 3}
     assert {name: set(each) for name, each in data["audit"].items()} == {
         "xnnpack": {"partitions", "complete", "outside"},
         "gpu": {"complete", "rejected"},

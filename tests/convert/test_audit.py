@@ -11,11 +11,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.audit import audit_model
-from portrait_tflite.convert.delegate_rules import FIXES
+from portrait_tflite.convert.delegates.fixes import FIXES
+from portrait_tflite.convert.delegates.gpu import GPU_MAX_VERSIONS, GPU_OPS
+from portrait_tflite.convert.delegates.xnnpack_ops import XNNPACK_FLOAT_ONLY_OPS, XNNPACK_OPS
+from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction
 from portrait_tflite.convert.flatbuffer import BUILTIN_CODES
-from portrait_tflite.convert.gpu_rules import GPU_MAX_VERSIONS, GPU_OPS
 from portrait_tflite.convert.op_versions import FIRST_RUNTIMES, first_runtime, runtime_order
-from portrait_tflite.convert.xnnpack_rules import XNNPACK_FLOAT_ONLY_OPS, XNNPACK_INT8_OPS
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import OutsideOp
 
@@ -209,6 +210,30 @@ def test_a_custom_op_is_outside_of_everything(tiny_graph: Build) -> None:
     assert (audit.min_runtime, audit.min_runtime_op) == ("unknown", "CUSTOM:Mine v1")
 
 
+def test_a_prediction_that_the_runtime_does_not_share_is_a_finding(
+    relu_net: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = relu_net()
+    assert audit_model(data).xnnpack.finding == ""
+    wrong = Prediction({}, ((0, 1, 2),), {})
+    monkeypatch.setattr("portrait_tflite.convert.audit.predict_xnnpack", lambda _: wrong)
+    xnnpack = audit_model(data).xnnpack
+    assert "predicted were 1 partitions with 0 ops outside" in xnnpack.finding
+    assert "not in our table" in xnnpack.outside[0].reason
+
+
+def test_a_file_that_xnnpack_breaks_is_told(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    shape = (1, 1, 1, 1, 4, 4, 2)
+    x, y = graph.tensor("x", shape, "float32"), graph.tensor("y", (*shape[:-1], 1), "float32")
+    axis = graph.tensor("axis", (1,), "int32", data=[6])
+    graph.op("SUM", [x, axis], y, 1, schema.ReducerOptionsT(keepDims=True))
+    xnnpack = audit_model(graph.build([x], [y])).xnnpack
+    assert xnnpack.partitions is None
+    assert "does not load this file with XNNPACK" in xnnpack.finding
+    assert "rank 7" in xnnpack.outside[0].reason
+
+
 def test_garbage_is_a_usage_error() -> None:
     with pytest.raises(UsageError):
         audit_model(b"garbage")
@@ -223,13 +248,13 @@ def test_runtimes_are_ordered_by_number() -> None:
 
 @pytest.mark.parametrize(
     "table",
-    [GPU_OPS, GPU_MAX_VERSIONS, XNNPACK_INT8_OPS, XNNPACK_FLOAT_ONLY_OPS, FIXES, FIRST_RUNTIMES],
+    [GPU_OPS, GPU_MAX_VERSIONS, XNNPACK_OPS, XNNPACK_FLOAT_ONLY_OPS, FIXES, FIRST_RUNTIMES],
 )
 def test_tables_name_real_ops(table: Any) -> None:
     assert set(table) <= set(BUILTIN_CODES)
 
 
 def test_tables_agree() -> None:
-    assert not XNNPACK_INT8_OPS & XNNPACK_FLOAT_ONLY_OPS
+    assert XNNPACK_FLOAT_ONLY_OPS < XNNPACK_OPS
     assert set(GPU_MAX_VERSIONS) <= GPU_OPS
     assert set(FIRST_RUNTIMES) >= GPU_OPS

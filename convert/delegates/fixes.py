@@ -1,0 +1,25 @@
+"""What to do about an op that a delegate has not at all, or not in this type."""
+
+from __future__ import annotations
+
+DYNAMIC_FIX = "fix the batch and all sizes before exporting; `portrait-tflite convert` does"
+
+FIXES: dict[str, str] = {
+    "ARG_MAX": "end the network before it; take the largest channel in the app",
+    "AVERAGE_POOL_2D": "use a strided or depthwise convolution, or a mean over the whole map",
+    "BROADCAST_TO": "let ADD and MUL broadcast, or resize with RESIZE_BILINEAR",
+    "DIV": "multiply by the constant's reciprocal",
+    "EXPAND_DIMS": "use a reshape, or keep the four dimensions throughout",
+    "GATHER_ND": "use slices with constant bounds",
+    "HARD_SWISH": "use ReLU6 fused into the convolution before it, and retrain",
+    "MAXIMUM": "use a ReLU fused into the convolution before it",
+    "MINIMUM": "use a ReLU6 fused into the convolution before it",
+    "PRELU": "use LeakyReLU with one slope above 0, or ReLU",
+    "RELU": "give the file to `portrait-tflite convert`; a QUANTIZE where that is exact",
+    "RELU6": "give the file to `portrait-tflite convert`; a QUANTIZE where that is exact",
+    "RESIZE_NEAREST_NEIGHBOR": "convert from the Keras model: the nearest ×2 is rewritten exactly",
+    "SHAPE": DYNAMIC_FIX,
+    "SOFTMAX": "convert from the Keras model: two classes become one sigmoid, exactly",
+    "SQUEEZE": "use a reshape, or keep the four dimensions throughout",
+    "TILE": "convert from the Keras model: the nearest ×2 is rewritten exactly",
+}

@@ -1,0 +1,244 @@
+"""What the GPU delegate takes, predicted from its own rules.
+
+Source: LiteRT, `tflite/delegates/gpu/common/model_builder.cc` (ops and largest versions) and
+`tflite/tools/versioning/gpu_compatibility.cc` (rules per op), read in version 2.3; TensorFlow's own
+analyzer always answers "compatible". The rules marked ML Drift are of the engine that LiteRT 2 puts
+in that delegate's place, `ml_drift_delegate/tflite/model_builder.cc`, at commit f674577 (August
+2026): what either refuses is refused here. See `docs/delegates.md`.
+"""
+
+from __future__ import annotations
+
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
+from portrait_tflite.convert.delegates.rule import (
+    CUSTOM_FIX,
+    Refusal,
+    Rule,
+    custom,
+    first_broken,
+    op_set,
+)
+from portrait_tflite.convert.delegates.site import Site
+from portrait_tflite.convert.delegates.xnnpack_attributes import (
+    ACTIVATIONS,
+    slice_masks,
+    softmax_beta,
+)
+from portrait_tflite.convert.delegates.xnnpack_ops import BIAS
+from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
+
+GPU_OPS = op_set("""
+    ABS ADD ADD_N AVERAGE_POOL_2D BATCH_MATMUL CAST CONCATENATION CONV_2D COS CUMSUM DENSIFY
+    DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE DIV EQUAL ELU EXP FLOOR FLOOR_DIV FLOOR_MOD
+    FULLY_CONNECTED GATHER GELU GREATER GREATER_EQUAL HARD_SWISH LEAKY_RELU LESS LESS_EQUAL LOG
+    LOGICAL_AND LOGISTIC LSTM MAXIMUM MAX_POOL_2D MEAN MINIMUM MIRROR_PAD MUL NEG NOT_EQUAL ONE_HOT
+    PACK PAD PADV2 POW PRELU QUANTIZE REDUCE_MAX REDUCE_MIN REDUCE_PROD RELU RELU6 RELU_0_TO_1
+    RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SELECT SELECT_V2 SIGN SIN
+    SLICE SOFTMAX SPACE_TO_DEPTH SPLIT SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE STRIDED_SLICE SUB SUM
+    TANH TILE TRANSPOSE TRANSPOSE_CONV UNPACK
+    """)
+
+_ELEMENTWISE = op_set("""
+    ABS ADD ADD_N COS DIV ELU EXP FLOOR FLOOR_DIV FLOOR_MOD GELU LOG LOGISTIC MAXIMUM MINIMUM NEG
+    POW RSQRT SIGN SIN SQRT SQUARE SQUARED_DIFFERENCE SUB TANH
+""")
+
+# Largest op version that it takes; an op without an entry is taken in any.
+GPU_MAX_VERSIONS: dict[str, int] = {
+    **dict.fromkeys(_ELEMENTWISE, 2),
+    "AVERAGE_POOL_2D": 2,
+    "CONCATENATION": 2,
+    "CONV_2D": 6,
+    "CUMSUM": 1,
+    "DENSIFY": 1,
+    "DEPTHWISE_CONV_2D": 6,
+    "DEQUANTIZE": 3,
+    "FULLY_CONNECTED": 9,
+    "GATHER": 1,
+    "LEAKY_RELU": 2,
+    "LSTM": 4,
+    "MAX_POOL_2D": 2,
+    "MIRROR_PAD": 2,
+    "MUL": 3,
+    "ONE_HOT": 1,
+    "PAD": 2,
+    "PADV2": 2,
+    "PRELU": 1,
+    "QUANTIZE": 2,
+    "RELU": 2,
+    "RELU6": 2,
+    "RELU_0_TO_1": 2,
+    "RELU_N1_TO_1": 2,
+    "RESHAPE": 1,
+    "RESIZE_BILINEAR": 3,
+    "RESIZE_NEAREST_NEIGHBOR": 3,
+    "SELECT": 1,
+    "SELECT_V2": 1,
+    "SLICE": 2,
+    "SOFTMAX": 2,
+    "SPACE_TO_DEPTH": 2,
+    "STRIDED_SLICE": 4,
+    "TRANSPOSE": 4,
+    "TRANSPOSE_CONV": 3,
+}
+
+_TYPES = frozenset({"float32", "float16", "int8", "uint8"})
+_OTHER_TYPES_TOO = frozenset(
+    {"CAST", "EQUAL", "GATHER", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "LOGICAL_AND"}
+    | {"NOT_EQUAL", "ONE_HOT", "SELECT", "SELECT_V2"}
+)
+_MAX_RANK = 4
+
+
+def _dynamic_size(site: Site) -> str:
+    given = (*site.node.given(), *site.node.outputs)
+    unknown = next((operand for operand in given if -1 in operand.shape), None)
+    return f"the size of {unknown.name!r} is known only at run time" if unknown else ""
+
+
+def _not_supported(site: Site) -> str:
+    return "" if site.op in GPU_OPS else f"the GPU delegate has no {site.op}"
+
+
+def _too_new(site: Site) -> str:
+    version = site.node.version
+    limit = GPU_MAX_VERSIONS.get(site.op, version)
+    if version <= limit:
+        return ""
+    return f"the GPU delegate takes {site.op} up to version {limit}; this is version {version}"
+
+
+def _too_new_transpose_conv(site: Site) -> str:
+    version, limit = site.node.version, GPU_MAX_VERSIONS[site.op]
+    if version <= limit:
+        return ""
+    return f"version {version} (bias or activation inside); the GPU delegate takes up to {limit}"
+
+
+def _rank(site: Site) -> str:
+    ranks = [len(operand.shape) for operand in (*site.node.given(), *site.node.outputs)]
+    return f"rank {max(ranks)}; 4 is the most" if max(ranks, default=0) > _MAX_RANK else ""
+
+
+def _type(site: Site) -> str:
+    if site.op in _OTHER_TYPES_TOO:
+        return ""
+    computed = [o for o in (*site.node.given(), *site.node.outputs) if not o.constant]
+    other = next((o.dtype for o in computed if o.dtype not in _TYPES), "")
+    return f"{other} values; it takes float and 8-bit ones" if other else ""
+
+
+def _resize(site: Site) -> str:
+    both = site.node.option("alignCorners") and site.node.option("halfPixelCenters")
+    return "align_corners and half_pixel_centers together" if both else ""
+
+
+def _paddings(site: Site) -> str:
+    shape = site.node.inputs[1].shape if len(site.node.inputs) > 1 and site.node.inputs[1] else ()
+    return "" if shape in {(3, 2), (4, 2)} else f"paddings of shape {list(shape)}"
+
+
+def _mirror(site: Site) -> str:
+    return "only reflecting padding is taken" if site.node.option("mode", 0) else ""
+
+
+def _axes(site: Site) -> str:
+    axes = site.node.inputs[1] if len(site.node.inputs) > 1 else None
+    return "" if axes is not None and axes.constant else "the axes are not constant"
+
+
+def _slice_rank(site: Site) -> str:
+    rank = len(site.node.given()[0].shape)
+    return "" if rank in {3, 4} else f"rank {rank}; it slices 3 or 4 dimensions"
+
+
+def _block(site: Site) -> str:
+    return "" if site.node.option("blockSize", 0) > 1 else "a block size of 1 or less"
+
+
+def _activation(site: Site) -> str:
+    name = ACTIVATIONS.get(site.node.option("fusedActivationFunction", 0), "unknown")
+    return "" if name not in {"SIGN_BIT", "unknown"} else f"a fused {name} activation"
+
+
+def _one_part(site: Site) -> str:
+    return "one output; the runtime aborts on it" if len(site.node.outputs) == 1 else ""
+
+
+def _scalar(site: Site) -> str:
+    scalar = next((o for o in site.node.given() if not o.shape and not o.constant), None)
+    return f"{scalar.name!r} is computed and has no dimensions" if scalar else ""
+
+
+def _twice(site: Site) -> str:
+    computed = [operand.index for operand in site.node.given() if not operand.constant]
+    return "it reads one tensor twice" if len(set(computed)) < len(computed) else ""
+
+
+def _long_list(site: Site) -> str:
+    given = site.inputs((1, 2))
+    long = next((operand for operand in given if operand.dtype == "int64"), None)
+    return f"{long.name!r} is int64; it takes int32" if long else ""
+
+
+def _computed_bias(site: Site) -> str:
+    bias = site.input(BIAS[site.op])
+    computed = bias is not None and not site.fixed(bias)
+    return f"the bias {bias.name!r} is computed" if bias and computed else ""
+
+
+_REDUCTIONS = frozenset({"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"})
+_PADS = frozenset({"PAD", "PADV2", "MIRROR_PAD"})
+_SLICES = frozenset({"SLICE", "STRIDED_SLICE"})
+_RESIZES = frozenset({"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"})
+_CHECK = "CheckGpuDelegateCompatibility"
+_CONSTANT_FIX = "make it a constant of the layer"
+
+GPU_RULES: tuple[Rule, ...] = (
+    Rule(frozenset(), custom, _CHECK, CUSTOM_FIX),
+    Rule(frozenset(), _not_supported, _CHECK, ""),
+    Rule(
+        frozenset({"TRANSPOSE_CONV"}),
+        _too_new_transpose_conv,
+        _CHECK,
+        "convert from the Keras model with --target gpu: it is rewritten exactly",
+    ),
+    Rule(frozenset(), _too_new, _CHECK, "convert with an older op form, or without fused extras"),
+    Rule(frozenset(), _dynamic_size, _CHECK, DYNAMIC_FIX),
+    Rule(frozenset(), _rank, _CHECK, "keep to four dimensions: batch, height, width, channels"),
+    Rule(frozenset(), _type, _CHECK, "use the float16 variant on the GPU"),
+    Rule(_RESIZES, _resize, _CHECK, "set one of the two"),
+    Rule(frozenset({"SOFTMAX"}), softmax_beta, _CHECK, "scale the logits in the layer before it"),
+    Rule(_PADS, _paddings, _CHECK, "pad height and width only, as 4×2 or 3×2"),
+    Rule(frozenset({"MIRROR_PAD"}), _mirror, _CHECK, "pad with zeros or by reflection"),
+    Rule(_REDUCTIONS, _axes, _CHECK, _CONSTANT_FIX),
+    Rule(_SLICES, _slice_rank, _CHECK, "keep to four dimensions"),
+    Rule(
+        frozenset({"STRIDED_SLICE"}),
+        slice_masks,
+        _CHECK,
+        "slice with ranges, not with single indices",
+    ),
+    Rule(frozenset({"DEPTH_TO_SPACE", "SPACE_TO_DEPTH"}), _block, _CHECK, "leave the layer out"),
+    Rule(op_set("SPLIT"), _one_part, "ML Drift: SplitOperationParser", "leave the layer out"),
+    Rule(frozenset(), _scalar, "ML Drift: ElementwiseOperationParser", _CONSTANT_FIX),
+    Rule(frozenset(), _twice, "ML Drift: ElementwiseOperationParser", "copy it first"),
+    Rule(_PADS | _SLICES, _long_list, "ML Drift: CreateVectorCopyData", "write it as int32"),
+    Rule(frozenset(BIAS), _computed_bias, "ML Drift: ReadNonConstantTensor", _CONSTANT_FIX),
+    Rule(frozenset(), _activation, _CHECK, "use an activation layer of its own"),
+)
+
+
+def predict_gpu(model: schema.ModelT) -> dict[int, Refusal]:
+    """Predict why each op of the first subgraph that the GPU refuses is refused, by position."""
+    nodes = list_nodes(model)
+    tensors = model.subgraphs[0].tensors
+    unpacked = frozenset(o.index for n in nodes if _unpacks(n) for o in n.outputs)
+    sites = (Site(node, tensors, unpacked) for node in nodes)
+    return {s.node.index: found for s in sites if (found := first_broken(GPU_RULES, s))}
+
+
+def _unpacks(node: Node) -> bool:
+    return node.op == "DEQUANTIZE" and all(operand.constant for operand in node.given())
