@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -16,6 +17,12 @@ from portrait_tflite.tensor_values import random_input
 from portrait_tflite.vocabulary import Delegate
 
 REQUIRE_ALL = "PORTRAIT_TFLITE_REQUIRE_ALL"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Let child processes hear Ctrl-C: a shell that runs pytest in the background makes it deaf."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

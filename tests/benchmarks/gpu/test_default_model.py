@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from portrait_tflite.benchmarks.cell import Cell
-from portrait_tflite.benchmarks.gpu import latency as gpu
 from portrait_tflite.benchmarks.gpu.adapters import Adapter
+from portrait_tflite.benchmarks.gpu.doubts import FAR_OFF
 from portrait_tflite.benchmarks.gpu.latency import measure_gpu
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.load import load_model
@@ -30,4 +30,4 @@ def test_its_float16_file_gives_the_cpus_mask(adapter: Adapter, tmp_path: Path) 
     assert row.precision == "float16"
     assert row.against_cpu
     assert row.against_cpu.iou >= 0.995
-    assert gpu.FAR_OFF not in row.warnings
+    assert FAR_OFF not in row.warnings
