@@ -1,37 +1,44 @@
-"""Mend a finished `.tflite`: rewrites that change no byte of what it computes.
+"""Mend a finished `.tflite`: rewrites that change no byte of it, or one step of an op.
 
-Works on files that others released as well: the Keras model is not needed. Each rewrite is checked
-as a whole by running the file before and after on the built-in kernels.
+Works on files that others released as well: the Keras model is not needed. Every rewritten place
+is cut out and judged on its own, then the whole file on the built-in kernels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from portrait_tflite.convert.flatbuffer import read_model, serialize
 from portrait_tflite.convert.flatbuffer_pruning import drop_unused
 from portrait_tflite.convert.layer_names import name_layers
-from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, MendedOp
-from portrait_tflite.convert.rewrites.flatten_bias import FlattenBias
-from portrait_tflite.convert.rewrites.identity_add import IdentityAdd
-from portrait_tflite.convert.rewrites.relu_to_quantize import ReluToQuantize
+from portrait_tflite.convert.mend_judge import PlaceJudge, weigh
+from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES
+from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
+    FlatbufferRewrite,
+    MendedOp,
+    copy_graph,
+)
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import Runner, open_model
-from portrait_tflite.tensor_values import random_input, to_stored
-from portrait_tflite.vocabulary import Delegate, Level, RewriteRecord, SkippedRewrite
+from portrait_tflite.tensor_values import random_input, to_real, to_stored
+from portrait_tflite.vocabulary import (
+    Delegate,
+    Level,
+    RewriteRecord,
+    SkippedRewrite,
+    WholeNetError,
+)
 
 Array = NDArray[Any]
 
-REWRITES: tuple[FlatbufferRewrite, ...] = (
-    FlattenBias(),  # first: touches a constant only, and the others do not look at it
-    IdentityAdd(),  # before RELU: with the addition gone, a RELU behind it reads its operand
-    ReluToQuantize(),  # last: the ops that are left are final
-)
+__all__ = ["REWRITES", "MendResult", "mend_model"]
 
 _RANDOM_INPUTS = 4
 _SEED = 20240
@@ -39,11 +46,16 @@ _SEED = 20240
 
 @dataclass(frozen=True)
 class MendResult:
-    """The mended file; `data` is the very input where nothing could be mended."""
+    """The mended file; `data` is the very input where nothing could be mended.
+
+    Attributes:
+        whole: How far the outputs moved on the check inputs; None where not a byte of them did.
+    """
 
     data: bytes
     records: tuple[RewriteRecord, ...]
     skipped: tuple[SkippedRewrite, ...]
+    whole: WholeNetError | None = None
 
 
 def mend_model(
@@ -52,7 +64,7 @@ def mend_model(
     rewrites: Iterable[FlatbufferRewrite] = REWRITES,
     layers: Iterable[str] = (),
 ) -> MendResult:
-    """Apply every rewrite that leaves the outputs byte-equal.
+    """Apply every rewrite that leaves the outputs byte-equal, or moves an op by one step.
 
     Args:
         data: The `.tflite`.
@@ -65,34 +77,98 @@ def mend_model(
     Raises:
         UsageError: Not a `.tflite`, or one that the built-in kernels cannot run.
     """
-    model = read_model(data)
-    name_of = name_layers(model, layers)
     runner = open_model(data, Delegate.CPU)
-    checks = _check_inputs(runner, inputs)
-    expected: list[list[Array]] = []
-    records: list[RewriteRecord] = []
-    skipped: list[SkippedRewrite] = []
+    run = _Run(data, _check_inputs(runner, inputs), name_layers(read_model(data), layers))
     for rewrite in rewrites:
-        applied = rewrite.apply(model)
-        skipped += [
-            SkippedRewrite(rewrite.name, name_of(op.tensor), op.reason) for op in applied.refused
-        ]
+        run.apply(rewrite)
+    # Each place is cheaper on its own; together they might still cut the graph in more pieces.
+    if run.records and not weigh(run.data) < weigh(data):
+        undone = "undone: the whole file gains nothing"
+        skipped = [SkippedRewrite(r.rewrite, r.layer, undone) for r in run.records]
+        return MendResult(data, (), (*run.skipped, *skipped))
+    return MendResult(run.data, tuple(run.records), tuple(run.skipped), run.whole_error(runner))
+
+
+class _Run:
+    """The state of `mend_model`: the file so far and what it has to give."""
+
+    def __init__(
+        self, data: bytes, checks: list[tuple[Array, ...]], name_of: Callable[[str], str]
+    ) -> None:
+        self.data = data
+        self.records: list[RewriteRecord] = []
+        self.skipped: list[SkippedRewrite] = []
+        self._model = read_model(data)
+        self._checks = checks
+        self._name_of = name_of
+        self._expected: list[list[Array]] = []
+
+    def apply(self, rewrite: FlatbufferRewrite) -> None:
+        """Apply a rewrite, and undo it where the whole file shows what its places did not."""
+        model = copy_graph(self._model)
+        observed = observe(model, rewrite.sources(model), self._checks)
+        applied = rewrite.apply(model, PlaceJudge(observed))
+        for refused in applied.refused:
+            self._skip(rewrite, refused.tensor, refused.reason)
         if not applied.mended:
-            continue
+            return
         # Only now: most files have nothing to mend, and the built-in kernels are slow.
-        expected = expected or [runner.run(*arrays) for arrays in checks]
+        self._expected = self._expected or self._outputs(self.data)
         drop_unused(model)
         mended = serialize(model)
-        if fault := _difference(mended, checks, expected):
-            skipped += [
-                SkippedRewrite(rewrite.name, name_of(op.tensor), f"undone: {fault}")
-                for op in applied.mended
-            ]
-            model = read_model(data)
-            continue
-        data = mended
-        records += [_record(rewrite, op, name_of(op.tensor)) for op in applied.mended]
-    return MendResult(data, tuple(records), tuple(skipped))
+        if fault := self._fault(mended, all(op.exact for op in applied.mended)):
+            for op in applied.mended:
+                self._skip(rewrite, op.tensor, f"undone: {fault}")
+            return
+        self.data, self._model = mended, model
+        self.records += [_record(rewrite, op, self._name_of(op.tensor)) for op in applied.mended]
+
+    def whole_error(self, original: Runner) -> WholeNetError | None:
+        """Compare the outputs with the original's."""
+        if all(record.exact for record in self.records):
+            return None
+        pairs = [
+            (to_real(old, info), to_real(new, info))
+            for arrays, found in zip(self._checks, self._expected, strict=True)
+            for old, new, info in zip(original.run(*arrays), found, original.outputs, strict=True)
+        ]
+        error = max(float(np.abs(old - new).max()) for old, new in pairs)
+        magnitude = max(float(np.abs(old).max()) for old, _ in pairs)
+        return WholeNetError(error, error / magnitude if magnitude else 0.0, len(self._checks))
+
+    def _fault(self, mended: bytes, exact: bool) -> str:
+        """Say what is wrong with the mended file, or ""."""
+        try:
+            found = self._outputs(mended)
+        except UsageError as error:
+            return f"the runtime refuses the result ({error})"
+        pairs = list(zip(self._expected, found, strict=True))
+        if not all(_same_form(one, other) for one, other in pairs):
+            return "the outputs have another type or shape"
+        if exact and not all(_same(one, other) for one, other in pairs):
+            return "the outputs are not byte-equal on the built-in kernels"
+        self._expected = found
+        return ""
+
+    def _outputs(self, data: bytes) -> list[list[Array]]:
+        runner = open_model(data, Delegate.CPU)
+        return [runner.run(*arrays) for arrays in self._checks]
+
+    def _skip(self, rewrite: FlatbufferRewrite, tensor: str, reason: str) -> None:
+        self.skipped.append(SkippedRewrite(rewrite.name, self._name_of(tensor), reason))
+
+
+def observe(
+    model: schema.ModelT, tensors: Sequence[int], checks: Sequence[tuple[Array, ...]]
+) -> dict[int, list[Array]]:
+    """Compute what tensors hold on the check inputs, by their numbers."""
+    wanted = sorted(set(tensors))
+    if not wanted:
+        return {}
+    ends = [int(index) for index in model.subgraphs[0].inputs]
+    runner = open_model(cut_out(model, ends, wanted), Delegate.CPU)
+    held = [runner.run(*arrays) for arrays in checks]
+    return {number: [arrays[n] for arrays in held] for n, number in enumerate(wanted)}
 
 
 def _record(rewrite: FlatbufferRewrite, op: MendedOp, layer: str) -> RewriteRecord:
@@ -100,9 +176,9 @@ def _record(rewrite: FlatbufferRewrite, op: MendedOp, layer: str) -> RewriteReco
         rewrite=rewrite.name,
         level=Level.FLATBUFFER,
         layer=layer,
-        exact=True,
-        max_abs_error=0.0,
-        max_rel_error=0.0,
+        exact=op.exact,
+        max_abs_error=op.max_abs_error,
+        max_rel_error=op.max_rel_error,
         chosen=rewrite.name,
         candidates=(),
         reason=op.reason,
@@ -119,20 +195,10 @@ def _check_inputs(runner: Runner, inputs: Sequence[Array]) -> list[tuple[Array, 
     return [tuple(random_input(info, rng) for info in runner.inputs) for _ in range(_RANDOM_INPUTS)]
 
 
-def _difference(mended: bytes, checks: list[tuple[Array, ...]], expected: list[list[Array]]) -> str:
-    """Say how the mended file differs, or "" where every byte is the same."""
-    try:
-        runner = open_model(mended, Delegate.CPU)
-        results = [runner.run(*arrays) for arrays in checks]
-    except UsageError as error:
-        return f"the runtime refuses the result ({error})"
-    if not all(_same(one, other) for one, other in zip(expected, results, strict=True)):
-        return "the outputs are not byte-equal on the built-in kernels"
-    return ""
+def _same_form(one: list[Array], other: list[Array]) -> bool:
+    forms = [[(array.dtype, array.shape) for array in arrays] for arrays in (one, other)]
+    return forms[0] == forms[1]
 
 
 def _same(one: list[Array], other: list[Array]) -> bool:
-    return len(one) == len(other) and all(
-        (a.dtype, a.shape) == (b.dtype, b.shape) and a.tobytes() == b.tobytes()
-        for a, b in zip(one, other, strict=True)
-    )
+    return all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.mend import mend_model
-from portrait_tflite.convert.rewrites.flatten_bias import FlattenBias
+from portrait_tflite.convert.rewrites.flatbuffer.flatten_bias import FlattenBias
 from portrait_tflite.runtime import open_model
 
 Build = Callable[..., Any]

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.flatbuffer_nodes import op_names
 from portrait_tflite.convert.mend import mend_model
-from portrait_tflite.convert.rewrites.identity_add import IdentityAdd
+from portrait_tflite.convert.rewrites.flatbuffer.identity_add import IdentityAdd
 from portrait_tflite.runtime import open_model
 
 Build = Callable[..., Any]

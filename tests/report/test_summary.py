@@ -45,6 +45,13 @@ def test_a_mended_file(report: Any) -> None:
     assert "1 × relu in the finished file" in shown(replace(report, rewrites=(record,)))
 
 
+def test_another_rounding_in_a_file_is_no_other_function(report: Any) -> None:
+    record = replace(report.rewrites[0], level=Level.FLATBUFFER, exact=False)
+    text = shown(replace(report, rewrites=(record,)))
+    assert "in the finished file, within one step" in text
+    assert "fine-tuning" not in text
+
+
 def test_gates_that_failed_come_with_a_way_on(report: Any) -> None:
     text = shown(report, ("int8: mIoU drops by 3.00 points, at most 1 allowed",))
     assert "Not passed" in text

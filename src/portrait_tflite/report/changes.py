@@ -29,6 +29,7 @@ class ChangeGroup:
 
     Attributes:
         where: The Keras graph or the finished file.
+        near: How near to what was there, in words.
         notable: Whether there is more to see than that it was done.
         more: How many layers are not shown.
     """
@@ -36,7 +37,7 @@ class ChangeGroup:
     rewrite: str
     chosen: str
     where: str
-    exact: bool
+    near: str
     count: int
     max_rel_error: float
     notable: bool
@@ -52,6 +53,19 @@ class SkipGroup:
     reason: str
     count: int
     layers: str
+
+
+def fitted_rewrites(report: Report) -> list[RewriteRecord]:
+    """Return the rewrites that put another function, fitted to it, in a layer's place.
+
+    In a finished file what is not exact is another rounding, of one step at most.
+    """
+    return [record for record in report.rewrites if _is_fitted(record)]
+
+
+def how_near(level: Level) -> str:
+    """Say in words what a rewrite that is not exact comes to."""
+    return "within one step" if level is Level.FLATBUFFER else "approximate"
 
 
 def change_groups(report: Report) -> tuple[ChangeGroup, ...]:
@@ -93,11 +107,11 @@ def _group(records: list[RewriteRecord]) -> ChangeGroup:
         rewrite=first.rewrite,
         chosen="" if first.chosen == first.rewrite else first.chosen,
         where="finished file" if first.level is Level.FLATBUFFER else "Keras graph",
-        exact=first.exact,
+        near="exact" if first.exact else how_near(first.level),
         # The CPU's and the GPU's plan may both rewrite a layer: it counts once.
         count=len({record.layer for record in records}),
         max_rel_error=max(record.max_rel_error for record in records),
-        notable=not first.exact or any(record.candidates for record in records),
+        notable=_is_fitted(first) or any(record.candidates for record in records),
         changes=tuple(map(_change, records[:_SHOWN])),
         more=max(0, len(records) - _SHOWN),
     )
@@ -107,3 +121,7 @@ def _change(record: RewriteRecord) -> Change:
     taken = next((form for form in record.candidates if form.form == record.chosen), None)
     lost = tuple(form for form in record.candidates if form.form != record.chosen)
     return Change(record.layer, taken, lost, record.max_rel_error, record.reason)
+
+
+def _is_fitted(record: RewriteRecord) -> bool:
+    return not record.exact and record.level is Level.KERAS

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from portrait_tflite.report.changes import fitted_rewrites, how_near
 from portrait_tflite.report.measurements import measured_parts
 from portrait_tflite.report.roles import (
     DELEGATE_NAMES,
@@ -85,7 +86,7 @@ def _rewrites(report: Report) -> Iterator[str]:
     for (level, rewrite, chosen, exact), count in counts.items():
         form = "" if chosen == rewrite else f" → {chosen}"
         where = "in the finished file" if level is Level.FLATBUFFER else "in the Keras graph"
-        kind = "" if exact else ", approximate"
+        kind = "" if exact else f", {how_near(level)}"
         yield f"{count} × {rewrite}{form} {where}{kind}"
     if report.rewritten:
         error = report.rewritten
@@ -93,14 +94,14 @@ def _rewrites(report: Report) -> Iterator[str]:
             f"whole net before and after: {error.max_rel_error:.1e} of the largest value, "
             f"{error.images} images"
         )
-    approximate = [r for r in report.rewrites if not r.exact]
-    for record in approximate:
+    fitted = fitted_rewrites(report)
+    for record in fitted:
         costs = ", ".join(f"{c.form} {c.cost:.2f}" for c in record.candidates)
         yield (
             f"{record.layer}: {record.chosen} leaves a residual of {record.max_rel_error:.1%} "
             f"(estimated Mcyc: {costs})"
         )
-    if approximate:
+    if fitted:
         yield "approximate forms want fine-tuning, which this version does not have yet"
     for skipped in report.skipped:
         if "failed" in skipped.reason or "undone" in skipped.reason or skipped.rewrite == "all":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from portrait_tflite.report import formats
 from portrait_tflite.report.arm_cost import compare_arm_cost
+from portrait_tflite.report.changes import fitted_rewrites
 from portrait_tflite.report.faults import faults
 from portrait_tflite.report.points import Mark, Point
 from portrait_tflite.report.roles import (
@@ -62,9 +63,9 @@ def _points(report: Report, failures: Sequence[str]) -> Iterator[Point]:
     yield from faults(report)
     yield from _arm_cost(report)
     yield from _calibration(report)
-    approximate = [record.layer for record in report.rewrites if not record.exact]
-    if approximate:
-        text = f"{', '.join(approximate[:3])}: another function than before, fitted to it"
+    fitted = [record.layer for record in fitted_rewrites(report)]
+    if fitted:
+        text = f"{', '.join(fitted[:3])}: another function than before, fitted to it"
         yield Point(Mark.LOOK, "Rewrites", text)
 
 

@@ -17,6 +17,8 @@ from portrait_tflite.vocabulary import Delegate
 
 Int8s = NDArray[np.int8]
 
+EVERY_INT8 = np.arange(-128, 128, dtype=np.int16).astype(np.int8)
+
 
 @dataclass(frozen=True)
 class Op:
@@ -25,7 +27,13 @@ class Op:
     name: str
     version: int
     options: Any = None
-    options_type: int = 0
+
+    @property
+    def options_type(self) -> int:
+        """Number of the option record's kind, which its class is named after."""
+        if self.options is None:
+            return 0
+        return int(getattr(schema.BuiltinOptions, type(self.options).__name__.removesuffix("T")))
 
 
 def run_alone(op: Op, values: Sequence[Int8s], inputs: Sequence[Operand], output: Operand) -> Int8s:

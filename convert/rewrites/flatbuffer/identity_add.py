@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
-from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Match, RefusedOp
-from portrait_tflite.convert.rewrites.relu_to_quantize import (
-    EVERY_INT8,
-    QUANTIZE,
-    QUANTIZE_RATIO,
-    make_quantize,
+from portrait_tflite.convert.rewrites.flatbuffer.place import is_output
+from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import QUANTIZE, QUANTIZE_RATIO
+from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
+    FlatbufferRewrite,
+    Match,
+    RefusedOp,
 )
-from portrait_tflite.convert.rewrites.single_op import Int8s, Op, run_alone
+from portrait_tflite.convert.rewrites.flatbuffer.single_op import (
+    EVERY_INT8,
+    Int8s,
+    Op,
+    run_alone,
+)
 
 # XNNPACK's limits for each operand of an int8 ADD [V: xnnpack_delegate.cc, VisitBinaryNode].
 ADD_RATIO = (2.0**-10, 2.0**8)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    alive: int  # which input carries on: 0 or 1
-    drop: bool  # it passes unchanged: no op is needed at all
 
 
 class IdentityAdd(FlatbufferRewrite):
@@ -71,17 +68,10 @@ class IdentityAdd(FlatbufferRewrite):
         return self._judge(model, node, alive)
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
-        """Let the living operand pass, requantized where it must be."""
-        plan: _Plan = match.details
-        graph = model.subgraphs[0]
-        operator = graph.operators[node.index]
-        source, target = indices(operator.inputs)[plan.alive], indices(operator.outputs)[0]
-        if plan.drop:
-            for reader in graph.operators:
-                reader.inputs = _replaced(reader.inputs, target, source)
-        operator.inputs = np.array([source], np.int32)
-        # Where it was dropped, nobody reads this op's output and pruning takes it away.
-        make_quantize(model, node.index)
+        """Let the living operand pass, requantized."""
+        built = Replacement(model, node)
+        built.op(QUANTIZE, [match.details])
+        built.finish()
 
     @staticmethod
     def _judge(model: schema.ModelT, node: Node, alive: int) -> Match | RefusedOp:
@@ -92,14 +82,14 @@ class IdentityAdd(FlatbufferRewrite):
         # The skip is heard after all.
         if moved:
             return RefusedOp(node.tensor, f"the small operand moves {moved} of 65,536 sums")
-        output = target.index in indices(model.subgraphs[0].outputs)
-        if np.array_equal(passed[:, 0], EVERY_INT8) and not output:
-            return Match("the other operand never reaches half a step", _Plan(alive, drop=True))
+        reason, source = "the other operand never reaches half a step", operands[alive].index
+        if np.array_equal(passed[:, 0], EVERY_INT8) and not is_output(model, target.index):
+            return Match(reason, bypass=source)
         requantized = run_alone(QUANTIZE, [EVERY_INT8], [operands[alive]], target)
         # ADD rounds twice where QUANTIZE rounds once.
         if not np.array_equal(passed[:, 0], requantized):
             return RefusedOp(node.tensor, "QUANTIZE rounds some values differently")
-        return Match("the other operand never reaches half a step", _Plan(alive, drop=False))
+        return Match(reason, source)
 
 
 def _all_sums(node: Node, operands: tuple[Operand, ...], target: Operand, alive: int) -> Int8s:
@@ -107,16 +97,9 @@ def _all_sums(node: Node, operands: tuple[Operand, ...], target: Operand, alive:
     rows, columns = np.meshgrid(EVERY_INT8, EVERY_INT8, indexing="ij")
     pair = [rows.ravel(), columns.ravel()]
     values = pair if alive == 0 else pair[::-1]
-    add = Op("ADD", node.version, node.options, schema.BuiltinOptions.AddOptions)
+    add = Op("ADD", node.version, node.options)
     return run_alone(add, values, operands, target).reshape(rows.shape)
 
 
 def _in_range(ratio: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= ratio < limits[1]
-
-
-def _replaced(vector: object, old: int, new: int) -> object:
-    if vector is None:
-        return None
-    numbers = indices(vector)  # type: ignore[arg-type]
-    return np.array([new if index == old else index for index in numbers], np.int32)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.flatbuffer import indices
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand, list_nodes
-from portrait_tflite.convert.rewrites.flatbuffer_rewrite import FlatbufferRewrite, Match, RefusedOp
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite, Match, RefusedOp
 
 _BIAS = 3  # inputs of TRANSPOSE_CONV: output shape, filter, input, bias
 
@@ -44,7 +46,7 @@ class FlattenBias(FlatbufferRewrite):
         # Another op may want the four dimensions.
         if any(_readers(model, tensor) != 1 for tensor in chain):
             return RefusedOp(node.tensor, "its bias is shared")
-        return Match("the same numbers in one dimension", chain)
+        return Match("the same numbers in one dimension", chain, sources=(node.given()[2].index,))
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
         """Replace the shape of the bias and of what it is unpacked from; the data stay."""
@@ -52,6 +54,7 @@ class FlattenBias(FlatbufferRewrite):
             tensor = model.subgraphs[0].tensors[index]
             tensor.shape, tensor.shapeSignature = np.array([tensor.shape[-1]], np.int32), None
             if tensor.quantization is not None:
+                tensor.quantization = copy.copy(tensor.quantization)
                 tensor.quantization.quantizedDimension = 0
 
 

@@ -1,0 +1,86 @@
+"""int8 AVERAGE_POOL_2D → DEPTHWISE_CONV_2D of constant weights, or MEAN."""
+
+from __future__ import annotations
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.flatbuffer_nodes import Node
+from portrait_tflite.convert.rewrites.flatbuffer.paddings import is_padded
+from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
+    FlatbufferRewrite,
+    Match,
+    RefusedOp,
+)
+from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
+
+
+class AveragePool(FlatbufferRewrite):
+    """Average by an op that XNNPACK has in int8.
+
+    Given:
+        y = AVERAGE_POOL_2D(x)    # int8, no window reaches over the border
+
+    Result:
+        y = MEAN(x; axes 1, 2)    # where one window is the whole map
+        y = DEPTHWISE_CONV_2D(x; weights 1, their scale 1 / (height · width))    # otherwise
+
+    The pool rounds a tie by the sign of the stored number, the others by that of the real one:
+    one step.
+    """
+
+    name = "average_pool"
+
+    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
+        """Match an int8 average pool without padding."""
+        if node.op != "AVERAGE_POOL_2D":
+            return None
+        source, target = node.given()[0], node.outputs[0]
+        # A float pool is delegated as it is.
+        if source.dtype != "int8" or not source.scale or -1 in source.shape:
+            return None
+        window = (int(node.option("filterHeight")), int(node.option("filterWidth")))
+        # At the border the pool divides by fewer pixels, which no constant weight does.
+        if is_padded(node, window):
+            return RefusedOp(node.tensor, "its windows reach over the border")
+        whole = source.shape[1:3] == window and target.shape[1:3] == (1, 1)
+        plain = not node.option("fusedActivationFunction", 0)
+        reason = "the same sums, divided with another rounding of ties"
+        return Match(reason, (window, whole and plain), exact=False)
+
+    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
+        """Put the mean or the depthwise convolution."""
+        window, whole = match.details
+        source = node.given()[0]
+        built = Replacement(model, node)
+        if whole:
+            axes = built.constant(np.array([1, 2], np.int32))
+            options = schema.ReducerOptionsT(keepDims=True)
+            built.op(Op("MEAN", 2, options), [source.index, axes])
+        else:
+            _convolve(built, node, window)
+        built.finish()
+
+
+def _convolve(built: Replacement, node: Node, window: tuple[int, int]) -> None:
+    source = node.given()[0]
+    channels = source.shape[-1]
+    share = 1 / (window[0] * window[1])
+    weights = np.ones((1, *window, channels), np.int8)
+    bias = np.zeros(channels, np.int32)
+    options = schema.DepthwiseConv2DOptionsT(
+        padding=node.option("padding"),
+        strideW=node.option("strideW"),
+        strideH=node.option("strideH"),
+        depthMultiplier=1,
+        dilationWFactor=1,
+        dilationHFactor=1,
+        fusedActivationFunction=node.option("fusedActivationFunction"),
+    )
+    inputs = [
+        source.index,
+        built.constant(weights, [share] * channels, axis=3),
+        built.constant(bias, [share * source.scale] * channels),
+    ]
+    built.op(Op("DEPTHWISE_CONV_2D", 3, options), inputs)

@@ -1,0 +1,183 @@
+"""What a rewrite of a finished `.tflite` is: a match apart from a change."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes, read_node
+from portrait_tflite.convert.rewrites.flatbuffer.place import (
+    Place,
+    computed_inputs,
+    cut_out,
+    redirect,
+)
+
+
+@dataclass(frozen=True)
+class MendedOp:
+    """A place that was rewritten: the name of the op's output, and why it may be.
+
+    Attributes:
+        exact: Whether the result is the same to the byte.
+        max_abs_error: Largest difference of the op's output, in real units.
+        max_rel_error: The same, relative to the largest magnitude.
+    """
+
+    tensor: str
+    reason: str
+    exact: bool = True
+    max_abs_error: float = 0.0
+    max_rel_error: float = 0.0
+
+
+@dataclass(frozen=True)
+class RefusedOp:
+    """A place that looks right and is not exact, or is of no use: left as it is."""
+
+    tensor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Match:
+    """A place where a rewrite applies.
+
+    Attributes:
+        reason: Why the result is the same.
+        details: What `change` needs to know; the rewrite's own.
+        exact: Whether the bytes stay; else they may move by one step, by another rounding.
+        sources: The tensors that the place reads; by default the op's own computed inputs.
+        bypass: The tensor that takes the output's place: no op is needed at all.
+        observed: The bound holds for what pictures make of the tensors, not for all values.
+    """
+
+    reason: str
+    details: Any = None
+    exact: bool = True
+    sources: tuple[int, ...] = ()
+    bypass: int | None = None
+    observed: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a rewritten place; `refusal` is "" where it may stay."""
+
+    refusal: str = ""
+    max_abs_error: float = 0.0
+    max_rel_error: float = 0.0
+
+
+Judge = Callable[[Place], Verdict]
+
+
+def accept(_: Place) -> Verdict:
+    """Accept every place: for a rewrite on its own."""
+    return Verdict()
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a rewrite did to a model."""
+
+    mended: tuple[MendedOp, ...]
+    refused: tuple[RefusedOp, ...]
+
+
+class FlatbufferRewrite(ABC):
+    """One rewrite of a `.tflite`; its docstring says Given and Result.
+
+    Attributes:
+        observes: Whether some of its places are judged on what pictures make of the tensors.
+    """
+
+    name: ClassVar[str]
+    observes: ClassVar[bool] = False
+
+    @abstractmethod
+    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
+        """Say whether this op can be rewritten; None where it is not this rewrite's concern."""
+
+    @abstractmethod
+    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
+        """Put other ops in the place of the matched one, which write the same tensor.
+
+        Tensors keep their numbers and new ones stand behind them; new ops stand right before.
+        """
+
+    def sources(self, model: schema.ModelT) -> list[int]:
+        """List the tensors whose values on pictures must be known to judge the places."""
+        nodes = list_nodes(model) if self.observes else []
+        found = (self.match(model, node) for node in nodes)
+        return [s for m in found if isinstance(m, Match) and m.observed for s in m.sources]
+
+    def apply(self, model: schema.ModelT, judge: Judge = accept) -> Applied:
+        """Rewrite every place in the first subgraph that the judge lets pass.
+
+        The model is changed in place.
+        """
+        mended: list[MendedOp] = []
+        refused: list[RefusedOp] = []
+        position = 0
+        while position < (count := len(model.subgraphs[0].operators)):
+            node = read_node(model, position)
+            found = self.match(model, node)
+            if isinstance(found, RefusedOp):
+                refused.append(found)
+            elif found is not None:
+                verdict = self._try(model, node, found, judge)
+                if verdict.refusal:
+                    refused.append(RefusedOp(node.tensor, verdict.refusal))
+                else:
+                    mended.append(_mended(node, found, verdict))
+                    position += len(model.subgraphs[0].operators) - count
+            position += 1
+        return Applied(tuple(mended), tuple(refused))
+
+    def _try(self, model: schema.ModelT, node: Node, match: Match, judge: Judge) -> Verdict:
+        sources = match.sources or computed_inputs(model, node)
+        target = node.outputs[0].index
+        before = cut_out(model, sources, [target])
+        saved = copy_graph(model)
+        if match.bypass is None:
+            self.change(model, node, match)
+            after = cut_out(model, sources, [target])
+        else:
+            redirect(model, target, match.bypass)
+            after = None
+        passed = sources.index(match.bypass) if match.bypass in sources else 0
+        verdict = judge(Place(before, after, sources, match.exact, match.observed, passed))
+        if verdict.refusal:
+            restore_graph(model, saved)
+        return verdict
+
+
+def copy_graph(model: schema.ModelT) -> schema.ModelT:
+    """Copy all of a model that a rewrite may change; constants are shared."""
+    copied = copy.copy(model)
+    copied.operatorCodes = list(model.operatorCodes)
+    copied.buffers = list(model.buffers)
+    copied.subgraphs = [copy.copy(graph) for graph in model.subgraphs]
+    for graph in copied.subgraphs:
+        graph.tensors = [copy.copy(tensor) for tensor in graph.tensors]
+        graph.operators = [copy.copy(operator) for operator in graph.operators]
+    # Pruning renumbers inside of these.
+    copied.signatureDefs = copy.deepcopy(model.signatureDefs)
+    copied.metadata = copy.deepcopy(model.metadata)
+    return copied
+
+
+def restore_graph(model: schema.ModelT, saved: schema.ModelT) -> None:
+    """Put back what `copy_graph` saved."""
+    vars(model).update(vars(saved))
+
+
+def _mended(node: Node, match: Match, verdict: Verdict) -> MendedOp:
+    exact = match.exact or not verdict.max_abs_error
+    return MendedOp(node.tensor, match.reason, exact, verdict.max_abs_error, verdict.max_rel_error)

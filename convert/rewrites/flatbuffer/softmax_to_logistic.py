@@ -1,0 +1,87 @@
+"""int8 SOFTMAX of two classes → LOGISTIC of their difference."""
+
+from __future__ import annotations
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.flatbuffer_nodes import Node
+from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import LIMITS
+from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
+    FlatbufferRewrite,
+    Match,
+    RefusedOp,
+)
+from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
+
+_LOGISTIC_SCALE = 1 / 256  # the only one that the kernels know
+
+
+class SoftmaxToLogistic(FlatbufferRewrite):
+    """Take the softmax of two classes as a sigmoid of their difference.
+
+    Given:
+        y = SOFTMAX(x)    # x: int8 [..., 2]
+
+    Result:
+        d = CONV_2D(x; [[1, -1], [-1, 1]])    # x0 - x1 and x1 - x0, in x's own steps: exact
+        y = LOGISTIC(d)
+
+    A difference beyond int8 saturates, where the sigmoid has long done so. The two kernels round a
+    probability differently, by at most one step.
+    """
+
+    name = "softmax_to_logistic"
+
+    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
+        """Match an int8 softmax over two channels."""
+        if node.op != "SOFTMAX":
+            return None
+        source, target = node.given()[0], node.outputs[0]
+        # A float softmax is delegated as it is.
+        if source.dtype not in LIMITS or not source.scale or -1 in source.shape:
+            return None
+        # More classes are no sigmoid.
+        if source.shape[-1] != 2:
+            return RefusedOp(node.tensor, f"{source.shape[-1]} classes; only two are a sigmoid")
+        low = LIMITS[target.dtype][0]
+        if (target.scale, target.zero_point) != (_LOGISTIC_SCALE, low):
+            return RefusedOp(node.tensor, "LOGISTIC has another output scale")
+        return Match("two classes are a sigmoid of the difference, up to rounding", exact=False)
+
+    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
+        """Put a 1×1 convolution that subtracts, and the sigmoid."""
+        source, target = node.given()[0], node.outputs[0]
+        built = Replacement(model, node)
+        shape = (1, 1, source.size // 2, 2) if len(source.shape) != 4 else source.shape
+        logits = source.index
+        if shape != source.shape:
+            logits = built.tensor(shape, source)
+            built.reshape(source.index, shape, logits)
+        beta = float(node.option("beta", 1.0))
+        middle = round(sum(LIMITS[source.dtype]) / 2 + 0.1)  # 0, or 128 of uint8
+        differences = built.tensor(shape, source, source.scale * beta, middle)
+        _subtract(built, logits, differences, source.scale, beta, source.dtype)
+        if shape == source.shape:
+            built.op(Op("LOGISTIC", 2), [differences])
+        else:
+            flat = built.tensor(shape, target)
+            built.op(Op("LOGISTIC", 2), [differences], flat)
+            built.reshape(flat, source.shape)
+        built.finish()
+
+
+def _subtract(
+    built: Replacement, source: int, output: int, scale: float, beta: float, dtype: str
+) -> None:
+    signs = np.array([[1, -1], [-1, 1]], np.int8).reshape(2, 1, 1, 2)
+    # [2, 1, 1, 2], one scale for both filters
+    if dtype == "int8":
+        weights = built.constant(signs, [beta, beta])
+        bias = built.constant(np.zeros(2, np.int32), [scale * beta] * 2)
+    else:
+        weights = built.constant((signs + 1).astype(np.uint8), [beta], 1)
+        bias = built.constant(np.zeros(2, np.int32), [scale * beta])
+    options = schema.Conv2DOptionsT(strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1)
+    built.op(Op("CONV_2D", 3, options), [source, weights, bias], output)

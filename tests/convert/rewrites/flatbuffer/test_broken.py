@@ -1,0 +1,279 @@
+"""Every rewrite with a fault in it: the judge must catch each."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.flatbuffer_nodes import Node
+from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.rewrites.flatbuffer.add_in_range import AddInRange
+from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import PackToConcatenation
+from portrait_tflite.convert.rewrites.flatbuffer.average_pool import AveragePool
+from portrait_tflite.convert.rewrites.flatbuffer.cancel import Cancel
+from portrait_tflite.convert.rewrites.flatbuffer.channel_line import (
+    ChannelLine,
+    MergeChannelLine,
+)
+from portrait_tflite.convert.rewrites.flatbuffer.fuse_clamp import FuseClamp
+from portrait_tflite.convert.rewrites.flatbuffer.hard_swish import HardSwish
+from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
+from portrait_tflite.convert.rewrites.flatbuffer.minmax_to_quantize import MinmaxToQuantize
+from portrait_tflite.convert.rewrites.flatbuffer.nearest_to_copies import NearestToCopies
+from portrait_tflite.convert.rewrites.flatbuffer.place import producer_of
+from portrait_tflite.convert.rewrites.flatbuffer.relu_to_quantize import ReluToQuantize
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite, Match
+from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
+from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
+from portrait_tflite.convert.rewrites.flatbuffer.split_sign import SplitSign, ToLeakyRelu
+
+Build = Callable[..., Any]
+Tamper = Callable[[Any, int], None]
+SHAPE = (1, 16, 16, 4)
+X = (SHAPE, "int8", 0.05, 3)
+
+
+class _Tampered(FlatbufferRewrite):
+    """A rewrite whose result is spoilt; `tamper` gets the model and its first new tensor."""
+
+    def __init__(self, inner: FlatbufferRewrite, tamper: Tamper) -> None:
+        self.name = "tampered"
+        self.observes = inner.observes
+        self._inner, self._tamper = inner, tamper
+
+    def match(self, model: Any, node: Node) -> Any:
+        return self._inner.match(model, node)
+
+    def change(self, model: Any, node: Node, match: Match) -> None:
+        first = len(model.subgraphs[0].tensors)
+        self._inner.change(model, node, match)
+        self._tamper(model, first)
+
+
+def _wrong_zero_point(model: Any, first: int) -> None:
+    new = [t for t in model.subgraphs[0].tensors[first:] if not t.buffer and t.quantization]
+    new[0].quantization.zeroPoint = new[0].quantization.zeroPoint - 5
+
+
+def _wrong_scale(model: Any, first: int) -> None:
+    new = [t for t in model.subgraphs[0].tensors[first:] if t.quantization is not None]
+    new[0].quantization.scale = new[0].quantization.scale * np.float32(1.1)
+
+
+def _other_weights(model: Any, first: int) -> None:
+    """Turn the sign of the first new integer constant with a scale."""
+    graph = model.subgraphs[0]
+    new = [t for t in graph.tensors[first:] if t.buffer and t.type == schema.TensorType.INT8]
+    old = np.asarray(model.buffers[new[0].buffer].data, np.uint8).view(np.int8)
+    model.buffers.append(schema.BufferT(data=(-old).view(np.uint8)))
+    new[0].buffer = len(model.buffers) - 1
+
+
+def _dropped_bias(model: Any, first: int) -> None:
+    graph = model.subgraphs[0]
+    new = [t for t in graph.tensors[first:] if t.buffer and t.type == schema.TensorType.INT32]
+    size = len(model.buffers[new[-1].buffer].data)
+    model.buffers.append(schema.BufferT(data=np.zeros(size, np.uint8)))
+    new[-1].buffer = len(model.buffers) - 1
+
+
+def _swapped_inputs(model: Any, first: int) -> None:
+    last = model.subgraphs[0].operators[-1]
+    last.inputs = last.inputs[::-1].copy()
+
+
+def _other_option(name: str, value: Any) -> Tamper:
+    def tamper(model: Any, first: int) -> None:
+        last = model.subgraphs[0].operators[-1]
+        last.builtinOptions = copy.copy(last.builtinOptions)
+        setattr(last.builtinOptions, name, value)
+
+    return tamper
+
+
+def _add(graph: Any) -> bytes:
+    a, total = (graph.tensor(name, *X) for name in ("a", "net/add/op"))
+    y = graph.tensor("net/act/op", *X)
+    graph.op("ADD", [a, a], total, 2, schema.AddOptionsT())
+    graph.op("RELU", [total], y, 2)
+    return bytes(graph.build([a], [y]))
+
+
+def _line(graph: Any) -> bytes:
+    x = graph.tensor("x", SHAPE, "int8", 0.01, 3)
+    m = graph.tensor("m", (4,), "int8", 0.01, 0, data=[20, 90, -60, 127])
+    t = graph.tensor("t", (4,), "int8", 0.01, 0, data=[-90, 60, 30, 100])
+    product = graph.tensor("net/norm/mul", SHAPE, "int8", 0.04, 0)
+    y = graph.tensor("net/norm/add", SHAPE, "int8", 0.045, 0)
+    graph.op("MUL", [x, m], product, 2, schema.MulOptionsT())
+    graph.op("ADD", [product, t], y, 2, schema.AddOptionsT())
+    return bytes(graph.build([x], [y]))
+
+
+def _pack(graph: Any) -> bytes:
+    parts = [graph.tensor(f"x{n}", SHAPE, "int8", 0.05, 3) for n in (0, 1)]
+    y = graph.tensor("net/pack/op", (2, *SHAPE), "int8", 0.05, 3)
+    graph.op("PACK", parts, y, 2, schema.PackOptionsT(valuesCount=2, axis=0))
+    return bytes(graph.build(parts, [y]))
+
+
+def _refused_sum(graph: Any) -> bytes:
+    a, y = (graph.tensor(name, *X) for name in ("a", "net/sum/op"))
+    b = graph.tensor("b", SHAPE, "int8", 0.05 * 2.0**-11, 3)
+    graph.op("SUB", [a, b], y, 2, schema.SubOptionsT())
+    return bytes(graph.build([a, b], [y]))
+
+
+def _graph_case(build: Any, rewrite: Any, tamper: Tamper) -> Any:
+    return pytest.param(lambda graph, _: build(graph), rewrite, tamper, id=rewrite.name)
+
+
+def _op_case(arguments: Any, options: Any, rewrite: Any, tamper: Tamper, version: int = 2) -> Any:
+    def build(graph: Any, one_op: Any) -> Any:
+        return one_op(*arguments, version=version, options=options)
+
+    return pytest.param(build, rewrite, tamper, id=rewrite.name)
+
+
+POOL = schema.Pool2DOptionsT(padding=1, strideW=2, strideH=2, filterWidth=2, filterHeight=2)
+PAIR = (1, 16, 16, 2)
+
+CASES = [
+    _op_case(("RELU", X, (SHAPE, "int8", 0.05, -60)), None, ReluToQuantize(), _wrong_zero_point),
+    _op_case(
+        ("MAXIMUM", X, X, ((1,), "int8", 0.05, 3, [-9])), schema.MaximumMinimumOptionsT(),
+        MinmaxToQuantize(), _wrong_zero_point,
+    ),
+    _graph_case(_add, FuseClamp(), _other_option("fusedActivationFunction", 3)),
+    _graph_case(_pack, PackToConcatenation(), _swapped_inputs),
+    _op_case(
+        ("SOFTMAX", (PAIR, "int8", 0.1, 3), (PAIR, "int8", 1 / 256, -128)),
+        schema.SoftmaxOptionsT(beta=1.0), SoftmaxToLogistic(), _other_weights,
+    ),
+    _op_case(
+        ("AVERAGE_POOL_2D", X, ((1, 8, 8, 4), "int8", 0.05, 3)), POOL, AveragePool(), _wrong_scale
+    ),
+    _graph_case(_line, MergeChannelLine(), _dropped_bias),
+    _op_case(
+        ("DIV", X, X, ((4,), "int8", 0.02, 0, [50, 60, 70, 80])), schema.DivOptionsT(),
+        ChannelLine(), _other_weights, 1,
+    ),
+    _op_case(
+        ("DIV", X, X, ((1,), "int8", 0.02, 0, [50])), schema.DivOptionsT(), ScalarFactor(),
+        _wrong_scale, 1,
+    ),
+    _op_case(("ABS", X, X), schema.AbsOptionsT(), ToLeakyRelu(), _other_option("alpha", -0.9)),
+    _op_case(
+        ("PRELU", X, X, ((1, 1, 4), "int8", 0.01, 0, [9, 20, 30, 40])), None, SplitSign(),
+        _wrong_zero_point, 1,
+    ),
+    _op_case(
+        ("HARD_SWISH", X, (SHAPE, "int8", 0.03, -115)), None, HardSwish(), _other_weights, 1
+    ),
+    _graph_case(_refused_sum, AddInRange(), _swapped_inputs),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "rewrite", "tamper"), CASES)
+def test_a_fault_is_caught(
+    tiny_graph: Build, one_op: Build, build: Build, rewrite: Any, tamper: Tamper
+) -> None:
+    data = build(tiny_graph(), one_op)
+    assert mend_model(data, rewrites=(rewrite,)).records, "the whole rewrite must pass"
+    result = mend_model(data, rewrites=(_Tampered(rewrite, tamper),))
+    assert result.data is data
+    assert result.records == ()
+    assert [skipped.reason[:7] for skipped in result.skipped] == ["undone:"]
+
+
+class _Careless(MergePad):
+    """Merges every PAD, whatever SAME adds."""
+
+    def match(self, model: Any, node: Node) -> Any:
+        if node.op != "MAX_POOL_2D":
+            return None
+        pad = producer_of(model, node.given()[0].index)
+        assert pad is not None
+        source = pad.given()[0]
+        return Match("so it seems", source, sources=(source.index,))
+
+
+def test_a_wrong_pad_is_caught(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    x = graph.tensor("x", (1, 8, 8, 4), "int8", 0.05, -128)
+    # SAME adds a row and a column behind, this PAD before
+    amounts = graph.tensor("p", (4, 2), "int32", data=[(0, 0), (1, 0), (1, 0), (0, 0)])
+    wide = graph.tensor("net/pad/op", (1, 9, 9, 4), "int8", 0.05, -128)
+    y = graph.tensor("net/pool/op", (1, 4, 4, 4), "int8", 0.05, -128)
+    graph.op("PAD", [x, amounts], wide, 2, schema.PadOptionsT())
+    options = schema.Pool2DOptionsT(padding=1, strideW=2, strideH=2, filterWidth=3, filterHeight=3)
+    graph.op("MAX_POOL_2D", [wide], y, 2, options)
+    result = mend_model(graph.build([x], [y]), rewrites=(_Careless(),))
+    assert result.records == ()
+    assert "not byte-equal" in result.skipped[0].reason
+
+
+class _AnyCorners(NearestToCopies):
+    """Repeats every pixel as often, where align_corners does not."""
+
+    def match(self, model: Any, node: Node) -> Any:
+        return Match("so it seems", (3, 3))
+
+
+def test_uneven_copies_are_caught(one_op: Build) -> None:
+    size = ((2,), "int32", None, 0, [48, 48])
+    options = schema.ResizeNearestNeighborOptionsT(alignCorners=True)
+    data = one_op(
+        "RESIZE_NEAREST_NEIGHBOR", X, ((1, 48, 48, 4), "int8", 0.05, 3), size, options=options
+    )
+    result = mend_model(data, rewrites=(_AnyCorners(),))
+    assert result.records == ()
+    assert "not byte-equal" in result.skipped[0].reason
+
+
+class _AnyOrder(Cancel):
+    """Takes any two transposes for each other's inverse."""
+
+    def match(self, model: Any, node: Node) -> Any:
+        if node.op != "TRANSPOSE" or producer_of(model, node.given()[0].index) is None:
+            return None
+        before = producer_of(model, node.given()[0].index).given()[0]  # type: ignore[union-attr]
+        return Match("so it seems", bypass=before.index, sources=(before.index,))
+
+
+def test_transposes_that_do_not_cancel_are_caught(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    x, y, z = (graph.tensor(f"net/{n}/op", (1, 3, 3, 3), "int8", 0.05, 3) for n in "xyz")
+    end = graph.tensor("net/end/op", (1, 3, 3, 3), "int8", 1 / 128, 0)
+    order = graph.tensor("o", (4,), "int32", data=[0, 2, 3, 1])
+    graph.op("TRANSPOSE", [x, order], y, 2)
+    graph.op("TRANSPOSE", [y, order], z, 2)
+    graph.op("TANH", [z], end, 2)
+    result = mend_model(graph.build([x], [end]), rewrites=(_AnyOrder(),))
+    assert result.records == ()
+    assert "not byte-equal" in result.skipped[0].reason
+
+
+def test_a_fault_between_places_is_caught_by_the_whole_file(
+    relu_net: Build,
+) -> None:
+    """The places are right, one reader of theirs is not."""
+
+    class Elsewhere(ReluToQuantize):
+        def change(self, model: Any, node: Node, match: Match) -> None:
+            super().change(model, node, match)
+            last = model.subgraphs[0].operators[-1]
+            last.builtinOptions = copy.copy(last.builtinOptions)
+            last.builtinOptions.fusedActivationFunction = 1
+
+    data = relu_net()
+    result = mend_model(data, rewrites=(Elsewhere(),))
+    assert result.data is data
+    assert {s.reason for s in result.skipped} == {
+        "undone: the outputs are not byte-equal on the built-in kernels"
+    }

@@ -1,0 +1,235 @@
+"""Changes of shape, copies, and ops that undo each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.flatbuffer_nodes import op_names
+from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import (
+    AsReshape,
+    PackToConcatenation,
+    TileToConcatenation,
+)
+from portrait_tflite.convert.rewrites.flatbuffer.cancel import Cancel, MergePair
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
+
+Build = Callable[..., Any]
+FORMS = {"int8": (0.05, 3), "float32": (None, 0)}
+many = settings(
+    deadline=None,
+    max_examples=200,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+dtypes = st.sampled_from(["int8", "float32"])
+shapes = st.lists(st.integers(1, 5), min_size=1, max_size=4)
+
+
+@many
+@given(shape=shapes, dtype=dtypes, data=st.data(), squeeze=st.booleans())
+def test_every_squeeze_is_a_reshape(
+    one_op: Build, mend_with: Build, shape: list[int], dtype: str, data: Any, squeeze: bool
+) -> None:
+    axis = data.draw(st.integers(0, len(shape)))
+    raised = (*shape[:axis], 1, *shape[axis:])
+    form = FORMS[dtype]
+    if squeeze:
+        options = schema.SqueezeOptionsT(squeezeDims=np.array([axis], np.int32))
+        built = one_op(
+            "SQUEEZE", (raised, dtype, *form), (shape, dtype, *form), version=1, options=options
+        )
+    else:
+        constant = ((1,), "int32", None, 0, [axis])
+        options = schema.ExpandDimsOptionsT()
+        built = one_op(
+            "EXPAND_DIMS", (shape, dtype, *form), (raised, dtype, *form), constant,
+            version=1, options=options,
+        )  # fmt: skip
+    result = mend_with(built, AsReshape(), accept)
+    assert (result.ops, result.steps) == (["RESHAPE"], 0)
+
+
+def test_a_squeeze_of_unknown_size_stays(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    x = graph.tensor("x", (1, 4, 1), "int8", 0.05)
+    y = graph.tensor("net/y/op", (1, 4), "int8", 0.05)
+    graph.graph.tensors[y].shapeSignature = np.array([-1, 4], np.int32)
+    graph.op("SQUEEZE", [x], y, 1, schema.SqueezeOptionsT())
+    applied = AsReshape().apply(read_model(graph.build([x], [y])))
+    assert [op.reason for op in applied.refused] == ["a size is known only at run time"]
+
+
+@many
+@given(shape=shapes, dtype=dtypes, count=st.integers(1, 13), data=st.data())
+def test_every_pack_is_a_concatenation(
+    tiny_graph: Build, mend_with: Build, shape: list[int], dtype: str, count: int, data: Any
+) -> None:
+    axis = data.draw(st.integers(-len(shape) - 1, len(shape)))
+    place = axis % (len(shape) + 1)
+    graph = tiny_graph()
+    parts = [graph.tensor(f"x{n}", shape, dtype, *FORMS[dtype]) for n in range(count)]
+    raised = (*shape[:place], count, *shape[place:])
+    y = graph.tensor("net/pack/op", raised, dtype, *FORMS[dtype])
+    graph.op("PACK", parts, y, 2, schema.PackOptionsT(valuesCount=count, axis=axis))
+    result = mend_with(graph.build(parts, [y]), PackToConcatenation(), accept)
+    assert result.steps == 0
+    assert set(result.ops) <= {"RESHAPE", "CONCATENATION"}
+
+
+def test_a_pack_of_two_scales_stays(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    parts = [graph.tensor(f"x{n}", (4,), "int8", 0.05 + n) for n in (0, 1)]
+    y = graph.tensor("y", (2, 4), "int8", 0.05)
+    graph.op("PACK", parts, y, 2, schema.PackOptionsT(valuesCount=2, axis=0))
+    applied = PackToConcatenation().apply(read_model(graph.build(parts, [y])))
+    assert [op.reason for op in applied.refused] == ["its tensors have different scales"]
+
+
+@many
+@given(shape=shapes, dtype=dtypes, data=st.data())
+def test_every_tile_is_concatenations(
+    one_op: Build, mend_with: Build, shape: list[int], dtype: str, data: Any
+) -> None:
+    counts = data.draw(st.lists(st.integers(1, 7), min_size=len(shape), max_size=len(shape)))
+    if max(counts) == 1:
+        counts[0] = 2
+    target = tuple(size * count for size, count in zip(shape, counts, strict=True))
+    constant = ((len(counts),), "int32", None, 0, counts)
+    built = one_op(
+        "TILE", (shape, dtype, *FORMS[dtype]), (target, dtype, *FORMS[dtype]), constant, version=3
+    )
+    result = mend_with(built, TileToConcatenation(), accept)
+    assert (set(result.ops), result.steps) == ({"CONCATENATION"}, 0)
+
+
+def test_hundreds_of_copies_stay(one_op: Build, mend_with: Build) -> None:
+    form = ("float32", None, 0)
+    constant = ((2,), "int32", None, 0, [1, 100])
+    data = one_op("TILE", ((1, 2), *form), ((1, 200), *form), constant, version=1)
+    assert "too many" in mend_with(data, TileToConcatenation()).refusals[0]
+
+
+# ops that undo each other
+
+
+def _two(graph: Any, ops: list[tuple[str, Any, Any]], end: bool = False) -> bytes:
+    """Chain ops `(name, tensor, constant or options)`, and a TANH that reads the last."""
+    first = value = graph.tensor("x", (1, 4, 6, 2), "int8", 0.05, 3)
+    for number, (op, tensor, extra) in enumerate(ops):
+        target = graph.tensor(f"net/op_{number}/y", *tensor)
+        inputs = [value]
+        if extra is not None:
+            inputs.append(graph.tensor(f"c{number}", (len(extra),), "int32", data=extra))
+        graph.op(op, inputs, target, {"QUANTIZE": 2, "TRANSPOSE": 2, "DEQUANTIZE": 2}.get(op, 1))
+        value = target
+    if end:
+        return bytes(graph.build([first], [value]))
+    last = graph.tensor("net/end/y", ops[-1][1][0], "int8", 1 / 128, 0)
+    graph.op("TANH", [value], last, 2)
+    return bytes(graph.build([first], [last]))
+
+
+HOME = ((1, 4, 6, 2), "int8", 0.05, 3)
+CANCELLING = [
+    [("QUANTIZE", HOME, None)],
+    [("DEQUANTIZE", ((1, 4, 6, 2), "float32"), None), ("QUANTIZE", HOME, None)],
+    [("RESHAPE", HOME, [1, 4, 6, 2])],
+    [("RESHAPE", ((1, 24, 2), "int8", 0.05, 3), [1, 24, 2]), ("RESHAPE", HOME, [1, 4, 6, 2])],
+    [
+        ("TRANSPOSE", ((1, 6, 2, 4), "int8", 0.05, 3), [0, 2, 3, 1]),
+        ("TRANSPOSE", HOME, [0, 3, 1, 2]),
+    ],
+]
+
+
+@pytest.mark.parametrize("ops", CANCELLING)
+def test_ops_that_cancel_are_left_out(tiny_graph: Build, mend_with: Build, ops: Any) -> None:
+    result = mend_with(_two(tiny_graph(), ops), Cancel())
+    assert (result.ops, result.steps) == (["TANH"], 0)
+
+
+@pytest.mark.parametrize("ops", CANCELLING)
+def test_an_output_keeps_its_last_op(tiny_graph: Build, mend_with: Build, ops: Any) -> None:
+    assert not mend_with(_two(tiny_graph(), ops, end=True), Cancel()).done
+
+
+@many
+@given(order=st.permutations(range(4)), other=st.permutations(range(4)))
+def test_transposes_cancel_only_where_they_do(
+    tiny_graph: Build, mend_with: Build, order: list[int], other: list[int]
+) -> None:
+    shape = (1, 3, 3, 3)  # equal sizes: the shapes alone tell nothing
+    graph = tiny_graph()
+    x = graph.tensor("x", shape, "int8", 0.05, 3)
+    y, z = (graph.tensor(f"net/{name}/op", shape, "int8", 0.05, 3) for name in "yz")
+    end = graph.tensor("net/end/op", shape, "int8", 1 / 128, 0)
+    orders = [graph.tensor(f"o{n}", (4,), "int32", data=o) for n, o in enumerate((order, other))]
+    graph.op("TRANSPOSE", [x, orders[0]], y, 2)
+    graph.op("TRANSPOSE", [y, orders[1]], z, 2)
+    graph.op("TANH", [z], end, 2)
+    result = mend_with(graph.build([x], [end]), Cancel(), accept)
+    assert result.steps == 0
+    back = [order[axis] for axis in other] == [0, 1, 2, 3]
+    assert result.done is back
+
+
+@many
+@given(
+    middle=st.sampled_from([[1, 24, 2], [2, 4, 6], [48], [4, 3, 2, 2]]),
+    scale=st.floats(0.02, 0.2),
+    zero_point=st.integers(-128, 127),
+    shapes=st.booleans(),
+)
+def test_every_pair_becomes_one_op(
+    tiny_graph: Build, mend_with: Build, middle: Any, scale: float, zero_point: int, shapes: bool
+) -> None:
+    if shapes:
+        last = ((1, 8, 6, 1), "int8", 0.05, 3)
+        ops = [("RESHAPE", (middle, "int8", 0.05, 3), middle), ("RESHAPE", last, [1, 8, 6, 1])]
+    else:
+        last = ((1, 4, 6, 2), "int8", scale, zero_point)
+        ops = [("DEQUANTIZE", ((1, 4, 6, 2), "float32"), None), ("QUANTIZE", last, None)]
+    result = mend_with(_two(tiny_graph(), ops, end=True), MergePair(), accept)
+    assert len(result.ops) == 1
+    assert result.steps <= (0 if shapes else 1)
+
+
+def test_equal_constants_and_constant_ops_go(tiny_graph: Build, run_once: Build) -> None:
+    graph = tiny_graph()
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(1, 8, 8, 4))
+    x = graph.tensor("x", (1, 8, 8, 4), "float32")
+    a, b = (graph.tensor(name, (1, 8, 8, 4), "float32", data=numbers) for name in "ab")
+    c, y, z = (graph.tensor(f"net/{n}/op", (1, 8, 8, 4), "float32") for n in "cyz")
+    graph.op("MUL", [a, b], c, 1, schema.MulOptionsT())
+    graph.op("ADD", [x, c], y, 1, schema.AddOptionsT())
+    graph.op("SUB", [y, b], z, 1, schema.SubOptionsT())
+    data = graph.build([x], [z])
+    result = mend_model(data)
+    assert op_names(read_model(result.data)) == ["ADD", "SUB"]
+    assert run_once(result.data) == run_once(data)
+    assert [r.rewrite for r in result.records] == ["fold_constants"]
+
+
+def test_equal_constants_are_held_once(tiny_graph: Build, run_once: Build) -> None:
+    graph = tiny_graph()
+    numbers = np.random.default_rng(0).normal(size=(1, 32, 32, 4))
+    x = graph.tensor("x", (1, 32, 32, 4), "float32")
+    a, b = (graph.tensor(name, (1, 32, 32, 4), "float32", data=numbers) for name in "ab")
+    y, z = (graph.tensor(f"net/{n}/op", (1, 32, 32, 4), "float32") for n in "yz")
+    graph.op("MUL", [x, a], y, 1, schema.MulOptionsT())
+    graph.op("SUB", [y, b], z, 1, schema.SubOptionsT())
+    data = graph.build([x], [z])
+    result = mend_model(data)
+    assert len(data) - len(result.data) >= numbers.size * 4
+    assert run_once(result.data) == run_once(data)
+    assert "1 constants held twice, 16384 bytes" in result.records[0].reason
