@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from portrait_tflite.report.graph_picture import graph_svg
 from portrait_tflite.report.html import render_html
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -70,7 +71,12 @@ def browser(require_or_skip: Callable[[str], NoReturn]) -> Iterator[Any]:
 
 
 @pytest.fixture
-def page_file(full_report: Any, make_strip: Callable[..., Any], tmp_path: Path) -> Path:
+def page_file(
+    full_report: Any,
+    make_strip: Callable[..., Any],
+    relu_net: Callable[..., bytes],
+    tmp_path: Path,
+) -> Path:
     """A report with everything in it, and names that are too long for any screen."""
     long = "model/" + "x" * 400
     int8 = full_report.variants["int8"]
@@ -84,7 +90,8 @@ def page_file(full_report: Any, make_strip: Callable[..., Any], tmp_path: Path) 
         rewrites=(replace(full_report.rewrites[0], layer=long, reason=long),),
     )
     path = tmp_path / "report.html"
-    path.write_text(render_html(wide, [make_strip(), make_strip(long)]), "utf-8")
+    strips = [make_strip(), make_strip(long)]
+    path.write_text(render_html(wide, strips, graph=graph_svg(relu_net())), "utf-8")
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from portrait_tflite.report.graph_picture import graph_svg
 from portrait_tflite.report.html import render_html
 from portrait_tflite.report.strips import LONG_SIDE
 from portrait_tflite.vocabulary import OutsideOp
@@ -268,3 +269,12 @@ def test_tables_name_their_columns(page: Page) -> None:
     assert all(table["aria-label"] and table["tabindex"] == "0" for table in tables)
     headers = [values for tag, values in page.tags if tag == "th"]
     assert {values.get("scope") for values in headers} == {"col", "row", "rowgroup"}
+
+
+def test_the_main_variant_is_drawn_op_by_op(
+    full_report: Any, relu_net: Callable[..., bytes]
+) -> None:
+    assert "<svg xmlns" not in render_html(full_report)
+    html = render_html(full_report, graph=graph_svg(relu_net()))
+    assert "int8, op by op" in html
+    assert html.count('<svg xmlns="http://www.w3.org/2000/svg" class="graph"') == 1

@@ -28,6 +28,8 @@ from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.predictors import tflite_outputs, tflite_predictor
 from portrait_tflite.quiet import quiet
 from portrait_tflite.report.files import write_outputs
+from portrait_tflite.report.graph_picture import graph_svg
+from portrait_tflite.report.roles import main_variant
 from portrait_tflite.vocabulary import (
     Accuracy,
     ModelRecord,
@@ -84,8 +86,12 @@ def finish(
     calibration = manifest(pictures.calibration) if pictures.calibration else None
     with stage(progress, "drawing the report"), quiet():
         strips = make_strips(network, pictures.samples, variants)
+        main = main_variant(network.files)
+        graph = graph_svg(network.files[main]) if main else ""
     with folder.staged() as staging:
-        write_outputs(staging, report, everything, network.plans, calibration, strips, failures)
+        write_outputs(
+            staging, report, everything, network.plans, calibration, strips, failures, graph
+        )
     return Converted(report, folder.path, failures)
 
 

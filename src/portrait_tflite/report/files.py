@@ -33,6 +33,7 @@ def write_outputs(
     calibration: Json | None,
     strips: Sequence[Strip] = (),
     failures: Sequence[str] = (),
+    graph: str = "",
 ) -> None:
     """Write everything to an empty folder.
 
@@ -42,6 +43,7 @@ def write_outputs(
         calibration: The manifest of the calibration set, or None where none was used.
         strips: Pictures for `report.html`.
         failures: The gates that failed, in words.
+        graph: SVG of the main variant's ops, for `report.html`.
     """
     for name, data in files.items():
         (folder / report.variants[name].file).write_bytes(data)
@@ -49,7 +51,7 @@ def write_outputs(
     _write(folder / REWRITES, {"schema": SCHEMA, "plans": dict(plans)})
     if calibration is not None:
         _write(folder / CALIBRATION, calibration)
-    (folder / PAGE).write_text(render_html(report, strips, failures), "utf-8")
+    (folder / PAGE).write_text(render_html(report, strips, failures, graph), "utf-8")
     _write(folder / REPORT_FILE, report_json(report))
 
 

@@ -17,7 +17,13 @@ from portrait_tflite.report.findings import findings
 from portrait_tflite.report.formats import FILTERS, percent
 from portrait_tflite.report.latencies import variant_rows
 from portrait_tflite.report.profiles import profiles
-from portrait_tflite.report.roles import DELEGATE_NAMES, delegate_for, is_shipped, reference_name
+from portrait_tflite.report.roles import (
+    DELEGATE_NAMES,
+    delegate_for,
+    is_shipped,
+    main_variant,
+    reference_name,
+)
 from portrait_tflite.report.strips import Panel, Strip, differing, panels
 from portrait_tflite.report.tiles import tiles
 from portrait_tflite.report.verdict import judge
@@ -35,16 +41,18 @@ class StripView:
     share: str
 
 
-def render_html(report: Report, strips: Sequence[Strip] = (), failures: Sequence[str] = ()) -> str:
+def render_html(
+    report: Report, strips: Sequence[Strip] = (), failures: Sequence[str] = (), graph: str = ""
+) -> str:
     """Lay out a report as one HTML file that needs nothing from outside.
 
     Args:
         strips: Pictures to show; they are embedded.
         failures: The gates that failed, for the verdict.
+        graph: SVG of the main variant's ops, by `graph_svg`.
     """
-    return (
-        _environment().get_template("report.html.j2").render(**_context(report, strips, failures))
-    )
+    context = _context(report, strips, failures) | {"graph": Markup(graph)}
+    return _environment().get_template("report.html.j2").render(**context)
 
 
 def _context(report: Report, strips: Sequence[Strip], failures: Sequence[str]) -> dict[str, Any]:
@@ -54,6 +62,7 @@ def _context(report: Report, strips: Sequence[Strip], failures: Sequence[str]) -
         "reference": reference,
         "verdict": judge(report, failures),
         "tiles": tiles(report),
+        "main": main_variant(report.variants),
         "variant_rows": variant_rows(report),
         "cost_charts": cost_charts(report),
         "arm_cost_gap": arm_cost_gap(report),

@@ -58,7 +58,8 @@ def test_what_was_loaded_before_changes_nothing(
     before = count(emulator, pointwise_net("int8"))
     count(emulator, relu_net(), xnnpack=False)
     after = count(emulator, pointwise_net("int8"))
-    assert after.instructions == pytest.approx(before.instructions, rel=1e-4)
+    # Python's own instructions around a call vary by some tens, which shows in so small a net.
+    assert after.instructions == pytest.approx(before.instructions, abs=100)
 
 
 def test_a_refused_model_leaves_the_emulator_in_use(emulator: Emulator, relu_net: Net) -> None:
