@@ -4,7 +4,8 @@
 
 The wheel's `litert-benchmark` and our worker take turns on the same cores, a fresh process each.
 Theirs times LiteRT's compiled model, ours the interpreter; both run XNNPACK on noise. It prints a
-line per file and ends with 3 where the medians differ by over 5 %. On a busy machine they will.
+line per file and ends with 3 where the medians differ by over 5 %. Each round is a ratio of its
+own, whose median a machine that drifts does not move; on a busy one it takes many rounds.
 """
 
 from __future__ import annotations
@@ -31,20 +32,30 @@ from portrait_tflite.vocabulary import Delegate, Fault
 _TOOL = "litert-benchmark"
 _WARM_UP = 30
 _ALLOWED = 0.05
+_ROUNDS, _RUNS = 15, 40
 _TIMEOUT_S = 300
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Both medians of one file: the middle one of the rounds."""
+    """Medians of one file, `(ours, theirs)` in ms, round by round."""
 
-    ours_ms: float
-    theirs_ms: float
+    rounds: tuple[tuple[float, float], ...]
+
+    @property
+    def ours_ms(self) -> float:
+        """The middle one of our medians."""
+        return statistics.median(ours for ours, _ in self.rounds)
+
+    @property
+    def theirs_ms(self) -> float:
+        """The middle one of the tool's medians."""
+        return statistics.median(theirs for _, theirs in self.rounds)
 
     @property
     def difference(self) -> float:
-        """Theirs over ours, less one."""
-        return self.theirs_ms / self.ours_ms - 1
+        """Theirs over ours, less one: the middle one of the rounds."""
+        return statistics.median(theirs / ours for ours, theirs in self.rounds) - 1
 
     @property
     def agrees(self) -> bool:
@@ -52,16 +63,21 @@ class Agreement:
         return abs(self.difference) <= _ALLOWED
 
 
-def compare_with_tool(path: Path, rounds: int = 5, runs: int = 50) -> Agreement:
-    """Time a file in turns: ours, theirs, ours, theirs.
+def compare_with_tool(path: Path, rounds: int = _ROUNDS, runs: int = _RUNS) -> Agreement:
+    """Time a file in turns: ours, theirs, theirs, ours.
 
     Raises:
         UnavailableError: There is no `litert-benchmark` beside this Python; or ours was killed.
         UsageError: One of the two does not run the file.
     """
-    pairs = [(_ours_ms(path, runs), _theirs_ms(path, runs)) for _ in range(rounds)]
-    ours, theirs = zip(*pairs, strict=True)
-    return Agreement(statistics.median(ours), statistics.median(theirs))
+    return Agreement(tuple(_round(path, runs, ours_first=n % 2 == 0) for n in range(rounds)))
+
+
+def _round(path: Path, runs: int, *, ours_first: bool) -> tuple[float, float]:
+    if ours_first:
+        return _ours_ms(path, runs), _theirs_ms(path, runs)
+    theirs = _theirs_ms(path, runs)
+    return _ours_ms(path, runs), theirs
 
 
 def _ours_ms(path: Path, runs: int) -> float:
@@ -104,8 +120,8 @@ def main(arguments: Sequence[str]) -> int:
     """Print a line per file; return the exit code."""
     parser = argparse.ArgumentParser(description="Hold our timing against litert-benchmark's.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.tflite")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--runs", type=int, default=_RUNS)
     given = parser.parse_args(arguments)
     try:
         agreements = {

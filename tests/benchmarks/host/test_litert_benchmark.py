@@ -42,7 +42,7 @@ def test_five_percent_apart_is_too_much(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    agreement = Agreement(2.0, theirs)
+    agreement = Agreement(((2.0, theirs),))
     assert agreement.agrees is agrees
     monkeypatch.setattr(litert_benchmark, "compare_with_tool", lambda *_: agreement)
     assert main(["net.tflite"]) == code
@@ -62,3 +62,9 @@ def test_without_the_tool_it_says_so(file: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(litert_benchmark.shutil, "which", lambda *_, **__: None)
     with pytest.raises(UnavailableError, match="litert-benchmark of ai-edge-litert is required"):
         compare_with_tool(file, rounds=1, runs=1)
+
+
+def test_a_drift_that_meets_both_moves_nothing() -> None:
+    agreement = Agreement(((1.0, 1.01), (2.0, 2.02), (4.0, 4.04)))
+    assert agreement.difference == pytest.approx(0.01)
+    assert (agreement.ours_ms, agreement.theirs_ms) == (2.0, 2.02)
