@@ -26,7 +26,7 @@ _DEPTHWISE_TILES = {INT8: {"channels_out": 8}, FLOAT32: {"channels_out": 4}}
 # Ops that start anew at every position, and ops that run through their tensor in one go.
 _BY_POSITION = (
     *("ADD_CHANNELS", "CONCATENATION", "MEAN", "MUL_CHANNELS", "PAD", "RESIZE_BILINEAR"),
-    *("RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "STRIDED_SLICE", "TILE"),
+    *("PRELU", "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "STRIDED_SLICE", "TILE"),
 )
 _BY_ELEMENT = (
     *("ADD", "DEQUANTIZE", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "MUL", "QUANTIZE", "RELU"),

@@ -180,12 +180,15 @@ def _binary(record: Any) -> Callable[[OneOpNet, CostedOp], bytes]:
     return build
 
 
-def _channelwise(op_name: str, record: Any) -> Callable[[OneOpNet, CostedOp], bytes]:
+def _channelwise(
+    op_name: str, record: Any = None, version: int = 2
+) -> Callable[[OneOpNet, CostedOp], bytes]:
     """A constant per channel, which is read again for every position."""
 
     def build(net: OneOpNet, op: CostedOp) -> bytes:
         inputs = (net.add_input(*_output(op)), net.add_operand(op.channels_out))
-        return net.finish(op_name, 2, inputs, _output(op), record())
+        options = record() if record else None
+        return net.finish(op_name, version, inputs, _output(op), options)
 
     return build
 
@@ -242,6 +245,7 @@ _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     "RELU6": _unary(2, ACTIVATION_SCALE, -128),
     "HARD_SWISH": _unary(1, ACTIVATION_SCALE, 0, schema.HardSwishOptionsT),
     "LEAKY_RELU": _leaky,
+    "PRELU": _channelwise("PRELU", version=1),
     "SOFTMAX": _softmax,
     "QUANTIZE": _quantize,
     "DEQUANTIZE": _dequantize,
