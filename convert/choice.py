@@ -7,9 +7,9 @@ from typing import Protocol
 
 from portrait_tflite.convert.cost_table import CostTable
 from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
-from portrait_tflite.convert.rewrites.site import Form, Site
+from portrait_tflite.convert.rewrites.keras.site import Form, Site
 from portrait_tflite.errors import UsageError
-from portrait_tflite.vocabulary import Candidate, Delegate
+from portrait_tflite.vocabulary import Approximation, Candidate, Delegate
 
 _TARGET = "arm64"
 
@@ -17,8 +17,8 @@ _TARGET = "arm64"
 class Chooser(Protocol):
     """Picks the form of every site."""
 
-    def choose(self, rewrite: str, site: Site) -> tuple[Form, str]:
-        """Return the form and why it was taken."""
+    def choose(self, rewrite: str, site: Site) -> tuple[Form, str] | None:
+        """Return the form and why it was taken; None where nothing that may be taken changes it."""
         ...
 
     def candidates(self, site: Site) -> tuple[Candidate, ...]:
@@ -31,12 +31,12 @@ class CheapestForm:
     """`--rewrite auto`: what the delegate takes and costs least.
 
     Attributes:
-        approximate: Take approximate forms where there are any.
+        approximate: Families whose forms are taken where a site has one.
         table: What decides among forms with as many ops outside; by default the one of arm64.
     """
 
     delegate: Delegate
-    approximate: bool = False
+    approximate: frozenset[Approximation] = frozenset()
     table: CostTable | None = None
 
     def candidates(self, site: Site) -> tuple[Candidate, ...]:
@@ -47,10 +47,12 @@ class CheapestForm:
             for form in site.forms
         )
 
-    def choose(self, rewrite: str, site: Site) -> tuple[Form, str]:
-        forms = [f for f in site.forms if f.exact is not self.approximate] or [
+    def choose(self, rewrite: str, site: Site) -> tuple[Form, str] | None:
+        forms = [f for f in site.forms if f.approximation in self.approximate] or [
             f for f in site.forms if f.exact
         ]
+        if not any(form.changes for form in forms):
+            return None
         return min(forms, key=self._rank), f"cheapest for {self.delegate}"
 
     def _rank(self, form: Form) -> tuple[int, float]:
@@ -70,8 +72,12 @@ class EveryExactForm:
     def candidates(self, site: Site) -> tuple[Candidate, ...]:
         return self.costs.candidates(site)
 
-    def choose(self, rewrite: str, site: Site) -> tuple[Form, str]:
-        return next(f for f in site.forms if f.exact and f.build), "asked for: --rewrite exact"
+    def choose(self, rewrite: str, site: Site) -> tuple[Form, str] | None:
+        approximate = self.costs.approximate
+        if any(form.approximation in approximate for form in site.forms):
+            return self.costs.choose(rewrite, site)
+        form = next((f for f in site.forms if f.exact and f.build), None)
+        return (form, "asked for: --rewrite exact") if form else None
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,10 @@ class PlannedForm:
     def candidates(self, site: Site) -> tuple[Candidate, ...]:
         return self.costs.candidates(site)
 
-    def choose(self, rewrite: str, site: Site) -> tuple[Form, str]:
+    def choose(self, rewrite: str, site: Site) -> tuple[Form, str] | None:
         wanted = self.forms.get((rewrite, site.layer))
         if wanted is None:
-            return Form("kept"), "not in the plan"
+            return None
         for form in site.forms:
             if form.name == wanted:
                 return form, "from the plan"

@@ -20,12 +20,13 @@ from portrait_tflite.convert.graph import (
     trace,
 )
 from portrait_tflite.convert.rewriter import Rewritten, difference, rewrite_graph
-from portrait_tflite.convert.rewrites.added_layers import activate
-from portrait_tflite.convert.rewrites.site import TakeChannel
+from portrait_tflite.convert.rewrites.keras.added_layers import activate
+from portrait_tflite.convert.rewrites.keras.site import TakeChannel
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import (
     SCHEMA,
     Activation,
+    Approximation,
     Delegate,
     ModelSpec,
     OutputSpec,
@@ -39,9 +40,14 @@ Plan = dict[tuple[str, str], str]
 
 @dataclass(frozen=True)
 class RewriteRequest:
-    """What `--rewrite` and `--rewrite-plan` ask for."""
+    """What `--rewrite` and `--rewrite-plan` ask for.
+
+    Attributes:
+        approximate: Families of forms that may be other functions.
+    """
 
     mode: RewriteMode = RewriteMode.AUTO
+    approximate: frozenset[Approximation] = frozenset()
     plans: dict[Delegate, Plan] | None = None
 
 
@@ -79,7 +85,7 @@ def mask_spec(spec: ModelSpec) -> ModelSpec:
 
 def chooser_for(delegate: Delegate, request: RewriteRequest) -> Chooser:
     """Return what picks the forms for a delegate."""
-    cheapest = CheapestForm(delegate, approximate=request.mode is RewriteMode.RESIZE)
+    cheapest = CheapestForm(delegate, request.approximate)
     if request.plans is not None:
         return PlannedForm(cheapest, request.plans.get(delegate, {}))
     if request.mode is RewriteMode.EXACT:

@@ -10,18 +10,8 @@ from numpy.typing import NDArray
 
 from portrait_tflite.convert.choice import Chooser
 from portrait_tflite.convert.graph import Graph, Value, as_arrays, evaluate, replaced
-from portrait_tflite.convert.rewrites.batch_norm import (
-    BatchNormAsDepthwise,
-    FoldBatchNormBefore,
-    FoldBatchNormBehind,
-)
-from portrait_tflite.convert.rewrites.fused_activation import FuseActivation
-from portrait_tflite.convert.rewrites.mask_head import SelectChannel, TwoClassHead
-from portrait_tflite.convert.rewrites.nearest_upsampling import (
-    NearestUpsampling,
-    NearestUpsamplingConvolution,
-)
-from portrait_tflite.convert.rewrites.site import (
+from portrait_tflite.convert.rewrites.keras.order import REWRITES
+from portrait_tflite.convert.rewrites.keras.site import (
     Activations,
     Array,
     Form,
@@ -29,8 +19,6 @@ from portrait_tflite.convert.rewrites.site import (
     Refusal,
     Site,
 )
-from portrait_tflite.convert.rewrites.training_layers import DropTrainingLayers
-from portrait_tflite.convert.rewrites.transposed_convolution import TransposedConvolution
 from portrait_tflite.vocabulary import Level, RewriteRecord, SkippedRewrite
 
 # An exact rewrite may move the layer's output by this much of its largest magnitude.
@@ -38,20 +26,6 @@ TOLERANCE = 1e-5
 
 # A cheaper approximate form is taken while its residual is at most this much of the closest one's.
 _FITS = 1.5
-
-# The order matters; each line says why it stands where it does.
-REWRITES: tuple[KerasRewrite, ...] = (
-    DropTrainingLayers(),  # first: a dropout between two layers hides every other pattern
-    TwoClassHead(),  # before SelectChannel, which would keep the softmax's convolution whole
-    SelectChannel(),
-    FoldBatchNormBehind(),  # before activations: it stands between convolution and ReLU
-    FoldBatchNormBefore(),  # behind the fold into the producer, which is always legal
-    BatchNormAsDepthwise(),  # what is left of them; before activations, which fuse into it
-    FuseActivation(),  # before the upsamplings, which carry the activation along
-    NearestUpsamplingConvolution(),  # before the plain form: the merged one is cheaper
-    NearestUpsampling(),
-    TransposedConvolution(),
-)
 
 
 @dataclass(frozen=True)
@@ -118,12 +92,15 @@ class _Run:
 
     def _rewritten(self, rewrite: str, site: Site, new: dict[Value, Value]) -> Value | None:
         """Return the site's new output, or None where it stays as it is."""
-        form, reason = self._chooser.choose(rewrite, site)
+        choice = self._chooser.choose(rewrite, site)
+        if choice is None:
+            return None
+        form, reason = choice
         boundary = tuple(new[value] for value in site.boundary)
         activations = Activations(
             tuple(self._held(value) for value in site.boundary), self._held(site.root)
         )
-        if form.build is None and form.fit is None:
+        if not form.changes:
             self.skipped.append(SkippedRewrite(rewrite, site.layer, f"{form.name}: {reason}"))
             return None
         trial = _try(form, boundary, activations)
@@ -186,7 +163,8 @@ def _best_fit(
     reason: str,
 ) -> tuple[_Trial, str]:
     """Keep the cheapest approximate form where it fits about as well as the closest one."""
-    others = [form for form in site.forms if not form.exact and form is not chosen.form]
+    family = chosen.form.approximation
+    others = [f for f in site.forms if f.approximation is family and f is not chosen.form]
     trials = [chosen, *(_try(form, boundary, activations) for form in others)]
     closest = min(trials, key=lambda trial: trial.relative)
     if chosen.relative <= _FITS * closest.relative:

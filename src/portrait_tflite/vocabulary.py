@@ -105,12 +105,17 @@ class Target(StrEnum):
 
 
 class RewriteMode(StrEnum):
-    """Which rewrites of the Keras graph may be used."""
+    """Which exact forms the rewrites of the Keras graph may take."""
 
-    AUTO = "auto"  # exact forms, the cheapest for the target
-    EXACT = "exact"  # every exact form that applies, whatever it costs
-    RESIZE = "resize"  # transposed convolution → fitted resize + convolution
+    AUTO = "auto"  # the cheapest for the target
+    EXACT = "exact"  # every one that applies, whatever it costs
     NONE = "none"
+
+
+class Approximation(StrEnum):
+    """Families of forms that are other functions: taken only where they are asked for by name."""
+
+    RESIZE = "resize"  # transposed convolution → fitted resize + convolution
 
 
 class Level(StrEnum):

@@ -16,7 +16,10 @@ from portrait_tflite.cli import main
     [
         (["convert", "--in8"], "No such option '--in8'."),
         (["convert", "--io", "int4"], "--io must be one of int8, uint8, float32."),
-        (["convert", "--rewrite", "some"], "--rewrite must be one of auto, exact, resize, none."),
+        (
+            ["convert", "--rewrite", "some"],
+            "--rewrite must be one of auto, exact, none; resize may",
+        ),
         (["convert", "--target", "npu"], "--target must be one of cpu, gpu, both."),
         (["convert", "--runs", "0"], "0 is not in the range x>=1"),
         (["convert", "--max-drop", "-1"], "-1.0 is not in the range"),

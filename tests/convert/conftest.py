@@ -72,7 +72,7 @@ def rewrite_with(images_for: Callable[..., Any]) -> Callable[..., Outcome]:
     from portrait_tflite.convert.choice import CheapestForm, EveryExactForm
     from portrait_tflite.convert.graph import Graph, apply_op, trace
     from portrait_tflite.convert.rewriter import rewrite_graph
-    from portrait_tflite.convert.rewrites.site import TakeChannel
+    from portrait_tflite.convert.rewrites.keras.site import TakeChannel
     from portrait_tflite.vocabulary import Delegate
 
     def run(

@@ -23,10 +23,18 @@ from portrait_tflite.convert.plan import (
     whole_net_error,
 )
 from portrait_tflite.errors import UsageError
-from portrait_tflite.vocabulary import Activation, Delegate, ModelSpec, OutputSpec, RewriteMode
+from portrait_tflite.vocabulary import (
+    Activation,
+    Approximation,
+    Delegate,
+    ModelSpec,
+    OutputSpec,
+    RewriteMode,
+)
 
 Build = Callable[..., Any]
 XNNPACK, GPU = Delegate.XNNPACK, Delegate.GPU
+RESIZE = RewriteRequest(approximate=frozenset({Approximation.RESIZE}))
 
 
 def _net(randomized: Build) -> keras.Model:
@@ -51,7 +59,7 @@ def test_a_mode_takes_its_forms(
     randomized: Build, images_for: Build, mode: str, delegate: Delegate, forms: dict[str, str]
 ) -> None:
     model = _net(randomized)
-    request = RewriteRequest(RewriteMode(mode))
+    request = RESIZE if mode == "resize" else RewriteRequest(RewriteMode(mode))
     rewritten = rewrite_for(trace(model), delegate, request, images_for(model))
     assert {r.layer: r.chosen for r in rewritten.records} == forms
 
@@ -66,7 +74,7 @@ def test_a_plan_that_was_written_is_replayed(
     path.write_text(json.dumps({"schema": 1, "plans": {"gpu": plan_of(first)}}))
     plans = read_plans(path)
     # Whatever the mode is, the plan decides; a delegate that it lacks is not rewritten.
-    request = RewriteRequest(RewriteMode.NONE, plans)
+    request = RewriteRequest(RewriteMode.NONE, plans=plans)
     again = rewrite_for(graph, GPU, request, images)
     assert plan_of(again) == plan_of(first)
     assert [r.max_abs_error for r in again.records] == [r.max_abs_error for r in first.records]
@@ -103,10 +111,9 @@ def test_a_missing_plan_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_the_chooser_follows_the_request() -> None:
     assert chooser_for(GPU, RewriteRequest()) == CheapestForm(GPU)
-    resize = chooser_for(GPU, RewriteRequest(RewriteMode.RESIZE))
-    assert resize == CheapestForm(GPU, approximate=True)
+    assert chooser_for(GPU, RESIZE) == CheapestForm(GPU, RESIZE.approximate)
     assert isinstance(chooser_for(GPU, RewriteRequest(RewriteMode.EXACT)), EveryExactForm)
-    planned = chooser_for(GPU, RewriteRequest(RewriteMode.EXACT, {GPU: {("a", "b"): "c"}}))
+    planned = chooser_for(GPU, RewriteRequest(RewriteMode.EXACT, plans={GPU: {("a", "b"): "c"}}))
     assert isinstance(planned, PlannedForm)
     assert planned.forms == {("a", "b"): "c"}
 
@@ -119,7 +126,7 @@ def test_the_whole_network_is_compared_on_every_image(randomized: Build, images_
     error = whole_net_error(graph, exact.graph, images)
     assert error.images == 3
     assert error.max_rel_error <= 1e-5
-    fitted = rewrite_for(graph, GPU, RewriteRequest(RewriteMode.RESIZE), images)
+    fitted = rewrite_for(graph, GPU, RESIZE, images)
     assert whole_net_error(graph, fitted.graph, images).max_rel_error > 1e-3
 
 

@@ -13,10 +13,11 @@ from keras import layers
 
 from portrait_tflite.convert.choice import CheapestForm, PlannedForm
 from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewriter import REWRITES, TOLERANCE, difference
-from portrait_tflite.convert.rewrites.added_layers import convolution, weights_of
-from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses
-from portrait_tflite.vocabulary import Delegate, Level
+from portrait_tflite.convert.rewriter import TOLERANCE, difference
+from portrait_tflite.convert.rewrites.keras.added_layers import convolution, weights_of
+from portrait_tflite.convert.rewrites.keras.order import REWRITES
+from portrait_tflite.convert.rewrites.keras.site import Form, Refusal, Site, Uses
+from portrait_tflite.vocabulary import Approximation, Delegate, Level
 
 Build = Callable[..., Any]
 
@@ -112,7 +113,7 @@ def test_an_approximate_form_is_taken_with_its_error(
 ) -> None:
     model = _net(randomized)
     build = BROKEN["dropped_bias"](model).build
-    form = Form("fitted", exact=False, fit=lambda _: build)
+    form = Form("fitted", approximation=Approximation.RESIZE, fit=lambda _: build)
     plan = PlannedForm(CheapestForm(Delegate.XNNPACK), {("under_test", "conv"): "fitted"})
     outcome = rewrite_with(model, [_Convolution(form)], chooser=plan)
     (record,) = outcome.result.records

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.cli.output import command_line, print_json, progress, results
+from portrait_tflite.cli.rewrite_option import METAVAR, RewriteChoice, parse_rewrite
 from portrait_tflite.cli.spec_options import (
     SEED,
     SpecArguments,
@@ -83,12 +84,12 @@ _DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
 )
 @click.option(
     "--rewrite",
-    metavar="|".join(RewriteMode),
-    type=one_of("--rewrite", RewriteMode),
+    metavar=METAVAR,
+    type=parse_rewrite,
     default=RewriteMode.AUTO,
     show_default=True,
-    help="auto: exact forms, the cheapest for the target. exact: all exact forms. resize: also "
-    "fitted resize + convolution, another function. none: batch 1 only.",
+    help="auto: exact forms, the cheapest for the target. exact: all exact forms. none: batch 1 "
+    "only. Other functions by name: resize, fitted resize + convolution.",
 )
 @click.option(
     "--rewrite-plan",
@@ -135,7 +136,7 @@ def command(
     validation: Path | None,
     max_drop: float,
     io: IoType,
-    rewrite: RewriteMode,
+    rewrite: RewriteChoice,
     rewrite_plan: Path | None,
     target: Target,
     spec: SpecArguments,
@@ -237,10 +238,10 @@ def _check_runtime(text: str) -> None:
         raise UsageError(f"--min-runtime must be a TFLite version such as 2.9. Received: {text!r}.")
 
 
-def _rewrite_request(mode: RewriteMode, plan: Path | None) -> RewriteRequest:
+def _rewrite_request(choice: RewriteChoice, plan: Path | None) -> RewriteRequest:
     from portrait_tflite.convert.plan import RewriteRequest, read_plans
 
-    return RewriteRequest(mode, read_plans(plan) if plan else None)
+    return RewriteRequest(*choice, read_plans(plan) if plan else None)
 
 
 def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:

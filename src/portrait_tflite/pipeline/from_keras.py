@@ -40,7 +40,6 @@ from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
     Delegate,
     Precision,
-    RewriteMode,
     SkippedRewrite,
     WholeNetError,
 )
@@ -100,7 +99,7 @@ def _build(
             [image[None] for image in inputs[:MENDED_ON]],
             on_variant,
         )
-    reference = _reference(request, graph, built)
+    reference = _reference(plans, graph, built)
     extra, failed = _baselines(request, loaded, representative, progress)
     return Network(
         name=loaded.name,
@@ -131,7 +130,7 @@ def _rewrite(
     request: ConvertRequest, graph: Graph, inputs: Floats, progress: Progress
 ) -> dict[Delegate, Rewritten]:
     delegates = list(dict.fromkeys(delegate_of(p, request.target) for p in request.variants))
-    images = inputs[: FITTED_ON if request.rewrite.mode is RewriteMode.RESIZE else _VERIFIED_ON]
+    images = inputs[: FITTED_ON if request.rewrite.approximate else _VERIFIED_ON]
     plans: dict[Delegate, Rewritten] = {}
     with progress(len(delegates), "rewriting") as update:
         for delegate in delegates:
@@ -141,9 +140,12 @@ def _rewrite(
     return plans
 
 
-def _reference(request: ConvertRequest, graph: Graph, built: Mapping[str, Built]) -> bytes:
+def _reference(
+    plans: Mapping[Delegate, Rewritten], graph: Graph, built: Mapping[str, Built]
+) -> bytes:
     """The float file to score against: of the network as it came where rewrites are not exact."""
-    if request.rewrite.mode is not RewriteMode.RESIZE and Precision.FLOAT32 in built:
+    exact = all(record.exact for record in _of(plans, "records"))
+    if exact and Precision.FLOAT32 in built:
         return built[Precision.FLOAT32].data
     return Export(graph).float_model(Precision.FLOAT32)
 

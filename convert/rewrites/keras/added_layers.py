@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewrites.site import Array
+from portrait_tflite.convert.rewrites.keras.site import Array
 
 
 def convolution(

@@ -10,12 +10,12 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.rewrites.batch_norm import (
+from portrait_tflite.convert.rewrites.keras.batch_norm import (
     BatchNormAsDepthwise,
     FoldBatchNormBefore,
     FoldBatchNormBehind,
 )
-from portrait_tflite.convert.rewrites.site import Refusal
+from portrait_tflite.convert.rewrites.keras.site import Refusal
 
 Build = Callable[..., Any]
 BEHIND, BEFORE = FoldBatchNormBehind(), FoldBatchNormBefore()

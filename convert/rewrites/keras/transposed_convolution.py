@@ -8,15 +8,15 @@ import keras
 
 from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value
-from portrait_tflite.convert.rewrites.added_layers import is_linear, weights_of
-from portrait_tflite.convert.rewrites.phases import (
+from portrait_tflite.convert.rewrites.keras.added_layers import is_linear, weights_of
+from portrait_tflite.convert.rewrites.keras.phases import (
     Axis,
     phase_convolution,
     phase_ops,
     transposed_axis,
 )
-from portrait_tflite.convert.rewrites.resize_fit import resize_forms
-from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses
+from portrait_tflite.convert.rewrites.keras.resize_fit import resize_forms
+from portrait_tflite.convert.rewrites.keras.site import Form, Refusal, Site, Uses
 
 
 class TransposedConvolution:

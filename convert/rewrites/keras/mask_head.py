@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from portrait_tflite.convert.graph import Node, Value
-from portrait_tflite.convert.rewrites.added_layers import convolution, is_linear, weights_of
-from portrait_tflite.convert.rewrites.site import Refusal, Site, TakeChannel, Uses, single
+from portrait_tflite.convert.rewrites.keras.added_layers import convolution, is_linear, weights_of
+from portrait_tflite.convert.rewrites.keras.site import Refusal, Site, TakeChannel, Uses, single
 
 
 class TwoClassHead:

@@ -15,13 +15,14 @@ import numpy as np
 
 from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value, apply_op, as_arrays
-from portrait_tflite.convert.rewrites.added_layers import (
+from portrait_tflite.convert.rewrites.keras.added_layers import (
     activate,
     convolution,
     depthwise,
     weights_of,
 )
-from portrait_tflite.convert.rewrites.site import Activations, Array, Build, Form
+from portrait_tflite.convert.rewrites.keras.site import Activations, Array, Build, Form
+from portrait_tflite.vocabulary import Approximation
 
 _KERNEL = 3
 # Keeps the normal equations solvable where channels are dead; relative to their mean diagonal.
@@ -57,10 +58,15 @@ def resize_forms(name: str, layer: Any, source: Value) -> tuple[Form, ...]:
         )
 
     return (
-        Form("resize_conv", exact=False, ops=_resize_conv_ops(layer, source), fit=fit_resize),
+        Form(
+            "resize_conv",
+            approximation=Approximation.RESIZE,
+            ops=_resize_conv_ops(layer, source),
+            fit=fit_resize,
+        ),
         Form(
             "resize_depthwise",
-            exact=False,
+            approximation=Approximation.RESIZE,
             ops=_resize_depthwise_ops(layer, source),
             fit=fit_depthwise,
         ),

@@ -14,9 +14,9 @@ from keras import layers
 
 from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.rewrites.phases import transposed_axis
-from portrait_tflite.convert.rewrites.site import Refusal, Site
-from portrait_tflite.convert.rewrites.transposed_convolution import TransposedConvolution
+from portrait_tflite.convert.rewrites.keras.phases import transposed_axis
+from portrait_tflite.convert.rewrites.keras.site import Refusal, Site
+from portrait_tflite.convert.rewrites.keras.transposed_convolution import TransposedConvolution
 
 Build = Callable[..., Any]
 REWRITES = (TransposedConvolution(),)

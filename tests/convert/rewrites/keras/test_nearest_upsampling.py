@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from keras import layers
 
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.rewrites.nearest_upsampling import (
+from portrait_tflite.convert.rewrites.keras.nearest_upsampling import (
     NearestUpsampling,
     NearestUpsamplingConvolution,
 )
-from portrait_tflite.convert.rewrites.site import Refusal, Site
+from portrait_tflite.convert.rewrites.keras.site import Refusal, Site
 
 Build = Callable[..., Any]
 BOTH = (NearestUpsamplingConvolution(), NearestUpsampling())

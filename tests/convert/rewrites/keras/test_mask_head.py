@@ -10,8 +10,8 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.graph import Graph, apply_op, trace
-from portrait_tflite.convert.rewrites.mask_head import SelectChannel, TwoClassHead
-from portrait_tflite.convert.rewrites.site import Refusal, Site, TakeChannel
+from portrait_tflite.convert.rewrites.keras.mask_head import SelectChannel, TwoClassHead
+from portrait_tflite.convert.rewrites.keras.site import Refusal, Site, TakeChannel
 
 Build = Callable[..., Any]
 HEAD, SELECT = TwoClassHead(), SelectChannel()

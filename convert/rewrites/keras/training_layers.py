@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 
 from portrait_tflite.convert.graph import Value
-from portrait_tflite.convert.rewrites.added_layers import is_linear
-from portrait_tflite.convert.rewrites.site import Refusal, Site, Uses, single
+from portrait_tflite.convert.rewrites.keras.added_layers import is_linear
+from portrait_tflite.convert.rewrites.keras.site import Refusal, Site, Uses, single
 
 _TRAINING_ONLY = (
     keras.layers.Dropout,

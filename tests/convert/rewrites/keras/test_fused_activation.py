@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.rewrites.fused_activation import FuseActivation
+from portrait_tflite.convert.rewrites.keras.fused_activation import FuseActivation
 
 Build = Callable[..., Any]
 FUSE = FuseActivation()

@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.rewrites.training_layers import DropTrainingLayers
+from portrait_tflite.convert.rewrites.keras.training_layers import DropTrainingLayers
 
 Build = Callable[..., Any]
 DROP = DropTrainingLayers()

@@ -8,14 +8,14 @@ import keras
 
 from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewrites.added_layers import depth_to_space, weights_of
-from portrait_tflite.convert.rewrites.phases import (
+from portrait_tflite.convert.rewrites.keras.added_layers import depth_to_space, weights_of
+from portrait_tflite.convert.rewrites.keras.phases import (
     Axis,
     nearest_axis,
     phase_convolution,
     phase_ops,
 )
-from portrait_tflite.convert.rewrites.site import Form, Refusal, Site, Uses
+from portrait_tflite.convert.rewrites.keras.site import Form, Refusal, Site, Uses
 
 
 class NearestUpsampling:

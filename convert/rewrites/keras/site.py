@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value
+from portrait_tflite.vocabulary import Approximation
 
 Array = NDArray[Any]
 Uses = Counter[Value]
@@ -33,16 +34,27 @@ class Form:
     Attributes:
         name: What reports and plans call it, e.g. `subpixel`.
         build: Computes the output from the boundary tensors; None keeps what is there.
-        exact: Whether it is the same function, up to float rounding.
+        approximation: The family by whose name it is asked for, where it is another function;
+            None where it is the same, up to float rounding.
         ops: What it becomes on the phone, for the cost table; left out where nothing is chosen.
         fit: For an approximate form: takes the site's activations, returns `build`.
     """
 
     name: str
     build: Build | None = None
-    exact: bool = True
+    approximation: Approximation | None = None
     ops: tuple[CostedOp, ...] = ()
     fit: Callable[[Activations], Build] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is the same function, up to float rounding."""
+        return self.approximation is None
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is more than what is there already."""
+        return self.build is not None or self.fit is not None
 
 
 @dataclass(frozen=True)

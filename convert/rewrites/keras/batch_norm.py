@@ -8,14 +8,14 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.graph import Value
-from portrait_tflite.convert.rewrites.added_layers import (
+from portrait_tflite.convert.rewrites.keras.added_layers import (
     convolution,
     depthwise,
     is_linear,
     rebuilt,
     weights_of,
 )
-from portrait_tflite.convert.rewrites.site import Array, Refusal, Site, Uses, single
+from portrait_tflite.convert.rewrites.keras.site import Array, Refusal, Site, Uses, single
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,

@@ -13,9 +13,9 @@ from keras import layers
 from portrait_tflite.convert.choice import CheapestForm, PlannedForm
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewriter import rewrite_graph
-from portrait_tflite.convert.rewrites.resize_fit import resize_forms
-from portrait_tflite.convert.rewrites.transposed_convolution import TransposedConvolution
-from portrait_tflite.vocabulary import Delegate, RewriteRecord
+from portrait_tflite.convert.rewrites.keras.resize_fit import resize_forms
+from portrait_tflite.convert.rewrites.keras.transposed_convolution import TransposedConvolution
+from portrait_tflite.vocabulary import Approximation, Delegate, RewriteRecord
 
 Build = Callable[..., Any]
 
@@ -37,7 +37,7 @@ def _bilinear_net(activation: str | None = None) -> keras.Model:
 
 def _fitted(model: keras.Model, form: str, images: Any) -> tuple[RewriteRecord, Any]:
     plan = {("transposed_convolution", "up"): form}
-    chooser = PlannedForm(CheapestForm(Delegate.XNNPACK, approximate=True), plan)
+    chooser = PlannedForm(CheapestForm(Delegate.XNNPACK, frozenset({Approximation.RESIZE})), plan)
     result = rewrite_graph(trace(model), images, chooser, [TransposedConvolution()])
     return result.records[0], result.graph(images)
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewrites.added_layers import convolution, depth_to_space, pad
-from portrait_tflite.convert.rewrites.site import Array
+from portrait_tflite.convert.rewrites.keras.added_layers import convolution, depth_to_space, pad
+from portrait_tflite.convert.rewrites.keras.site import Array
 
 
 @dataclass(frozen=True)
