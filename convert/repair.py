@@ -10,7 +10,7 @@ import copy
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,10 @@ import h5py
 
 from portrait_tflite.convert.archive import CONFIG, KERAS_SUFFIX
 from portrait_tflite.convert.custom_objects import CustomObjects, FunctionLayer
+from portrait_tflite.convert.keras2 import is_keras2, mend_keras2, walk_layers
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Json
 
-# Only training needs them, the weights being in the file; and their Keras 2 forms do not load.
-_TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 _BYTECODE = "__lambda__"
 _PLACEHOLDER = "PortraitTfliteFunction"
 
@@ -35,13 +34,13 @@ def repair_config(path: Path, config: Json, custom: CustomObjects) -> Json:
             Lambda layers that there are not.
     """
     repaired = copy.deepcopy(config)
-    layers = list(_walk_layers(repaired))
+    if is_keras2(repaired):
+        mend_keras2(repaired)
+    layers = list(walk_layers(repaired))
     _check_lambdas(path, [layer for layer in layers if layer["class_name"] == "Lambda"], custom)
     for layer in layers:
         if layer["class_name"] == "Lambda" and _name(layer) in custom.lambdas:
             _replace_lambda(layer)
-        elif _is_keras2(layer):
-            _mend_keras2(layer["config"])
     _refuse_bytecode(path, repaired)
     return repaired
 
@@ -72,18 +71,6 @@ def placeholder_classes(functions: Mapping[str, Callable[..., Any]]) -> dict[str
             return FunctionLayer(functions[name], config["arguments"], name=name)
 
     return {_PLACEHOLDER: Placeholder}
-
-
-def _walk_layers(node: Any) -> Iterator[Json]:
-    """Yield every layer's dict, those of nested models and wrappers too."""
-    if isinstance(node, dict):
-        if isinstance(node.get("class_name"), str) and isinstance(node.get("config"), dict):
-            yield node
-        for value in node.values():
-            yield from _walk_layers(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _walk_layers(value)
 
 
 def _name(layer: Json) -> str:
@@ -128,24 +115,9 @@ def _replace_lambda(layer: Json) -> None:
         layer.update(module=None, registered_name=_PLACEHOLDER)
 
 
-def _is_keras2(layer: Json) -> bool:
-    return "module" not in layer and "registered_name" not in layer
-
-
-def _mend_keras2(config: Json) -> None:
-    for key in [key for key in config if key.endswith(_TRAINING_ONLY)]:
-        del config[key]
-    # Keras 2 wrote `groups` for depthwise, separable and transposed convolutions, which have none.
-    if config.get("groups") == 1:
-        del config["groups"]
-    axis = config.get("axis")
-    if isinstance(axis, list) and len(axis) == 1:
-        config["axis"] = axis[0]
-
-
 def _refuse_bytecode(path: Path, config: Json) -> None:
     """Refuse code anywhere else, e.g. as a layer's activation."""
-    for layer in _walk_layers(config):
+    for layer in walk_layers(config):
         held = [v for v in layer["config"].values() if isinstance(v, dict)]
         if any(value.get("class_name") == _BYTECODE for value in held):
             raise UsageError(

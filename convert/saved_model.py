@@ -1,4 +1,4 @@
-"""A SavedModel folder as a Keras network: one opaque layer around its serving signature."""
+"""A SavedModel folder as a Keras network: its layers, or one opaque layer around its signature."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from portrait_tflite.convert.saved_model_layers import rebuild
 from portrait_tflite.convert.sizing import Size, first_sentence
 from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.vocabulary import Channels
@@ -28,7 +29,7 @@ class SignatureLayer(keras.layers.TFSMLayer):
 
 
 def load_saved_model(folder: Path, size: Size | None, channels: Channels | None) -> keras.Model:
-    """Wrap the serving signature of `folder` in a network of one image input.
+    """Load the layers of `folder` where Keras 2 left them, else wrap its serving signature.
 
     Args:
         size: For a signature of dynamic size.
@@ -41,7 +42,8 @@ def load_saved_model(folder: Path, size: Size | None, channels: Channels | None)
     """
     _check_graph(folder)
     try:
-        signatures = tf.saved_model.load(str(folder)).signatures
+        loaded = tf.saved_model.load(str(folder))
+        signatures = loaded.signatures
     except (OSError, ValueError, KeyError, tf.errors.OpError, AttributeError) as error:
         raise UsageError(f"{folder} is damaged: {first_sentence(error)}") from error
     name = _choose_signature(folder, list(signatures))
@@ -52,7 +54,10 @@ def load_saved_model(folder: Path, size: Size | None, channels: Channels | None)
             f"Received: {folder}, whose signature takes {len(inputs)} "
             f"({', '.join(sorted(inputs))})."
         )
-    spec = next(iter(inputs.values()))
+    keyword, spec = next(iter(inputs.items()))
+    rebuilt = rebuild(folder, loaded, lambda x: signatures[name](**{keyword: tf.constant(x)}))
+    if rebuilt is not None:
+        return rebuilt
     shape = _input_shape(folder, spec, size, channels)
     image = keras.Input(batch_shape=shape, dtype=spec.dtype.name)
     layer = SignatureLayer(str(folder), call_endpoint=name, name="saved_model")

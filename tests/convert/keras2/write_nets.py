@@ -1,0 +1,74 @@
+"""Run by tests in a process of its own: Keras 2 writes nets of every kind into a folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras2
+
+layers = keras2.layers
+
+
+def of_layers() -> Any:
+    """Layers whose configuration changed between Keras 2 and 3."""
+    x = keras2.Input((16, 16, 3))
+    y = layers.Conv2D(4, 3, padding="same", kernel_regularizer="l2")(x)
+    y = layers.ReLU(6.0)(layers.BatchNormalization()(y))
+    y = layers.DepthwiseConv2D(3, strides=2, padding="same")(y)
+    y = layers.SpatialDropout2D(0.1)(layers.LeakyReLU(alpha=0.1)(y))
+    y = layers.PReLU(shared_axes=[1, 2])(layers.SeparableConv2D(4, 3, padding="same")(y))
+    gate = layers.Reshape((1, 1, 4))(layers.GlobalAveragePooling2D()(y))
+    y = layers.Multiply()([y, layers.Dense(4, activation="hard_sigmoid")(gate)])
+    y = layers.Conv2DTranspose(4, 3, padding="same")(layers.UpSampling2D()(y))
+    return keras2.Model(x, layers.Conv2D(1, 1, activation="sigmoid", name="head/mask")(y))
+
+
+def of_functions() -> Any:
+    """TensorFlow functions and operators between layers."""
+    x = keras2.Input((16, 16, 3))
+    y = tf.nn.relu(layers.Conv2D(4, 3, padding="same")(x))
+    z = tf.concat([tf.nn.relu6((y + layers.Conv2D(4, 1)(y)) * 2.0), y], -1)
+    z = tf.image.resize(tf.image.resize(z, (8, 8)), (16, 16), method="nearest")
+    z = 1.0 - z / 2.0
+    z = tf.reduce_mean(z, axis=[1, 2], keepdims=True) * z
+    z = tf.pad(z, [[0, 0], [1, 1], [1, 1], [0, 0]])[:, 1:-1, 1:-1, :]
+    z = tf.reshape(tf.clip_by_value(z, 0.0, 6.0), (-1, 16, 16, 8))
+    return keras2.Model(x, tf.sigmoid(layers.Conv2D(1, 1)(z)))
+
+
+def nested() -> Any:
+    """A Sequential in a functional model."""
+    inner = keras2.Sequential([layers.Conv2D(4, 3, padding="same", input_shape=(16, 16, 3))])
+    x = keras2.Input((16, 16, 3))
+    return keras2.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(inner(x)))
+
+
+def mixed() -> Any:
+    """Computed in float16."""
+    half = keras2.mixed_precision.Policy("mixed_float16")
+    x = keras2.Input((16, 16, 3))
+    y = layers.Conv2D(4, 3, padding="same", activation="relu", dtype=half)(x)
+    return keras2.Model(x, layers.Conv2D(1, 1, activation="sigmoid", dtype="float32")(y))
+
+
+def write(folder: Path, net: Callable[[], Any]) -> None:
+    """Write a net with random weights in every format, and what it gives for `picture.npy`."""
+    model, rng = net(), np.random.default_rng(0)
+    for weight in model.weights:
+        positive = "variance" in weight.name
+        value = rng.uniform(0.5, 2, weight.shape) if positive else rng.normal(0, 0.3, weight.shape)
+        weight.assign(value)
+    np.save(folder / f"{net.__name__}.npy", model(np.load(folder / "picture.npy")))
+    model.save(folder / f"{net.__name__}.h5")
+    model.save(folder / f"{net.__name__}.keras")
+    model.save(folder / f"{net.__name__}_saved", save_format="tf")
+
+
+if __name__ == "__main__":
+    for one in (of_layers, of_functions, nested, mixed):
+        write(Path(sys.argv[1]), one)
