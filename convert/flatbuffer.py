@@ -12,7 +12,7 @@ What the object API of the schema gives, and one must know when touching it:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def read_model(source: Path | bytes) -> schema.ModelT:
 
     Raises:
         UsageError: Missing, empty, truncated or not a `.tflite`; indices that point nowhere; or
-            weights stored behind the flatbuffer (files above 2 GB), which are not handled.
+            weights in another file.
     """
     data, name = _read_bytes(source)
     if data[4:8] != FILE_IDENTIFIER:
@@ -46,6 +46,7 @@ def read_model(source: Path | bytes) -> schema.ModelT:
         raise UsageError(f"a .tflite file is required. Received: {name} ({kind}).")
     try:
         model = schema.ModelT.InitFromPackedBuf(data, 0)
+        _bring_inside(model, data)
         fault = _find_fault(model)
     except Exception as error:  # the reader trips over broken offsets in a dozen ways
         raise UsageError(
@@ -97,22 +98,26 @@ def op_code_index(model: schema.ModelT, op: str, version: int) -> int:
     return len(model.operatorCodes) - 1
 
 
-def rename_io(model: schema.ModelT, input_name: str = "image", output_name: str = "mask") -> None:
-    """Rename the first input and output, in the graph and in its signatures.
+def rename_io(
+    model: schema.ModelT, inputs: Sequence[str] = ("image",), outputs: Sequence[str] = ("mask",)
+) -> None:
+    """Rename the first inputs and outputs, in the graph and in its signatures.
 
-    The first in the graph's order, which is the interpreter's.
+    The first in the graph's order, which is the interpreter's; names that are left over are not
+    used.
     """
     graph = model.subgraphs[0]
-    ends = ((int(graph.inputs[0]), input_name), (int(graph.outputs[0]), output_name))
-    for tensor, name in ends:
+    ends = [dict(zip(indices(graph.inputs), inputs, strict=False))]
+    ends += [dict(zip(indices(graph.outputs), outputs, strict=False))]
+    for tensor, name in (pair for names in ends for pair in names.items()):
         graph.tensors[tensor].name = name.encode()
     for signature in model.signatureDefs or []:
         if signature.subgraphIndex != 0:
             continue
-        for maps, (tensor, name) in zip((signature.inputs, signature.outputs), ends, strict=True):
+        for maps, names in zip((signature.inputs, signature.outputs), ends, strict=True):
             for entry in maps or []:
-                if entry.tensorIndex == tensor:
-                    entry.name = name.encode()
+                if entry.tensorIndex in names:
+                    entry.name = names[entry.tensorIndex].encode()
 
 
 def text(name: bytes | str | None) -> str:
@@ -158,13 +163,21 @@ def _find_fault(model: schema.ModelT) -> str:
     """Say what is wrong with a model that could be parsed, or ""."""
     if not model.subgraphs or not model.buffers or not model.operatorCodes:
         return "it holds no graph"
-    if model.externalBuffers or any(_is_outside(buffer) for buffer in model.buffers):
-        return "weights stored behind the flatbuffer are not handled; export below 2 GB"
+    if model.externalBuffers:
+        return "weights in another file are not handled; export them into the .tflite"
     return next((fault for graph in model.subgraphs if (fault := _graph_fault(model, graph))), "")
 
 
-def _is_outside(buffer: schema.BufferT) -> bool:
-    return int(buffer.offset) > 1  # 0 and 1 both mean: inside
+def _bring_inside(model: schema.ModelT, data: bytes) -> None:
+    """Take in the weights that stand behind the flatbuffer: ai-edge-quantizer writes them there."""
+    for buffer in model.buffers or []:
+        start, size = int(buffer.offset), int(buffer.size)
+        if start <= 1:  # 0 and 1 both mean: inside
+            continue
+        if start + size > len(data):
+            raise ValueError("weights behind the end of the file")
+        buffer.data = np.frombuffer(data, np.uint8, size, start)
+        buffer.offset = buffer.size = 0
 
 
 def _graph_fault(model: schema.ModelT, graph: schema.SubGraphT) -> str:

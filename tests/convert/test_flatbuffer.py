@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -129,13 +130,53 @@ def test_indices_that_point_nowhere_are_refused(
         read_model(serialize(model))
 
 
-def test_weights_behind_the_flatbuffer_are_refused(
+def _moved_behind(data: bytes) -> tuple[bytes, int]:
+    """Put the first constant behind the flatbuffer, as large files have it.
+
+    Returns:
+        The file, and which buffer it is.
+    """
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    number = next(i for i, buffer in enumerate(model.buffers) if buffer.data is not None)
+    buffer = model.buffers[number]
+    moved, buffer.data = bytes(buffer.data), None
+    buffer.size = len(moved)
+    buffer.offset = 1 << 20
+    # Again with the length, which the number does not change.
+    buffer.offset = len(_packed(model))
+    return _packed(model) + moved, number
+
+
+def _packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _buffers(data: bytes) -> list[bytes]:
+    return [b"" if b.data is None else bytes(b.data) for b in read_model(data).buffers]
+
+
+def test_weights_behind_the_flatbuffer_are_taken_in(relu_net: Build) -> None:
+    data, number = _moved_behind(relu_net())
+    assert _buffers(data) == _buffers(relu_net())
+    assert _buffers(data)[number]
+    assert _buffers(serialize(read_model(data))) == _buffers(data)
+
+
+def test_weights_behind_the_end_of_the_file_are_refused(relu_net: Build) -> None:
+    data, _ = _moved_behind(relu_net())
+    with pytest.raises(UsageError, match="cut off"):
+        read_model(data[:-1])
+
+
+def test_weights_in_another_file_are_refused(
     relu_net: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = read_model(relu_net())
-    model.buffers[1].offset = 4096
+    model.externalBuffers = [schema.ExternalBufferT()]
     monkeypatch.setattr(schema.ModelT, "InitFromPackedBuf", lambda *_: model)
-    with pytest.raises(UsageError, match="behind the flatbuffer"):
+    with pytest.raises(UsageError, match="in another file"):
         read_model(relu_net())
 
 
@@ -158,7 +199,7 @@ def test_op_codes_are_found_or_added(relu_net: Build) -> None:
 
 def test_renames_graph_and_signature(relu_net: Build) -> None:
     model = read_model(relu_net())
-    rename_io(model, "image", "mask")
+    rename_io(model, ["image", "state"], ["mask", "next_state"])
     runner = open_model(serialize(model))
     assert (runner.inputs[0].name, runner.outputs[0].name) == ("image", "mask")
     signature = read_model(serialize(model)).signatureDefs[0]
