@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 from ai_edge_litert import schema_py_generated as schema
 
+from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
 from portrait_tflite.convert.delegates.gpu import predict_gpu
+from portrait_tflite.convert.delegates.partitions import find_partitions
 from portrait_tflite.convert.delegates.rule import CUSTOM_FIX, Refusal, is_custom
 from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction, predict_xnnpack
 from portrait_tflite.convert.flatbuffer import op_name, read_model
@@ -21,25 +25,26 @@ from portrait_tflite.vocabulary import Audit, Delegate, DelegateAudit, OutsideOp
 NameOf = Callable[[str], str]
 
 
-def audit_model(data: bytes, layers: Iterable[str] = ()) -> Audit:
+def audit_model(source: Path | bytes, layers: Iterable[str] = ()) -> Audit:
     """Audit a `.tflite`.
 
     XNNPACK is predicted from its rules and confirmed on the real runtime, the GPU delegate is
     predicted alone (its `partitions` is None), the built-in kernels take every built-in op.
 
     Args:
-        data: The file.
+        source: The file, or what is in it.
         layers: Names of the Keras layers, where they are known.
 
     Raises:
         UsageError: Not a `.tflite`, or refused by the runtime for another reason than a custom op.
     """
-    model = read_model(data)
+    model = read_model(source)
     found = _Found(list_nodes(model), name_layers(model, layers))
     runtime, op = _min_runtime(model)
+    gpu = predict_gpu(model)
     return Audit(
-        xnnpack=_audit_xnnpack(model, data, found),
-        gpu=found.audit(None, predict_gpu(model)),
+        xnnpack=_audit_xnnpack(model, source, found),
+        gpu=found.audit(None, gpu, predicted=found.partitions(gpu)),
         cpu=found.audit(0, found.custom()),
         ops=count_ops(model),
         min_runtime=runtime,
@@ -47,20 +52,21 @@ def audit_model(data: bytes, layers: Iterable[str] = ()) -> Audit:
     )
 
 
-def _audit_xnnpack(model: schema.ModelT, data: bytes, found: _Found) -> DelegateAudit:
+def _audit_xnnpack(model: schema.ModelT, source: Path | bytes, found: _Found) -> DelegateAudit:
     predicted = predict_xnnpack(model)
+    count = len(predicted.partitions)
     # The runtime does not even load a file with a custom op that it has not.
-    if custom := found.custom():
-        return found.audit(None, custom)
+    if found.custom():
+        return found.audit(None, predicted.refused, _NOT_RUN, count)
     try:
-        runner = open_model(data, Delegate.XNNPACK)
+        runner = open_model(source, Delegate.XNNPACK)
     except UsageError:
         if not predicted.fatal:
             raise
-        return found.audit(None, {**predicted.refused, **predicted.fatal}, _NOT_LOADED)
+        return found.audit(None, {**predicted.refused, **predicted.fatal}, _NOT_LOADED, count)
     refused = {row.index: predicted.refused.get(row.index, _UNKNOWN) for row in runner.outside}
     finding = _compare(runner.partitions, set(refused), predicted)
-    return found.audit(runner.partitions, refused, finding)
+    return found.audit(runner.partitions, refused, finding, count)
 
 
 def _compare(partitions: int, outside: set[int], predicted: Prediction) -> str:
@@ -73,6 +79,7 @@ def _compare(partitions: int, outside: set[int], predicted: Prediction) -> str:
     )
 
 
+_NOT_RUN = "this runtime has not the custom op: the rules alone were asked"
 _NOT_LOADED = "the runtime does not load this file with XNNPACK, which takes an op and then fails"
 _UNKNOWN = Refusal(
     "this runtime refuses it by a rule that is not in our table", "replace the layer"
@@ -87,15 +94,44 @@ class _Found:
     nodes: list[Node]
     name_of: NameOf
 
+    @cached_property
+    def sizing(self) -> frozenset[int]:
+        """The ops that compute sizes at run time, by position: a SHAPE, and integers behind it."""
+        found: set[int] = set()
+        tensors: set[int] = set()
+        for node in self.nodes:
+            reads = any(operand.index in tensors for operand in node.given())
+            integer = all(operand.dtype in {"int32", "int64"} for operand in node.outputs)
+            if node.op == "SHAPE" or (reads and integer):
+                found.add(node.index)
+                tensors.update(operand.index for operand in node.outputs)
+        return frozenset(found)
+
     def custom(self) -> dict[int, Refusal]:
         return {node.index: _CUSTOM for node in self.nodes if is_custom(node.op)}
 
+    def partitions(self, refused: Collection[int]) -> int:
+        """Count the calls of a delegate that leaves some ops outside."""
+        unpacking = {node.index for node in self.nodes if _unpacks(node)}
+        computing = {node.index for node in self.nodes} - {*refused}
+        # A partition that only unpacks weights is none: a delegate does that at the start.
+        return sum(
+            not unpacking.issuperset(group) for group in find_partitions(self.nodes, computing)
+        )
+
     def audit(
-        self, partitions: int | None, refused: dict[int, Refusal], finding: str = ""
+        self,
+        partitions: int | None,
+        refused: dict[int, Refusal],
+        finding: str = "",
+        predicted: int | None = None,
     ) -> DelegateAudit:
-        outside = tuple(self._outside(self.nodes[i], refused[i]) for i in sorted(refused))
         return DelegateAudit(
-            partitions=partitions, complete=not outside, outside=outside, finding=finding
+            partitions=partitions,
+            complete=not refused,
+            outside=tuple(self._outside(self.nodes[i], refused[i]) for i in sorted(refused)),
+            finding=finding,
+            predicted=predicted,
         )
 
     def _outside(self, node: Node, refusal: Refusal) -> OutsideOp:
@@ -104,8 +140,14 @@ class _Found:
             tensor=node.tensor,
             layer=self.name_of(node.tensor),
             reason=refusal.reason,
-            fix=refusal.fix,
+            fix=DYNAMIC_FIX if node.index in self.sizing else refusal.fix,
+            rule=refusal.source,
+            index=node.index,
         )
+
+
+def _unpacks(node: Node) -> bool:
+    return node.op == "DEQUANTIZE" and all(operand.constant for operand in node.given())
 
 
 def _min_runtime(model: schema.ModelT) -> tuple[str, str]:

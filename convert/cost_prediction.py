@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp, copied
 from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand, list_nodes
 from portrait_tflite.convert.xnnpack_steps import constant_nodes, group_steps
@@ -28,28 +29,56 @@ class Prediction:
     unknown: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Step:
+    """What runs as one: an op, with a PAD before it or a clamp behind it.
+
+    Attributes:
+        nodes: Its ops.
+        precision: `int8` or `float32`: what it computes in.
+        cycles: What it costs by the table.
+        unknown: Kinds of ops that the table does not know; nothing is added for them.
+    """
+
+    nodes: tuple[Node, ...]
+    precision: str
+    cycles: float
+    unknown: tuple[str, ...] = ()
+
+
 def predict(model: bytes, table: CostTable) -> Prediction:
     """Predict what one inference of a `.tflite` costs on the table's target, with XNNPACK.
 
     Raises:
         UsageError: It is no whole `.tflite`.
     """
-    nodes = list_nodes(read_model(model))
+    steps = list(cost_steps(list_nodes(read_model(model)), table))
+    unknown = {kind for step in steps for kind in step.unknown}
+    return Prediction(table.call + sum(step.cycles for step in steps), tuple(sorted(unknown)))
+
+
+def cost_steps(nodes: Sequence[Node], table: CostTable) -> Iterator[Step]:
+    """Cost the ops of a graph, in their order; what runs once at start-up is left away."""
     constant = constant_nodes(nodes)
-    cycles, unknown = float(table.call), set()
     for group in group_steps([node for node in nodes if node.index not in constant]):
         # The others of a step cost nothing: a PAD before it, a clamp behind it.
         node = group[-1] if group[0].op == "PAD" else group[0]
-        precision = INT8 if "int8" in _first_activation(node).dtype else FLOAT32
-        for op in _costed_ops(node):
-            if table.knows(op.kind, precision):
-                cycles += table.op_cost(op, precision)
-            else:
-                unknown.add(f"{op.kind} in {precision}")
-    return Prediction(cycles, tuple(sorted(unknown)))
+        precision = precision_of_node(node)
+        ops = list(costed_ops(node)) if node.inputs and node.outputs else [_shapeless(node)]
+        known = [op for op in ops if table.knows(op.kind, precision)]
+        unknown = {f"{op.kind} in {precision}" for op in ops if op not in known}
+        cycles = sum(table.op_cost(op, precision) for op in known)
+        yield Step(tuple(group), precision, cycles, tuple(sorted(unknown)))
 
 
-def _costed_ops(node: Node) -> Iterator[CostedOp]:
+def precision_of_node(node: Node) -> str:
+    """Tell the precision in which the table has an op."""
+    operands = [*(o for o in node.given() if not o.constant), *node.outputs]
+    return INT8 if operands and "int8" in operands[0].dtype else FLOAT32
+
+
+def costed_ops(node: Node) -> Iterator[CostedOp]:
+    """Yield an op as its cost sees it: one, or one per input where it copies each."""
     yield from _READERS.get(node.op, _elementwise)(node)
 
 
@@ -81,8 +110,10 @@ def _mean(node: Node) -> Iterator[CostedOp]:
 
 
 def _concatenation(node: Node) -> Iterator[CostedOp]:
+    axis = node.option("axis", -1) % max(1, len(node.outputs[0].shape))
     for source in node.given():
-        yield _sized(node, source, source)
+        runs = prod(source.shape[:axis])
+        yield copied(abs(runs), abs(source.size // max(1, runs)))
 
 
 def _rearranged(node: Node) -> Iterator[CostedOp]:
@@ -125,8 +156,8 @@ def _stride(node: Node) -> int:
     return int(node.option("strideH", 1))
 
 
-def _first_activation(node: Node) -> Operand:
-    return next((o for o in node.given() if not o.constant), node.outputs[0])
+def _shapeless(node: Node) -> CostedOp:
+    return CostedOp(node.op, 1, 1, 1, 1)  # a call of another graph, and the like
 
 
 _READERS: dict[str, Callable[[Node], Iterator[CostedOp]]] = {

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from portrait_tflite.convert.cost_prediction import predict
+from portrait_tflite.convert.cost_table import CostTable
 from portrait_tflite.convert.describe import count_parameters
-from portrait_tflite.convert.flatbuffer import indices, op_name, read_model
+from portrait_tflite.convert.flatbuffer import indices, op_name, read_model, text
 from portrait_tflite.convert.flatbuffer_nodes import (
     Node,
     Operand,
     count_macs,
-    count_ops,
     list_nodes,
 )
 from portrait_tflite.convert.op_versions import UNKNOWN_RUNTIME, first_runtime, runtime_order
@@ -37,6 +39,10 @@ class FileFacts:
         peak_activation_bytes: Most memory that computed tensors take at one time, if each is
             given back after its last reader; without weights that are unpacked at the start.
         android_aar: Why the runtime of Android's AAR does not load it; "" where it does.
+        arm_mcycles: Predicted cost of one inference on arm64, in million cycles.
+        arm_unknown: Kinds of its ops that the cost table does not know: they count nothing.
+        graphs: How many graphs it holds; delegates and figures are of the first.
+        signatures: Names of its signatures.
     """
 
     bytes: int
@@ -44,6 +50,10 @@ class FileFacts:
     macs: int
     peak_activation_bytes: int
     android_aar: str
+    arm_mcycles: float
+    arm_unknown: tuple[str, ...]
+    graphs: int
+    signatures: tuple[str, ...]
 
 
 def weigh_file(data: bytes) -> FileFacts:
@@ -53,21 +63,25 @@ def weigh_file(data: bytes) -> FileFacts:
         UsageError: Not a `.tflite`.
     """
     model = read_model(data)
+    predicted = predict(data, CostTable.load("arm64"))
     return FileFacts(
         bytes=len(data),
         parameters=count_parameters(data),
         macs=count_macs(model),
         peak_activation_bytes=_peak_bytes(model),
         android_aar=_too_new_for(model, ANDROID_AAR),
+        arm_mcycles=predicted.cycles / 1e6,
+        arm_unknown=predicted.unknown,
+        graphs=len(model.subgraphs),
+        signatures=tuple(text(one.signatureKey) for one in model.signatureDefs or ()),
     )
 
 
 def count_inside(data: bytes, outside: Collection[OutsideOp]) -> dict[str, int]:
-    """Count the ops of a file that a delegate takes, by name, sorted by name."""
-    counts = count_ops(read_model(data))
-    for op in outside:
-        counts[op.op] -= 1
-    return {op: count for op, count in counts.items() if count > 0}
+    """Count the ops of the first graph that a delegate takes, by name, sorted by name."""
+    counts = Counter(node.op for node in list_nodes(read_model(data)))
+    counts.subtract(op.op for op in outside)
+    return {op: count for op, count in sorted(counts.items()) if count > 0}
 
 
 def _too_new_for(model: schema.ModelT, runtime: str) -> str:

@@ -23,3 +23,13 @@ FIXES: dict[str, str] = {
     "SQUEEZE": "use a reshape, or keep the four dimensions throughout",
     "TILE": "convert from the Keras model: the nearest ×2 is rewritten exactly",
 }
+
+# The op of the same size that an op becomes by its fix; "" where it becomes a part of another one,
+# which costs nothing.
+BECOMES: dict[str, str] = {
+    "DIV": "MUL",
+    "HARD_SWISH": "",
+    "MAXIMUM": "",
+    "MINIMUM": "",
+    "PRELU": "LEAKY_RELU",
+}

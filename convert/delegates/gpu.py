@@ -173,6 +173,8 @@ def _scalar(site: Site) -> str:
 
 
 def _twice(site: Site) -> str:
+    if site.op == "CONCATENATION":  # its parser copies the tensor itself
+        return ""
     computed = [operand.index for operand in site.node.given() if not operand.constant]
     return "it reads one tensor twice" if len(set(computed)) < len(computed) else ""
 

@@ -7,11 +7,22 @@ f674577 (August 2026).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from portrait_tflite.convert.flatbuffer_nodes import Node
 
 # Ops that run other graphs: what else these change cannot be told from the op.
 _CALLS = frozenset({"CALL_ONCE", "IF", "WHILE"})
+
+
+class _Op(NamedTuple):
+    """What of an op decides when it can run: read once, asked thousands of times."""
+
+    position: int
+    reads: frozenset[int]
+    writes: frozenset[int]
+    inside: bool
+    ordered: bool
 
 
 def find_partitions(nodes: Sequence[Node], inside: Collection[int]) -> tuple[tuple[int, ...], ...]:
@@ -23,53 +34,54 @@ def find_partitions(nodes: Sequence[Node], inside: Collection[int]) -> tuple[tup
         nodes: Ops in their order.
         inside: Positions of those that the delegate takes.
     """
-    waiting = {operand.index for node in nodes for operand in node.outputs}
-    left = list(nodes)
+    left = [_read(node, inside) for node in nodes]
+    waiting = {tensor for op in left for tensor in op.writes}
     groups: list[tuple[int, ...]] = []
     while left:
-        side = _side_of_next(left, waiting, inside)
+        side = next((op.inside for op in left if _ready(op, waiting, left)), None)
         if side is None:  # a loop: the file is broken, which the runtime will say
             break
-        group = _collect(left, waiting, inside, side)
-        left = [node for node in left if node.index not in group]
+        group = _collect(left, waiting, side)
+        left = [op for op in left if op.position not in group]
         if side:
             groups.append(tuple(sorted(group)))
     return tuple(groups)
 
 
-def _side_of_next(
-    left: Sequence[Node], waiting: Collection[int], inside: Collection[int]
-) -> bool | None:
-    ready = (node for node in left if _ready(node, waiting, left))
-    return next((node.index in inside for node in ready), None)
+def _read(node: Node, inside: Collection[int]) -> _Op:
+    given = node.given()
+    # Such an op changes more than its outputs.
+    ordered = node.op in _CALLS or any(o.dtype == "resource" for o in (*given, *node.outputs))
+    return _Op(
+        node.index,
+        frozenset(o.index for o in given),
+        frozenset(o.index for o in node.outputs),
+        node.index in inside,
+        ordered,
+    )
 
 
-def _collect(
-    left: Sequence[Node], waiting: set[int], inside: Collection[int], side: bool
-) -> set[int]:
+def _collect(left: Sequence[_Op], waiting: set[int], side: bool) -> set[int]:
     group: set[int] = set()
+    open_ops = [op for op in left if op.inside is side]
     grown = True
     while grown:
         grown = False
-        for node in left:
-            rest = [other for other in left if other.index not in group]
-            mine = (node.index in inside) is side and node.index not in group
-            if mine and _ready(node, waiting, rest):
-                group.add(node.index)
-                waiting.difference_update(operand.index for operand in node.outputs)
+        for op in open_ops:
+            if op.position not in group and _ready(op, waiting, left, group):
+                group.add(op.position)
+                waiting -= op.writes
                 grown = True
     return group
 
 
-def _ready(node: Node, waiting: Collection[int], left: Sequence[Node]) -> bool:
-    if any(operand.index in waiting for operand in node.given()):
+def _ready(
+    op: _Op, waiting: Collection[int], left: Sequence[_Op], done: Collection[int] = ()
+) -> bool:
+    if not op.reads.isdisjoint(waiting):
         return False
-    if not _ordered(node):
-        return True
-    return not any(_ordered(other) and other.index < node.index for other in left)
-
-
-def _ordered(node: Node) -> bool:
-    """Whether it changes more than its outputs: such ops keep their order."""
-    given = (*node.given(), *node.outputs)
-    return node.op in _CALLS or any(operand.dtype == "resource" for operand in given)
+    # Ops that change more than their outputs keep their order.
+    return not op.ordered or not any(
+        other.ordered and other.position < op.position and other.position not in done
+        for other in left
+    )

@@ -30,10 +30,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a delegate leaves one op outside, and what would help."""
+    """Why a delegate leaves one op outside, what would help, and where the rule was read."""
 
     reason: str
     fix: str
+    source: str = ""
 
 
 def op_set(names: str) -> frozenset[str]:
@@ -45,7 +46,7 @@ def first_broken(rules: Iterable[Rule], site: Site) -> Refusal | None:
     """Return the refusal by the first rule that an op breaks; None where it keeps all."""
     for rule in rules:
         if (not rule.ops or site.op in rule.ops) and (reason := rule.breaks(site)):
-            return Refusal(reason, rule.fix or fix_of(site.op))
+            return Refusal(reason, rule.fix or fix_of(site.op), rule.source)
     return None
 
 

@@ -26,15 +26,46 @@ def file(relu_net: Build, tmp_path: Path) -> Path:
 def test_prints_a_table_per_delegate(file: Path) -> None:
     result = CliRunner().invoke(command, [str(file)], catch_exceptions=False)
     assert result.exit_code == 0
-    assert "XNNPACK: 3 partitions, 2 ops outside" in result.output
-    assert "2 × RELU" in result.output
-    assert "GPU: every op inside (by its rules; not run)" in result.output
-    assert "CPU: every op inside, on the built-in kernels" in result.output
-    assert "Oldest runtime: TensorFlow Lite 2.1, for RELU v2" in result.output
-    assert "3 CONV_2D" in result.output
-    assert "60 parameters, 0.0 M MACs, 768 bytes of activations at most" in result.output
-    assert "TensorFlow Lite of Android AAR 2.16.1: loads it" in result.output
-    assert "delegate for CPU" not in result.output
+    said = " ".join(result.output.split())
+    confirmed = "(predicted, and confirmed by the runtime)"
+    assert f"XNNPACK: 3 partitions, 2 ops outside {confirmed}" in said
+    assert "2 × RELU" in said
+    assert "`portrait-tflite convert FILE.tflite` does it:" in said
+    assert "relu_to_quantize" in said
+    assert "2 partitions less" in said
+    assert "GPU delegate: every op inside, 1 partition, by its rules alone (not run)" in said
+    assert "built-in kernels: every op inside" in said
+    assert "oldest runtime TensorFlow Lite 2.1, for RELU v2" in said
+    assert "Android AAR 2.16.1 TensorFlow Lite 2.16.1 loads it" in said
+    assert "2 KiB, 60 parameters" in said
+    assert "Mcyc by the arm64 cost table" in said
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_lines_keep_to_the_terminal(
+    file: Path, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portrait_tflite.cli.output._PLAIN_WIDTH", width)
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = CliRunner().invoke(command, [str(file)], catch_exceptions=False).output.splitlines()
+    # The file's own name is as long as it is.
+    assert max(len(line) for line in lines if str(file.parent) not in line) <= width
+
+
+def test_quick_tries_no_mending(file: Path) -> None:
+    result = CliRunner().invoke(command, [str(file), "--quick", "--json"], catch_exceptions=False)
+    outside = json.loads(result.stdout)["audit"]["xnnpack"]["outside"]
+    assert [(op["rewrite"], op["worth_mcycles"]) for op in outside] == [("", None)] * 2
+
+
+def test_a_file_that_the_runtime_refuses_is_named(tiny_graph: Build, tmp_path: Path) -> None:
+    graph = tiny_graph()
+    x, y = (graph.tensor(name, (1, 4), "float32") for name in "xy")
+    graph.op("RELU", [x], y, 99)
+    path = tmp_path / "newer.tflite"
+    path.write_bytes(graph.build([x], [y]))
+    with pytest.raises(UsageError, match=r"Received: .*newer\.tflite: Didn't find op"):
+        CliRunner().invoke(command, [str(path)], catch_exceptions=False)
 
 
 def test_json_is_the_record_and_nothing_else(file: Path) -> None:
@@ -52,13 +83,15 @@ def test_json_has_the_form_of_a_variant_in_report_json(file: Path) -> None:
     result = CliRunner().invoke(command, [str(file), "--json"], catch_exceptions=False)
     data = json.loads(result.stdout)
     above = {"schema", "file", "ops", "min_runtime", "min_runtime_op", "audit"}
-    assert set(data) == above | {"facts", "inside"}
+    assert set(data) == above | {"facts", "inside", "lint"}
+    assert "splitting_ops" in {finding["rule"] for finding in data["lint"]}
+    assert data["audit"]["xnnpack"]["outside"][0]["rewrite"] == "relu_to_quantize"
     assert data["facts"]["macs"] == 3072
     assert data["facts"]["android_aar"] == ""
     assert data["inside"]["xnnpack"] == {"CONV_2D": 3}
     assert {name: set(each) for name, each in data["audit"].items()} == {
-        "xnnpack": {"partitions", "complete", "outside"},
-        "gpu": {"complete", "rejected"},
+        "xnnpack": {"partitions", "complete", "outside", "predicted"},
+        "gpu": {"complete", "rejected", "predicted"},
         "cpu": {"partitions", "complete", "outside"},
     }
 

@@ -11,11 +11,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.audit import audit_model
-from portrait_tflite.convert.delegates.fixes import FIXES
+from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX, FIXES
 from portrait_tflite.convert.delegates.gpu import GPU_MAX_VERSIONS, GPU_OPS
 from portrait_tflite.convert.delegates.xnnpack_ops import XNNPACK_FLOAT_ONLY_OPS, XNNPACK_OPS
 from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction
-from portrait_tflite.convert.flatbuffer import BUILTIN_CODES
+from portrait_tflite.convert.file_facts import count_inside, weigh_file
+from portrait_tflite.convert.flatbuffer import BUILTIN_CODES, read_model, serialize
 from portrait_tflite.convert.op_versions import FIRST_RUNTIMES, first_runtime, runtime_order
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import OutsideOp
@@ -41,7 +42,10 @@ def test_an_op_outside_comes_with_reason_fix_and_layer(relu_net: Build) -> None:
         layer="relu_0",
         reason="XNNPACK has RELU in float only; this one is int8",
         fix=FIXES["RELU"],
+        rule="CheckTensorFloatType",
+        index=1,
     )
+    assert (audit.xnnpack.predicted, audit.gpu.predicted, audit.cpu.predicted) == (3, 1, None)
 
 
 def _one_op(
@@ -199,6 +203,18 @@ def test_gpu_rules(tiny_graph: Build, build: Callable[[Any], bytes], reason: str
     assert re.search(reason, gpu.outside[0].reason)
 
 
+@pytest.mark.parametrize(("op", "taken"), [("CONCATENATION", True), ("ADD", False)])
+def test_the_gpu_copies_what_is_read_twice_for_a_concatenation_only(
+    tiny_graph: Build, op: str, taken: bool
+) -> None:
+    graph = tiny_graph()
+    x = graph.tensor("x", (1, 4, 4, 2), "float32")
+    y = graph.tensor("y", (1, 4, 4, 4 if taken else 2), "float32")
+    options = schema.ConcatenationOptionsT(axis=3) if taken else schema.AddOptionsT()
+    graph.op(op, [x, x], y, 1, options)
+    assert audit_model(graph.build([x], [y])).gpu.complete is taken
+
+
 def test_a_custom_op_is_outside_of_everything(tiny_graph: Build) -> None:
     graph = tiny_graph()
     x, y = (graph.tensor(name, (1, 4), "float32") for name in "xy")
@@ -208,6 +224,48 @@ def test_a_custom_op_is_outside_of_everything(tiny_graph: Build) -> None:
     for delegate in (audit.xnnpack, audit.gpu, audit.cpu):
         assert [op.op for op in delegate.outside] == ["CUSTOM:Mine"]
     assert (audit.min_runtime, audit.min_runtime_op) == ("unknown", "CUSTOM:Mine v1")
+
+
+def test_beside_a_custom_op_the_rules_are_asked_alone(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    a, b, c, d = (graph.tensor(name, (1, 4, 4, 4), "int8", 0.1) for name in "abcd")
+    graph.op("CUSTOM", [a], b)
+    graph.op("RELU", [b], c, 2)
+    graph.op("LOGISTIC", [c], d, 2)
+    graph.model.operatorCodes[0].customCode = b"Mine"
+    xnnpack = audit_model(graph.build([a], [d])).xnnpack
+    assert [op.op for op in xnnpack.outside] == ["CUSTOM:Mine", "RELU"]
+    assert (xnnpack.partitions, xnnpack.predicted) == (None, 1)
+    assert "custom op" in xnnpack.finding
+
+
+def test_sizes_that_the_net_computes_are_to_be_fixed(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    x, y = graph.tensor("x", (1, 4), "float32"), graph.tensor("y", (4,), "float32")
+    sizes, one = graph.tensor("sizes", (2,), "int32"), graph.tensor("one", (1,), "int32")
+    begin, end, step = (
+        graph.tensor(n, (1,), "int32", data=v) for n, v in (("b", 1), ("e", 2), ("s", 1))
+    )
+    graph.op("SHAPE", [x], sizes, 1, schema.ShapeOptionsT(outType=schema.TensorType.INT32))
+    graph.op("STRIDED_SLICE", [sizes, begin, end, step], one, 1, schema.StridedSliceOptionsT())
+    graph.op("RESHAPE", [x, one], y, 1, schema.ReshapeOptionsT())
+    outside = audit_model(graph.build([x], [y])).xnnpack.outside
+    assert {op.op: op.fix for op in outside} == dict.fromkeys(
+        ("SHAPE", "STRIDED_SLICE", "RESHAPE"), DYNAMIC_FIX
+    )
+
+
+def test_the_first_of_several_graphs_is_audited(relu_net: Build) -> None:
+    model = read_model(relu_net())
+    model.subgraphs.append(read_model(relu_net()).subgraphs[0])
+    data = serialize(model)
+    audit = audit_model(data)
+    assert audit.ops == {"CONV_2D": 6, "RELU": 4}
+    assert (audit.xnnpack.partitions, len(audit.xnnpack.outside)) == (3, 2)
+    assert audit.xnnpack.finding == ""
+    facts = weigh_file(data)
+    assert (facts.graphs, facts.signatures) == (2, ("serving_default",))
+    assert count_inside(data, audit.xnnpack.outside) == {"CONV_2D": 3}
 
 
 def test_a_prediction_that_the_runtime_does_not_share_is_a_finding(
@@ -237,6 +295,13 @@ def test_a_file_that_xnnpack_breaks_is_told(tiny_graph: Build) -> None:
 def test_garbage_is_a_usage_error() -> None:
     with pytest.raises(UsageError):
         audit_model(b"garbage")
+
+
+def test_files_that_are_cut_off_are_usage_errors(relu_net: Build) -> None:
+    data = relu_net()
+    for length in range(0, len(data) - 8, 61):
+        with pytest.raises(UsageError):
+            audit_model(data[:length])
 
 
 def test_runtimes_are_ordered_by_number() -> None:

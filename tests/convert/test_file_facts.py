@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from portrait_tflite.convert.audit import audit_model
+from portrait_tflite.convert.cost_prediction import predict
+from portrait_tflite.convert.cost_table import CostTable
 from portrait_tflite.convert.file_facts import count_inside, weigh_file
 from portrait_tflite.errors import UsageError
 
@@ -20,6 +22,9 @@ def test_sizes_are_counted(relu_net: Build) -> None:
     assert facts.bytes == len(data)
     assert facts.parameters == 3 * (16 + 4)  # three 1×1 convolutions 4 → 4 with bias
     assert facts.macs == 3 * 16 * 64
+    table = CostTable.load("arm64")
+    assert facts.arm_mcycles == pytest.approx(predict(data, table).cycles / 1e6)
+    assert (facts.arm_unknown, facts.graphs, facts.signatures) == ((), 1, ("serving_default",))
     # Input and output are kept; between them one tensor is read while the next is written.
     assert facts.peak_activation_bytes == 3 * 256
 
@@ -56,7 +61,9 @@ def test_a_custom_op_is_named(tiny_graph: Build) -> None:
     x, y = (graph.tensor(name, (1, 4), "float32") for name in "xy")
     graph.op("CUSTOM", [x], y)
     graph.model.operatorCodes[0].customCode = b"Mine"
-    assert weigh_file(graph.build([x], [y])).android_aar == "CUSTOM:Mine v1 is no built-in op"
+    facts = weigh_file(graph.build([x], [y]))
+    assert facts.android_aar == "CUSTOM:Mine v1 is no built-in op"
+    assert facts.arm_unknown == ("CUSTOM:Mine in float32",)
 
 
 def test_ops_per_delegate(relu_net: Build) -> None:

@@ -8,11 +8,13 @@ from portrait_tflite.vocabulary import Json
 def shape_audit(data: Json) -> Json:
     """Bring `data["audit"]`, an `Audit` as a dict, to the report's form.
 
-    What is of no delegate stands above it; the GPU's rules are applied and not run, so that they
-    know no partitions.
+    What is of no delegate stands above it; the GPU's rules are applied and not run: its partitions
+    are predicted ones.
     """
     audit = data["audit"]
     gpu = {"complete": audit["gpu"]["complete"], "rejected": audit["gpu"]["outside"]}
+    if audit["gpu"]["predicted"] is not None:
+        gpu["predicted"] = audit["gpu"]["predicted"]
     above = {key: audit[key] for key in ("ops", "min_runtime", "min_runtime_op")}
     return {
         **data,
@@ -22,5 +24,6 @@ def shape_audit(data: Json) -> Json:
 
 
 def _shown(delegate: Json) -> Json:
-    """Leave out a finding that there is not."""
-    return {key: value for key, value in delegate.items() if key != "finding" or value}
+    """Leave out what there is not: a finding, or a prediction."""
+    absent = {"finding": "", "predicted": None}
+    return {key: value for key, value in delegate.items() if value != absent.get(key, ...)}

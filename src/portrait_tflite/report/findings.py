@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portrait_tflite.report.changes import listed
+from portrait_tflite.report.formats import count, saving
 from portrait_tflite.report.roles import audit_of, delegate_for, is_shipped
 from portrait_tflite.vocabulary import Delegate, OutsideOp, Report
 
@@ -13,13 +15,17 @@ _SHOWN = 25  # findings of one table; report.json has them all
 
 @dataclass(frozen=True)
 class Finding:
-    """Ops that stay outside for one reason; `where` names their layers or tensors."""
+    """Ops that stay outside for one reason; `where` names their layers or tensors.
+
+    `worth` says what the fix saves: lines of words, none where that was not asked.
+    """
 
     op: str
     count: int
     where: str
     reason: str
     fix: str
+    worth: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,49 @@ def findings(report: Report) -> tuple[Findings, ...]:
     return tuple(sorted(listing, key=lambda one: (not one.urgent, not is_shipped(one.variant))))
 
 
-def _findings(name: str, delegate: Delegate, outside: tuple[OutsideOp, ...]) -> Findings:
+def group_outside(
+    outside: Sequence[OutsideOp], names: int = 6, *, tried: bool = False
+) -> list[Finding]:
+    """Make one finding of the ops that stay outside for the same reason; the most first.
+
+    Args:
+        outside: The ops.
+        names: How many places of a finding are named.
+        tried: Whether mending was tried: only then no figure means that the table has none.
+    """
     groups: dict[tuple[str, str, str], list[OutsideOp]] = {}
     for op in outside:
         groups.setdefault((op.op, op.reason, op.fix), []).append(op)
     found = [
-        Finding(op, len(group), listed(one.layer or one.tensor for one in group), reason, fix)
+        Finding(
+            op, len(group), listed(map(_place, group), names), reason, fix, _worth(group, tried)
+        )
         for (op, reason, fix), group in groups.items()
     ]
-    found.sort(key=lambda finding: -finding.count)
+    return sorted(found, key=lambda finding: -finding.count)
+
+
+def _place(op: OutsideOp) -> str:
+    return op.layer or op.tensor
+
+
+def _worth(group: Sequence[OutsideOp], tried: bool) -> tuple[str, ...]:
+    """Say what the fix of alike ops saves, by the cost table and in partitions."""
+    partitions = [op.partitions_saved for op in group if op.partitions_saved is not None]
+    if not partitions:
+        return ()
+    cycles = [op.worth_mcycles for op in group if op.worth_mcycles is not None]
+    lines = []
+    if tried or len(cycles) == len(group):
+        lines.append(saving(sum(cycles) if len(cycles) == len(group) else None))
+    if total := sum(partitions):
+        less = "less" if total > 0 else "more"
+        lines.append(f"{count(abs(total), 'partition')} {less}")
+    return tuple(lines)
+
+
+def _findings(name: str, delegate: Delegate, outside: tuple[OutsideOp, ...]) -> Findings:
+    found = group_outside(outside)
     return Findings(
         variant=name,
         delegate=delegate,
