@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from portrait_tflite.benchmarks.cell import Cell, find_damage
@@ -29,7 +29,7 @@ def measure_files(
     processes: int = PROCESSES,
     *,
     profile: bool = False,
-    images: Sequence[Floats] = (),
+    images: Mapping[str, Sequence[Floats]] | None = None,
     mask_of: MaskOf | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[BenchmarkResult]:
@@ -40,7 +40,7 @@ def measure_files(
         seconds: Time that the timed runs of all cells of the CPU take together, at least.
         processes: Fresh processes per cell; one on a software GPU.
         profile: Also time the ops of each file, in one process more.
-        images: The network's input for a few pictures, on which the GPU is held against the CPU.
+        images: By variant, its input for a few pictures, on which the GPU is held against the CPU.
         mask_of: Picks the mask from the network's outputs; see `measure_gpu`.
         on_progress: Called with `(rounds done, rounds expected)`.
 
@@ -60,7 +60,8 @@ def measure_files(
         measured = {cell: _profiled(cell, row) for cell, row in measured.items()}
     known |= measured
     return [
-        known.get(cell) or measure_gpu(cell, images, runs, processes, mask_of=mask_of)
+        known.get(cell)
+        or measure_gpu(cell, (images or {}).get(cell.variant, ()), runs, processes, mask_of=mask_of)
         for cell in cells
     ]
 

@@ -1,23 +1,53 @@
 """A Keras network as an immutable graph that rewrites can replace parts of.
 
-A `Value` is one tensor, a `Node` one call of a layer. Nothing is ever changed: replacing a node
-makes new nodes downstream, so that the graph before a rewrite can still be evaluated and compared.
-Calling a `Graph` runs it, eagerly or inside `tf.function`.
+Replacing a node makes new nodes downstream, so that the graph before a rewrite can still be
+evaluated and compared. Calling a `Graph` runs it, eagerly or inside `tf.function`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
-Tensor = Any  # a backend tensor or an array
-Operation = Any  # a Keras layer, a `keras.ops` operation, a function of tensors; all untyped
+from portrait_tflite.convert.opened import has_own_call, is_composite, open_part
+from portrait_tflite.convert.values import (
+    Node,
+    Slot,
+    Tensor,
+    Value,
+    apply_op,
+    as_arrays,
+    batch_one,
+    evaluate,
+    filler,
+    map_tree,
+    topological,
+)
+
+__all__ = [
+    "Frames",
+    "Graph",
+    "Node",
+    "NotWalkableError",
+    "Value",
+    "apply_op",
+    "as_arrays",
+    "evaluate",
+    "replaced",
+    "trace",
+]
+
+Frames = NDArray[np.float32] | tuple[NDArray[np.float32], ...]
+"""One array `[n, h, w, c]` per input of a graph; a lone one is the picture's."""
+
+_INPUT_NAMES = ("image", "state")
 
 
 class NotWalkableError(Exception):
@@ -25,134 +55,83 @@ class NotWalkableError(Exception):
 
 
 @dataclass(frozen=True)
-class _Slot:
-    """Stands for the `index`-th input tensor in a call's arguments."""
-
-    index: int
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Node:
-    """One call of an operation.
-
-    Attributes:
-        name: Name of the layer that the user knows it by.
-        op: What is called; None for an input of the graph.
-        inputs: Its input tensors, in the order of the slots.
-        args: Positional arguments with slots in place of tensors.
-        kwargs: Keyword arguments, likewise.
-        shapes: Shapes of its outputs, batch 1.
-    """
-
-    name: str
-    op: Operation
-    inputs: tuple[Value, ...]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    shapes: tuple[tuple[int, ...], ...]
-
-    @property
-    def output(self) -> Value:
-        """Its first output."""
-        return Value(self, 0)
-
-    def __repr__(self) -> str:
-        return f"Node({self.name!r}, {self.shapes})"
-
-    def __call__(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Call the operation on `tensors`, one per input; always a list of outputs."""
-        assert self.op is not None
-        fill = _filler(tensors)
-        result = self.op(*_map(fill, self.args), **_map(fill, self.kwargs))
-        return list(keras.tree.flatten(result))  # a SavedModel's signature gives a dict
-
-
-@dataclass(frozen=True)
-class Value:
-    """Output `index` of `node`."""
-
-    node: Node
-    index: int
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.node.shapes[self.index]
-
-
-def apply_op(name: str, op: Operation, *inputs: Value | list[Value]) -> Value:
-    """Add a call of `op` on top of `inputs`; a list is passed to `op` as one list of tensors.
-
-    Returns:
-        Its output; the shape is inferred by calling `op` symbolically.
-    """
-    flat: list[Value] = []
-    args: list[Any] = []
-    for item in inputs:
-        members = item if isinstance(item, list) else [item]
-        slots = [_Slot(len(flat) + i) for i in range(len(members))]
-        flat.extend(members)
-        args.append(slots if isinstance(item, list) else slots[0])
-    symbolic = [keras.KerasTensor(value.shape) for value in flat]
-    fill = _filler(symbolic)
-    result = op(*_map(fill, tuple(args)))
-    return Node(name, op, tuple(flat), tuple(args), {}, (_batch_one(result.shape),)).output
-
-
-@dataclass(frozen=True)
 class Graph:
-    """A network: from `input` to `output`.
+    """A network: from `input`, and what it remembers, to `output`.
 
     Attributes:
         input: The picture, `[1, h, w, c]`.
         output: The mask, `[1, h', w', k]`.
+        state: What it remembers of the last picture, where that has an input of its own.
+        next_state: What the next picture is fed with, where that is not the mask.
     """
 
     input: Value
     output: Value
+    state: Value | None = None
+    next_state: Value | None = None
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """The picture and, where there is one, the state."""
+        return (self.input,) if self.state is None else (self.input, self.state)
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        """The mask and, where it is another tensor, the next state."""
+        return (self.output,) if self.next_state is None else (self.output, self.next_state)
 
     def nodes(self) -> list[Node]:
-        """List every node that the output needs, inputs before users."""
-        return _topological([self.output.node])
+        """List the inputs and every node that the outputs need, inputs before users."""
+        return topological([value.node for value in (*self.inputs, *self.outputs)])
 
     def uses(self) -> Counter[Value]:
-        """Count how often each tensor is used, the graph's output included."""
+        """Count how often each tensor is used, the graph's outputs included."""
         counts = Counter(value for node in self.nodes() for value in node.inputs)
-        counts[self.output] += 1
+        counts.update(self.outputs)
         return counts
 
-    def __call__(self, image: Tensor) -> Tensor:
-        """Run the network on `[n, h, w, c]`."""
-        return evaluate([self.output], {self.input: image})[0]
+    def feed(self, frames: Frames | tuple[Tensor, ...]) -> dict[Value, Tensor]:
+        """Map each input to its tensor of `frames`; a lone tensor is the picture."""
+        tensors = frames if isinstance(frames, tuple) else (frames,)
+        return dict(zip(self.inputs, tensors, strict=True))
+
+    def __call__(self, *frames: Tensor) -> Any:
+        """Run the network on one tensor `[n, h, w, c]` per input.
+
+        Returns:
+            The mask; with a next state, both.
+        """
+        results = evaluate(self.outputs, self.feed(frames))
+        return results[0] if len(results) == 1 else tuple(results)
 
 
-def evaluate(wanted: Sequence[Value], given: dict[Value, Tensor]) -> list[Tensor]:
-    """Compute `wanted` from the tensors `given`; nodes behind given tensors are not run."""
-    known = dict(given)
-    for node in _topological([v.node for v in wanted if v not in known], stop=known):
-        if all(Value(node, i) in known for i in range(len(node.shapes))):
-            continue
-        results = node([known[value] for value in node.inputs])
-        known.update((Value(node, i), result) for i, result in enumerate(results))
-    return [known[value] for value in wanted]
-
-
-def trace(model: keras.Model, output_index: int = 0) -> Graph:
+def trace(model: keras.Model, output_index: int = 0, fed_back: int | None = None) -> Graph:
     """Read a functional or sequential model as a graph; nested models are laid open.
 
-    A nested model that cannot be walked stays one node, whose `op` is a `keras.Model`.
+    So are subclassed models and layers whose `call` takes symbolic tensors. One that cannot be
+    walked stays one node, whose `op` it is.
 
     Args:
-        model: One image input of known size; the batch becomes 1.
-        output_index: Which of its outputs the graph ends in.
+        model: The picture is its first input, of known size, and a state its second; the batch
+            becomes 1.
+        output_index: Which of its outputs is the mask.
+        fed_back: Which of them is the next state; None where that is the mask, or there is none.
 
     Raises:
         NotWalkableError: The model was not built from layers called on tensors.
     """
     functional = _functional(model)
-    image = functional.inputs[0]
-    source = Node("image", None, (), (), {}, (_batch_one(image.shape),)).output
-    outputs = _trace_functional(functional, [source])
-    return Graph(source, outputs[output_index])
+    sources = [
+        Node(name, None, (), (), {}, (batch_one(tensor.shape),)).output
+        for name, tensor in zip(_INPUT_NAMES, functional.inputs, strict=False)
+    ]
+    outputs = _trace_functional(functional, sources)
+    return Graph(
+        sources[0],
+        outputs[output_index],
+        sources[1] if len(sources) > 1 else None,
+        None if fed_back is None else outputs[fed_back],
+    )
 
 
 def replaced(graph: Graph, replace: Callable[[Value, Value, dict[Value, Value]], Value]) -> Graph:
@@ -169,13 +148,19 @@ def replaced(graph: Graph, replace: Callable[[Value, Value, dict[Value, Value]],
         for index in range(len(node.shapes)):
             old = Value(node, index)
             new[old] = replace(old, Value(kept, index), new)
-    return Graph(new[graph.input], new[graph.output])
+    return Graph(
+        new[graph.input],
+        new[graph.output],
+        graph.state and new[graph.state],
+        graph.next_state and new[graph.next_state],
+    )
 
 
 def _functional(model: Any) -> Any:
+    own = has_own_call(model)
     if isinstance(model, keras.Sequential):
         model = model._functional
-    if not hasattr(model, "operations") or not getattr(model, "inputs", None):
+    if own or not hasattr(model, "operations") or not getattr(model, "inputs", None):
         raise NotWalkableError(getattr(model, "name", type(model).__name__))
     return model
 
@@ -193,27 +178,31 @@ def _trace_functional(model: Any, sources: Sequence[Value]) -> list[Value]:
 
 def _trace_call(keras_node: Any, inputs: list[Value]) -> list[Value]:
     operation = keras_node.operation
-    if isinstance(operation, keras.Model):
-        try:
-            return _trace_functional(_functional(operation), inputs)
-        except NotWalkableError:
-            pass  # it stays one node
-    slots = {id(t): _Slot(i) for i, t in enumerate(keras_node.input_tensors)}
+    slots = {id(t): Slot(i) for i, t in enumerate(keras_node.input_tensors)}
 
     def to_slot(item: Any) -> Any:
         return slots.get(id(item), item)
 
-    arguments = keras_node.arguments
-    shapes = tuple(_batch_one(t.shape) for t in keras_node.outputs)
-    node = Node(
-        operation.name,
-        operation,
-        tuple(inputs),
-        _map(to_slot, tuple(arguments.args)),
-        _map(to_slot, dict(arguments.kwargs)),
-        shapes,
-    )
+    args = map_tree(to_slot, tuple(keras_node.arguments.args))
+    kwargs = map_tree(to_slot, dict(keras_node.arguments.kwargs))
+    if is_composite(operation) and (opened := _opened(keras_node, args, kwargs)):
+        return _trace_functional(opened, inputs)
+    shapes = tuple(batch_one(t.shape) for t in keras_node.outputs)
+    node = Node(operation.name, operation, tuple(inputs), args, kwargs, shapes)
     return [Value(node, index) for index in range(len(shapes))]
+
+
+def _opened(keras_node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return a nested network as a functional model; None where it cannot be walked."""
+    try:
+        return _functional(keras_node.operation)
+    except NotWalkableError:
+        pass
+
+    def fill(tensors: Sequence[Tensor]) -> tuple[Any, Any]:
+        return map_tree(filler(tensors), args), map_tree(filler(tensors), kwargs)
+
+    return open_part(keras_node.operation, keras_node.input_tensors, fill)
 
 
 def _keras_nodes(model: Any, known: dict[int, Value]) -> list[Any]:
@@ -237,42 +226,3 @@ def _keras_nodes(model: Any, known: dict[int, Value]) -> list[Any]:
         stack.append((tensor, True))
         stack.extend((inner, False) for inner in node.input_tensors)
     return ordered
-
-
-def _topological(ends: Iterable[Node], stop: dict[Value, Tensor] | None = None) -> list[Node]:
-    """List the nodes below `ends`, inputs first, without going behind the tensors of `stop`."""
-    stop = stop or {}
-    ordered: dict[Node, None] = {}
-    stack = [(node, False) for node in reversed(list(ends))]
-    while stack:
-        node, expanded = stack.pop()
-        if node in ordered:
-            continue
-        if expanded:
-            ordered[node] = None
-            continue
-        stack.append((node, True))
-        stack.extend((v.node, False) for v in reversed(node.inputs) if v not in stop)
-    return list(ordered)
-
-
-def _batch_one(shape: Sequence[int | None]) -> tuple[int, ...]:
-    return (1, *(int(size) if size is not None else -1 for size in shape[1:]))
-
-
-def _filler(tensors: Sequence[Tensor]) -> Callable[[Any], Any]:
-    return lambda item: tensors[item.index] if isinstance(item, _Slot) else item
-
-
-def _map(function: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply `function` to the leaves of nested lists, tuples and dicts."""
-    if isinstance(tree, dict):
-        return {key: _map(function, item) for key, item in tree.items()}
-    if isinstance(tree, list | tuple):
-        return type(tree)(_map(function, item) for item in tree)
-    return function(tree)
-
-
-def as_arrays(tensors: Iterable[Tensor]) -> list[np.ndarray[Any, Any]]:
-    """Convert backend tensors to arrays."""
-    return [np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in tensors]

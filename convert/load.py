@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,25 @@ import numpy as np
 
 from portrait_tflite.convert.archive import H5_SUFFIXES, KERAS_SUFFIX, read_config
 from portrait_tflite.convert.custom_objects import read_custom_objects
+from portrait_tflite.convert.keras2 import CLASSES
 from portrait_tflite.convert.mask_output import choose_activation, choose_mask
+from portrait_tflite.convert.opened import has_own_call
+from portrait_tflite.convert.previous_mask import End, find_state, keras_ends
 from portrait_tflite.convert.repair import placeholder_classes, repair_config, write_repaired
 from portrait_tflite.convert.saved_model import load_saved_model
-from portrait_tflite.convert.sizing import Size, first_sentence, fix_size, single_input
+from portrait_tflite.convert.sizing import Size, first_sentence, fix_size, order_inputs
 from portrait_tflite.convert.spec import resolve_channels, resolve_spec
 from portrait_tflite.errors import UsageError
 from portrait_tflite.file_names import TFLITE_SUFFIX, is_tflite
 from portrait_tflite.models.registry import Net, all_nets, find_net
-from portrait_tflite.vocabulary import Activation, Channels, Fit, Interpolation, ModelSpec
+from portrait_tflite.vocabulary import (
+    Activation,
+    Channels,
+    Fit,
+    Interpolation,
+    ModelSpec,
+    StateSpec,
+)
 
 _PATH_SUFFIXES = (KERAS_SUFFIX, *H5_SUFFIXES, TFLITE_SUFFIX, ".pb", ".onnx", ".pt", ".pth")
 
@@ -64,8 +75,9 @@ class LoadedModel:
     """A network ready to be converted.
 
     Attributes:
-        model: One input `[batch, h, w, c]` of the size in `spec`; all outputs of the file, of
-            which `spec.output` names the mask `[batch, h, w, k]`. Its activation is not appended.
+        model: The picture `[batch, h, w, c]` of the size in `spec` is its first input, and a
+            previous mask may be its second; all outputs of the file, of which `spec.output` names
+            the mask `[batch, h, w, k]`. Its activation is not appended.
         source: The path or zoo name as given.
         name: Its stem, safe as part of a file name.
         zoo: Whether it is a net of the zoo.
@@ -86,7 +98,7 @@ def load_model(source: str, options: LoadOptions | None = None) -> LoadedModel:
     Raises:
         UsageError: The file is missing, damaged or no mask network, or an option that it needs is
             missing or contradicts it.
-        ConversionError: It has several inputs.
+        ConversionError: It has other inputs than the picture and the previous mask.
     """
     options = options or LoadOptions()
     net = _find_zoo_net(source)
@@ -94,12 +106,13 @@ def load_model(source: str, options: LoadOptions | None = None) -> LoadedModel:
         warnings.simplefilter("ignore")  # Keras warns of what only training needs
         model = _build_net(net, options) if net else _read(Path(source), options)
         model = fix_size(_as_graph(model, source, options), options.size, source)
-        image = single_input(model, source)
-        resolve_channels(image.shape[-1], options.channels, source)
+        resolve_channels(model.inputs[0].shape[-1], options.channels, source)
         _require_finite(model, source)
+        names = keras_ends(model.outputs)
         model, output = choose_mask(model, source, options.output, options.output_channel)
         zoo_spec = net.spec if net else None
         spec = resolve_spec(model.inputs[0], options, output, source, zoo_spec)
+        spec = replace(spec, state=spec.state or _state(model, names, output.index, source))
         activation = choose_activation(model, spec, source, options.activation)
     spec = replace(spec, output=replace(output, activation=activation))
     return LoadedModel(model, spec, source, _safe_name(source), net is not None)
@@ -122,7 +135,7 @@ def _read(path: Path, options: LoadOptions) -> keras.Model:
     config = read_config(path)
     custom = read_custom_objects(options.custom_objects)
     repaired = repair_config(path, config, custom)
-    classes = {**custom.classes, **placeholder_classes(custom.lambdas)}
+    classes = {**CLASSES, **custom.classes, **placeholder_classes(custom.lambdas)}
     with tempfile.TemporaryDirectory() as folder:
         # Keras reads files only, so a repaired architecture goes into a copy of the file.
         readable = path if repaired == config else write_repaired(path, repaired, Path(folder))
@@ -179,10 +192,15 @@ def _randomize(model: keras.Model, seed: int) -> None:
 
 
 def _as_graph(model: keras.Model, source: str, options: LoadOptions) -> keras.Model:
-    """Return the network as a graph from inputs to outputs, a Sequential or subclass too."""
+    """Return the network as a graph from inputs to outputs, a Sequential or subclass too.
+
+    The picture is the first input.
+    """
     if getattr(model, "inputs", None):
-        single_input(model, source)
-        return keras.Model(model.inputs[0], model.outputs, name=model.name)
+        inputs = order_inputs(model, source)
+        image = inputs if len(inputs) > 1 else inputs[0]
+        outputs = model(model.inputs) if has_own_call(model) else model.outputs
+        return keras.Model(image, outputs, name=model.name)
     if options.size is None:
         raise UsageError(f"{source} does not state its input: --size HxW is required.")
     count = options.channels.depth if options.channels else Channels.RGB.depth
@@ -194,6 +212,17 @@ def _as_graph(model: keras.Model, source: str, options: LoadOptions) -> keras.Mo
             f"{source} does not take {options.size[0]}x{options.size[1]}x{count} images: "
             f"{first_sentence(error)}"
         ) from error
+
+
+def _state(model: keras.Model, named: Sequence[End], mask: int, source: str) -> StateSpec | None:
+    """Tell what the network remembers; `named` are its outputs under their own names."""
+    outputs = [
+        End(end.name, tuple(tensor.shape[1:]))
+        for end, tensor in zip(named, model.outputs, strict=True)
+    ]
+    # Of the mask, whatever its classes, only the person is left.
+    outputs[mask] = End(named[mask].name, (*outputs[mask].shape[:2], 1))
+    return find_state(keras_ends(model.inputs), outputs, mask, source)
 
 
 def _require_finite(model: keras.Model, source: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from portrait_tflite.convert.previous_mask import fill_inputs
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import prepare
 from portrait_tflite.models.synthetic import draw_portrait
@@ -27,6 +28,12 @@ _PASSING = frozenset(
         "MaxPooling2D", "AveragePooling2D", "Dropout", "SpatialDropout2D",
     }
 )  # fmt: skip
+# Operations that only bring an argmax into another shape or type.
+_BEHIND_ARGMAX = frozenset({"Cast", "ExpandDims", "Reshape", "Squeeze", "Identity"})
+# Operations that leave `[b, h · w, k]` in this order.
+_TOKENWISE = frozenset(
+    {"Reshape", "Flatten", "Activation", "Softmax", "Sigmoid", "Identity", "Dropout"}
+)
 
 
 def choose_mask(
@@ -47,11 +54,14 @@ def choose_mask(
     """
     outputs = list(model.outputs)
     index = _choose_output(outputs, source, index)
-    mask = _as_map(outputs[index])
+    scores = _before_argmax(outputs[index])
+    mask = _as_map(outputs[index] if scores is None else scores)
     _require_mask(mask, model.inputs[0], source, outputs[index])
-    channel = _choose_channel(mask.shape[-1], source, channel)
+    hard = "" if scores is None else ", of which its argmax keeps the best alone"
+    channel = _choose_channel(mask.shape[-1], source, channel, hard)
     outputs[index] = mask
-    whole = keras.Model(model.inputs[0], outputs if len(outputs) > 1 else mask, name=model.name)
+    inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
+    whole = keras.Model(inputs, outputs if len(outputs) > 1 else mask, name=model.name)
     return whole, OutputSpec(index, channel)
 
 
@@ -97,16 +107,47 @@ def _choose_output(outputs: list[Any], source: str, index: int | None) -> int:
     return index
 
 
+def _before_argmax(tensor: Any) -> Any | None:
+    """Return what an argmax over the channels chooses from; None where the mask is no argmax.
+
+    An app needs a soft mask, and no delegate takes ARG_MAX.
+    """
+    operation = tensor._keras_history.operation
+    kind = type(operation).__name__
+    if kind in _BEHIND_ARGMAX:
+        return _before_argmax(_inputs_of(tensor)[0])
+    # `keras.ops.argmax` is an operation of the class Argmax, without a layer.
+    if kind != "Argmax" or not type(operation).__module__.startswith("keras."):
+        return None
+    scores = _inputs_of(tensor)[0]
+    return scores if operation.axis in (-1, len(scores.shape) - 1) else None
+
+
 def _as_map(tensor: Any) -> Any:
-    """Undo a trailing flattening of `[b, h, w, k]`, and give `[b, h, w]` its channel."""
+    """Undo a flattening of `[b, h, w, k]`, and give `[b, h, w]` its channel."""
     operation = tensor._keras_history.operation
     if isinstance(operation, (keras.layers.Reshape, keras.layers.Flatten)):
         before = operation.input
         if len(tensor.shape) < len(before.shape) <= 4:
             return _as_map(before)
+    if (size := _flattened_size(tensor)) is not None:
+        return keras.layers.Reshape((*size, -1), name="mask_map")(tensor)
     if len(tensor.shape) == 3 and None not in tensor.shape[1:]:
         return keras.layers.Reshape((*tensor.shape[1:], 1), name="mask_channel")(tensor)
     return tensor
+
+
+def _flattened_size(tensor: Any) -> tuple[int, int] | None:
+    """Return h and w where a tensor is a map, flattened to `[b, h · w, k]` or `[b, h · w]`."""
+    before = tensor
+    while len(before.shape) < 4 and type(before._keras_history.operation).__name__ in _TOKENWISE:
+        before = _inputs_of(before)[0]
+    sized = len(before.shape) == 4 and None not in before.shape[1:]
+    if not sized or len(tensor.shape) == 4:
+        return None
+    height, width, depth = before.shape[1:]
+    flat = ((height * width, depth), (height * width,) if depth == 1 else None)
+    return (height, width) if tuple(tensor.shape[1:]) in flat else None
 
 
 def _require_mask(mask: Any, image: Any, source: str, given: Any) -> None:
@@ -122,13 +163,13 @@ def _require_mask(mask: Any, image: Any, source: str, given: Any) -> None:
     )
 
 
-def _choose_channel(count: int, source: str, channel: int | None) -> int:
+def _choose_channel(count: int, source: str, channel: int | None, hard: str) -> int:
     if channel is None and count == 1:
         return 0
     if channel is None:
         raise UsageError(
-            f"the mask of {source} has {count} channels; --output-channel must say which is the "
-            f"person (0 to {count - 1})."
+            f"the mask of {source} has {count} channels{hard}; --output-channel must say which is "
+            f"the person (0 to {count - 1})."
         )
     if not 0 <= channel < count:
         raise UsageError(f"--output-channel must be 0 to {count - 1}. Received: {channel}.")
@@ -161,7 +202,12 @@ def _last_operation(tensor: Any) -> tuple[str, bool | None]:
 def _stays_in_unit_range(model: keras.Model, spec: ModelSpec) -> bool:
     portraits = [draw_portrait(seed, spec.height, spec.width)[0] for seed in range(_PROBES)]
     batches = [prepare(portrait, spec) for portrait in portraits]
-    outputs = [keras.tree.flatten(model(batch, training=False)) for batch in batches]
+    shapes = [tensor.shape for tensor in model.inputs]
+    fed = [fill_inputs(batch, shapes, spec.state) for batch in batches]
+    outputs = [
+        keras.tree.flatten(model(arrays if len(arrays) > 1 else arrays[0], training=False))
+        for arrays in fed
+    ]
     values = np.stack([np.asarray(output[spec.output.index]) for output in outputs])
     return bool(np.all((values >= -_TOLERANCE) & (values <= 1 + _TOLERANCE)))
 

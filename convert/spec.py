@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from portrait_tflite.convert.previous_mask import STATE_CHANNEL
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Channels, ModelSpec, OutputSpec
 
@@ -33,7 +34,8 @@ def resolve_spec(
         UsageError: The range is not known, or an option contradicts the network.
     """
     height, width, count = image.shape[1:]
-    _check_options(options, count)
+    channels = resolve_channels(count, options.channels, source)
+    _check_options(options, channels.depth)
     stated = zoo.input_range if zoo else stated_range(image)
     input_range = options.input_range or stated
     if input_range is None:
@@ -46,7 +48,7 @@ def resolve_spec(
         base,
         height=height,
         width=width,
-        channels=resolve_channels(count, options.channels, source),
+        channels=channels,
         input_range=input_range,
         mean=options.mean or base.mean,
         std=options.std or base.std,
@@ -59,12 +61,17 @@ def resolve_spec(
 def resolve_channels(count: int | None, wanted: Channels | None, source: str) -> Channels:
     """Return the colour order of an input of `count` channels: gray for 1, RGB for 3.
 
+    A fourth channel is the previous mask, where `wanted` says what the other three are.
+
     Raises:
         UsageError: It has another number of channels, or not that of `wanted`.
     """
+    if count == STATE_CHANNEL + 1 and wanted in (Channels.RGB, Channels.BGR):
+        return wanted
     if count not in (1, 3):
         raise UsageError(
-            "an input of 1 (gray) or 3 (colour) channels, channels last, is required. "
+            "an input of 1 (gray) or 3 (colour) channels, channels last, is required, or of 4 "
+            "with --channels rgb: the previous mask after the colours. "
             f"Received: {source} with {count or 'an unknown number of'} channels."
         )
     channels = wanted or (Channels.GRAY if count == 1 else Channels.RGB)
@@ -81,8 +88,11 @@ def stated_range(image: Any) -> Range | None:
     """Return the range that the network's own first layer expects; None where it states none.
 
     Only a Rescaling or Normalization layer that takes the whole input states one: 0–255 where it
-    shrinks bytes, 0–1 where its numbers are those of fractions.
+    shrinks bytes, 0–1 where its numbers are those of fractions. One that takes a previous mask
+    with the colours states none: they need not have the same range.
     """
+    if image.shape[-1] == STATE_CHANNEL + 1:
+        return None
     consumers = _consumers(image)
     while len(consumers) == 1 and getattr(consumers[0], "inputs", None):  # a nested network
         consumers = _consumers(consumers[0].inputs[0])

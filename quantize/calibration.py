@@ -20,7 +20,7 @@ FEWEST = 8  # below, ranges of activations are chance
 _HELD_OUT = 5  # one in so many
 
 Representative = Callable[[], Iterator[list[Floats]]]
-"""What `TFLiteConverter.representative_dataset` takes; each item is `[array [1, h, w, c]]`."""
+"""What `TFLiteConverter.representative_dataset` takes: an array `[1, h, w, c]` per input each."""
 
 _Loaded = tuple[list["CalibrationEntry"], list[Floats], list[str]]
 
@@ -41,11 +41,18 @@ class CalibrationSet:
         record: What the report says of them.
         entries: Where each comes from, in order.
         inputs: What the network is fed with, `[images, height, width, channels]`.
+        states: What a second input is fed with beside them; None where there is none.
     """
 
     record: CalibrationRecord
     entries: tuple[CalibrationEntry, ...]
     inputs: Floats
+    states: Floats | None = None
+
+    @property
+    def frames(self) -> tuple[Floats, ...]:
+        """One array per input of the network."""
+        return (self.inputs,) if self.states is None else (self.inputs, self.states)
 
 
 def load_calibration(
@@ -75,7 +82,8 @@ def load_calibration(
     else:
         entries, inputs, skipped = _read(Path(source), spec, count, seed, exclude)
     stacked = np.concatenate(inputs)
-    checks = (*check_inputs(stacked, spec), check_skipped(skipped, len(entries)))
+    colours = stacked[..., : spec.channels.depth]
+    checks = (*check_inputs(colours, spec), check_skipped(skipped, len(entries)))
     for check in checks:
         if check.level == "fail" and not check.passed:
             raise UsageError(
@@ -133,7 +141,7 @@ def representative_dataset(calibration: CalibrationSet) -> Representative:
 
     def pictures() -> Iterator[list[Floats]]:
         for index in range(len(calibration.inputs)):
-            yield [calibration.inputs[index : index + 1]]
+            yield [array[index : index + 1] for array in calibration.frames]
 
     return pictures
 

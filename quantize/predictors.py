@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from portrait_tflite.convert.previous_mask import fill_inputs
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import Floats
+from portrait_tflite.images import Floats, denormalize, normalize
 from portrait_tflite.runtime import Runner, open_model
 from portrait_tflite.tensor_values import to_real, to_stored
-from portrait_tflite.vocabulary import Activation, Delegate, ModelSpec, OutputSpec
+from portrait_tflite.vocabulary import Activation, Delegate, ModelSpec, OutputSpec, StateSpec
 
 if TYPE_CHECKING:
     import keras
 
 Predictor = Callable[[Floats], Floats]
-"""From the network's input `[1, h, w, c]` to the person mask `[mask_h, mask_w]`."""
+"""From the network's picture `[1, h, w, c]` to the person mask `[mask_h, mask_w]`."""
 
 Outputs = Callable[[Floats], Sequence[Floats]]
-"""From the network's input `[1, h, w, c]` to all of its outputs, as floats."""
+"""From the network's picture `[1, h, w, c]` to all of its outputs, as floats."""
 
 
 def select_mask(outputs: Sequence[Floats], chosen: OutputSpec) -> Floats:
@@ -58,32 +59,49 @@ def apply_activation(logits: Floats, activation: Activation) -> Floats:
     return logits
 
 
-def keras_outputs(model: keras.Model) -> Outputs:
-    """Return a function that runs a Keras model in inference mode."""
+def keras_outputs(model: keras.Model, state: StateSpec | None = None) -> Outputs:
+    """Return a function that runs a Keras model in inference mode, with its state as it begins."""
     import keras
 
+    shapes = [tensor.shape for tensor in model.inputs]
+
     def run(inputs: Floats) -> Sequence[Floats]:
-        outputs = model.predict_on_batch(inputs)
+        arrays = fill_inputs(inputs, shapes, state)
+        outputs = model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0])
         return [np.asarray(output, np.float32) for output in keras.tree.flatten(outputs)]
 
     return run
 
 
 def tflite_outputs(
-    model: Path | bytes, delegate: Delegate = Delegate.XNNPACK, threads: int = 1
+    model: Path | bytes,
+    delegate: Delegate = Delegate.XNNPACK,
+    threads: int = 1,
+    state: StateSpec | None = None,
 ) -> Outputs:
     """Return a function that runs a `.tflite` and gives all of its outputs in real values."""
-    return runner_outputs(open_model(model, delegate, threads))
+    return runner_outputs(open_model(model, delegate, threads), state)
 
 
-def runner_outputs(runner: Runner) -> Outputs:
-    """Return a function that runs an open `.tflite` and gives its outputs in real values."""
+def runner_outputs(runner: Runner, state: StateSpec | None = None) -> Outputs:
+    """Return a function that runs an open `.tflite` and gives its outputs in real values.
+
+    Args:
+        state: What the network remembers: each picture is the first of a video.
+    """
+    shapes = [info.shape for info in runner.inputs]
 
     def run(inputs: Floats) -> Sequence[Floats]:
-        outputs = runner.run(to_stored(inputs, runner.inputs[0]))
+        arrays = fill_inputs(inputs, shapes, state)
+        outputs = runner.run(*map(to_stored, arrays, runner.inputs))
         return [to_real(output, info) for output, info in zip(outputs, runner.outputs, strict=True)]
 
     return run
+
+
+def renormalized(outputs_of: Outputs, given: ModelSpec, taken: ModelSpec) -> Outputs:
+    """Let a network that takes pictures as `taken` says be fed with what `given` says."""
+    return lambda inputs: outputs_of(normalize(denormalize(inputs, given), taken))
 
 
 def tflite_predictor(
@@ -93,7 +111,7 @@ def tflite_predictor(
     threads: int = 1,
 ) -> Predictor:
     """Return the mask of a `.tflite`; see `mask_predictor`."""
-    return mask_predictor(tflite_outputs(model, delegate, threads), spec)
+    return mask_predictor(tflite_outputs(model, delegate, threads, spec.state), spec)
 
 
 def mask_predictor(outputs_of: Outputs, spec: ModelSpec) -> Predictor:

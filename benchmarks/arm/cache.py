@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from portrait_tflite.cache_folder import CACHE_VARIABLE, cache_folder
 from portrait_tflite.errors import UnavailableError
 from portrait_tflite.vocabulary import ARM_MODEL
 
-CACHE_VARIABLE = "PORTRAIT_TFLITE_CACHE"
-
 
 def machine_folder() -> Path:
-    """Return where the emulated machine is, or would be.
-
-    That is below the folder that `PORTRAIT_TFLITE_CACHE` names, or else below `portrait-tflite` in
-    the user's cache folder.
-    """
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).absolute() / ARM_MODEL  # the emulator runs in another folder
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base).absolute() / "portrait-tflite" / ARM_MODEL
+    """Return where the emulated machine is, or would be."""
+    return cache_folder() / ARM_MODEL
 
 
 @contextmanager

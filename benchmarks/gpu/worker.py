@@ -155,13 +155,23 @@ def _in_order(tensors: Sequence[int], details: dict[str, Any]) -> list[str]:
 
 
 def _make_inputs(infos: Sequence[TensorInfo], images: str) -> list[list[Array]]:
-    """Return the arrays of each run: pictures for the first input and noise for any other."""
-    rng = np.random.default_rng(0)
-    noise = [random_input(info, rng) for info in infos]
+    """Return the arrays of each run: noise, or pictures.
+
+    Where there are several inputs, pictures go to that of their shape; any other is a previous
+    mask, and empty as at the start of a video.
+    """
     if not images:
-        return [noise]
+        rng = np.random.default_rng(0)
+        return [[random_input(info, rng) for info in infos]]
     with np.load(images) as stored:
-        return [[to_stored(stored[name], infos[0]), *noise[1:]] for name in stored.files]
+        pictures = [stored[name] for name in stored.files]
+    if len(infos) == 1:
+        return [[to_stored(picture, infos[0])] for picture in pictures]
+    return [[to_stored(_fed(picture, info.shape), info) for info in infos] for picture in pictures]
+
+
+def _fed(picture: Array, shape: tuple[int, ...]) -> Array:
+    return picture if picture.shape == shape else np.zeros(shape, np.float32)
 
 
 def main(log: str, driver: str = "") -> None:

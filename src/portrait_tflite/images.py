@@ -174,7 +174,7 @@ def fit_image(image: Bytes, spec: ModelSpec) -> Bytes:
     return canvas
 
 
-def normalize(pixels: Bytes, spec: ModelSpec) -> Floats:
+def normalize(pixels: Bytes | Floats, spec: ModelSpec) -> Floats:
     """Turn bytes `[..., channels]` into the network's float input of the same shape."""
     low, high = spec.input_range
     values = pixels.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
@@ -185,9 +185,26 @@ def normalize(pixels: Bytes, spec: ModelSpec) -> Floats:
     return values
 
 
+def denormalize(values: Floats, spec: ModelSpec) -> Floats:
+    """Undo `normalize`: the whole numbers 0–255 that it was given, as floats."""
+    low, high = spec.input_range
+    if spec.std:
+        values = values * np.asarray(spec.std, np.float32)
+    if spec.mean:
+        values = values + np.asarray(spec.mean, np.float32)
+    pixels = np.rint((values - np.float32(low)) * np.float32(255 / (high - low)))
+    return np.asarray(np.clip(pixels, 0, 255), np.float32)
+
+
 def prepare(image: Bytes, spec: ModelSpec) -> Floats:
-    """Turn RGB bytes `[h, w, 3]` of any size into the input `[1, height, width, channels]`."""
-    return normalize(fit_image(image, spec), spec)[None]
+    """Turn RGB bytes `[h, w, 3]` of any size into the input `[1, height, width, channels]`.
+
+    Where a previous mask is one of its channels, it is the one that a video begins with.
+    """
+    colours = normalize(fit_image(image, spec), spec)[None]
+    if spec.state is None or spec.state.channel is None:
+        return colours
+    return np.insert(colours, spec.state.channel, np.float32(spec.state.initial), axis=-1)
 
 
 def restore_mask(mask: Floats, height: int, width: int, spec: ModelSpec) -> Floats:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from portrait_tflite.cli.spec_options import SpecArguments
+from portrait_tflite.convert.previous_mask import STATE_CHANNEL, End, find_inputs, find_state
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import (
     Activation,
@@ -17,6 +18,7 @@ from portrait_tflite.vocabulary import (
     Interpolation,
     ModelSpec,
     OutputSpec,
+    StateSpec,
     TensorInfo,
 )
 
@@ -24,19 +26,31 @@ MODEL_JSON = "model.json"
 
 
 def spec_beside(file: Path) -> ModelSpec | None:
-    """Read the spec of `file` from the `model.json` beside it; None where it lists no such file.
+    """Read what `file` takes from the `model.json` beside it; None where it lists no such file.
+
+    Raises:
+        UsageError: There is a `model.json` that cannot be read.
+    """
+    return specs_beside(file)[1]
+
+
+def specs_beside(file: Path) -> tuple[ModelSpec | None, ModelSpec | None]:
+    """Read what the network of `file` takes, and what the file itself does: bytes, it may be.
+
+    Both are None where no `model.json` lists the file.
 
     Raises:
         UsageError: There is a `model.json` that cannot be read.
     """
     path = file.parent / MODEL_JSON
     if not path.is_file():
-        return None
+        return None, None
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if file.name not in {variant["file"] for variant in data["variants"].values()}:
-            return None
-        return spec_from_json(data["spec"])
+        listed = [each for each in data["variants"].values() if each["file"] == file.name]
+        if not listed:
+            return None, None
+        return spec_from_json(data["spec"]), spec_from_json(listed[0].get("spec", data["spec"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(
             f"the model.json that `convert` writes is required beside {file.name}, or none. "
@@ -56,7 +70,7 @@ def spec_from_json(data: dict[str, Any]) -> ModelSpec:
     if unknown:
         raise ValueError(f"unknown key {unknown[0]!r} in spec")
     low, high = map(float, data["input_range"])
-    output = data["output"]
+    output, state = data["output"], data.get("state")
     return ModelSpec(
         height=int(data["height"]),
         width=int(data["width"]),
@@ -69,20 +83,24 @@ def spec_from_json(data: dict[str, Any]) -> ModelSpec:
         output=OutputSpec(
             int(output["index"]), int(output["channel"]), Activation(output["activation"])
         ),
+        state=None if state is None else StateSpec(**state),
     )
 
 
 def spec_of_tflite(
-    file: Path, image: TensorInfo, outputs: Sequence[TensorInfo], given: SpecArguments
+    file: Path, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], given: SpecArguments
 ) -> ModelSpec:
-    """Return the spec of a `.tflite` whose input is `image`; options outdo its `model.json`.
+    """Return the spec of a `.tflite` by its inputs and outputs; options outdo its `model.json`.
 
     Raises:
         UsageError: The input is no image, the range is not known, it is not said which output or
             channel is the mask, or an option contradicts the file.
+        ConversionError: It has other inputs than the picture and the previous mask.
     """
-    height, width, count = _image_shape(file, image)
     base = spec_beside(file)
+    picture, _ = find_inputs(_ends(inputs), file.name)
+    colours = given.channels or (base.channels if base else None)
+    height, width, count = _image_shape(file, inputs[picture], colours)
     if base is None and given.input_range is None:
         raise UsageError(
             f"the range of pixel values that {file.name} takes is not known, for no {MODEL_JSON} "
@@ -93,12 +111,26 @@ def spec_of_tflite(
     if given.size not in (None, (height, width)):
         raise UsageError(f"the input of {file.name} is {height}x{width}; --size cannot change it.")
     spec = replace(_overlaid(base, given), height=height, width=width)
-    if spec.channels.depth != count:
+    spec = replace(spec, state=spec.state or _state(file, inputs, outputs, spec.output.index))
+    if spec.depth != count:
         raise UsageError(
             f"{file.name} takes {count} channel{'s' if count > 1 else ''}. "
             f"Received: --channels {spec.channels}."
         )
     return spec
+
+
+def _state(
+    file: Path, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], mask: int
+) -> StateSpec | None:
+    ends = _ends(outputs)
+    # Of the mask, whatever its classes, only the person is fed back.
+    ends[mask] = End(ends[mask].name, (*ends[mask].shape[:2], 1))
+    return find_state(_ends(inputs), ends, mask, file.name)
+
+
+def _ends(infos: Sequence[TensorInfo]) -> list[End]:
+    return [End(info.name, info.shape[1:]) for info in infos]
 
 
 def filled(given: SpecArguments, spec: ModelSpec) -> SpecArguments:
@@ -177,10 +209,12 @@ def _overlaid(spec: ModelSpec, given: SpecArguments) -> ModelSpec:
     )
 
 
-def _image_shape(file: Path, image: TensorInfo) -> tuple[int, int, int]:
-    if len(image.shape) == 4 and image.shape[0] == 1 and image.shape[3] in (1, 3):
+def _image_shape(file: Path, image: TensorInfo, colours: Channels | None) -> tuple[int, int, int]:
+    beside = () if colours in (None, Channels.GRAY) else (STATE_CHANNEL + 1,)
+    if len(image.shape) == 4 and image.shape[0] == 1 and image.shape[3] in (1, 3, *beside):
         return image.shape[1], image.shape[2], image.shape[3]
     raise UsageError(
-        f"an input [1, height, width, 1 or 3] is required. "
+        "an input [1, height, width, 1 or 3] is required, or 4 with --channels rgb: the previous "
+        f"mask after the colours. "
         f"Received: {file.name}, whose input is {list(image.shape)}."
     )

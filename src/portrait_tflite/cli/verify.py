@@ -11,6 +11,7 @@ import click
 from portrait_tflite.cli.output import messages, print_json, progress, results
 from portrait_tflite.cli.spec_options import SpecArguments, load_options_from, spec_options
 from portrait_tflite.file_names import is_tflite
+from portrait_tflite.report.spec import spec_json
 from portrait_tflite.report.tables import new_table
 from portrait_tflite.vocabulary import SCHEMA
 
@@ -102,11 +103,11 @@ class _Side:
 
 def _open_both(float_model: str, candidate: str, given: SpecArguments) -> tuple[_Side, _Side]:
     """Open both networks; what only one of them says about preprocessing serves the other too."""
-    from portrait_tflite.cli.known_spec import filled, spec_beside
+    from portrait_tflite.cli.known_spec import filled, specs_beside
     from portrait_tflite.errors import UsageError
 
     files = [Path(model) for model in (float_model, candidate) if is_tflite(model)]
-    known = next(filter(None, map(spec_beside, files)), None)
+    known = next(filter(None, (specs_beside(file)[0] for file in files)), None)
     if known:
         given = filled(given, known)
     sides = {}
@@ -133,23 +134,29 @@ def _open(model: str, given: SpecArguments) -> _Side:
             from portrait_tflite.convert.load import load_model
 
             loaded = load_model(model, load_options_from(given))
-        outputs_of = predictors.keras_outputs(loaded.model)
+        outputs_of = predictors.keras_outputs(loaded.model, loaded.spec.state)
         return _Side(loaded.spec, predictors.mask_predictor(outputs_of, loaded.spec), outputs_of)
-    from portrait_tflite.cli.known_spec import of_this_file, spec_of_tflite
+    from portrait_tflite.cli.known_spec import of_this_file, spec_of_tflite, specs_beside
     from portrait_tflite.runtime import open_model
 
     path = Path(model)
     runner = open_model(path)
     given = of_this_file(path, runner.outputs, given)
-    spec = spec_of_tflite(path, runner.inputs[0], runner.outputs, given)
-    outputs_of = predictors.runner_outputs(runner)
+    spec = spec_of_tflite(path, runner.inputs, runner.outputs, given)
+    outputs_of = predictors.runner_outputs(runner, spec.state)
+    network, own = specs_beside(path)
+    # What takes bytes is fed with the other side's units, by way of the bytes.
+    if own is not None and own != network:
+        outputs_of = predictors.renormalized(outputs_of, spec, own)
     return _Side(spec, predictors.mask_predictor(outputs_of, spec), outputs_of)
 
 
 def _preparation(spec: ModelSpec) -> ModelSpec:
     from portrait_tflite.vocabulary import OutputSpec
 
-    return replace(spec, output=OutputSpec())
+    # Which tensors take and give the state is each network's own affair.
+    state = spec.state and replace(spec.state, input=0, from_output=0)
+    return replace(spec, output=OutputSpec(), state=state)
 
 
 def _described(model: str, side: _Side) -> str:
@@ -165,7 +172,7 @@ def _as_json(
         "schema": SCHEMA,
         "float": float_model,
         "candidate": candidate,
-        "spec": asdict(spec),
+        "spec": spec_json(spec),
         "max_drop": max_drop,
         "passed": accuracy.passed,
         "accuracy": asdict(accuracy),

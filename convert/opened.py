@@ -1,0 +1,65 @@
+"""Lay subclassed models and layers open: call them on symbolic tensors and keep what they call."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+_BATCH = 2  # what was fixed to one picture on the way shows in the second
+_TOLERANCE = 1e-5
+_OURS = ("keras.", "portrait_tflite.")
+
+
+def is_composite(op: Any) -> bool:
+    """Tell a user's own model or layer that calls layers, which no graph of calls shows."""
+    if isinstance(op, keras.Model):
+        return True
+    foreign = not type(op).__module__.startswith(_OURS)
+    return isinstance(op, keras.Layer) and foreign and bool(op._layers)
+
+
+def has_own_call(model: keras.Model) -> bool:
+    """Tell a model that computes what its class says, whatever graph it was built with."""
+    return not type(model).call.__module__.startswith("keras.")
+
+
+def open_part(part: Any, tensors: Sequence[Any], fill: Callable[..., Any]) -> keras.Model | None:
+    """Return what a part calls as a functional model; None where that cannot be told.
+
+    Its `call` runs once on symbolic tensors. What it does by TensorFlow's own functions, or by the
+    values of tensors, they do not take; and what comes out must compute what the part does.
+
+    Args:
+        part: A subclassed model or layer, built.
+        tensors: Its symbolic inputs in this call.
+        fill: From tensors in place of these to the call's positional and keyword arguments.
+    """
+    symbols = [keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in tensors]
+    try:
+        args, kwargs = fill(symbols)
+        if "training" in inspect.signature(part.call).parameters:
+            kwargs = {**kwargs, "training": False}
+        opened = keras.Model(symbols, keras.tree.flatten(part.call(*args, **kwargs)))
+        return opened if _computes_the_same(part, opened, tensors, fill) else None
+    except Exception:  # whatever the user's own class raises on what it was not written for
+        return None
+
+
+def _computes_the_same(
+    part: Any, opened: keras.Model, tensors: Sequence[Any], fill: Callable[..., Any]
+) -> bool:
+    rng = np.random.default_rng(0)
+    noise = [rng.normal(size=(_BATCH, *t.shape[1:])).astype(np.float32) for t in tensors]
+    args, kwargs = fill([keras.ops.convert_to_tensor(array) for array in noise])
+    expected = keras.tree.flatten(part(*args, **kwargs))
+    found = keras.tree.flatten(opened(noise, training=False))
+    return len(expected) == len(found) and all(
+        # `<=` and not `>`: a NaN must fail.
+        float(np.abs(np.asarray(one) - np.asarray(other)).max())
+        <= _TOLERANCE * max(float(np.abs(np.asarray(one)).max()), 1e-30)
+        for one, other in zip(expected, found, strict=True)
+    )

@@ -1,0 +1,104 @@
+"""Previous masks for networks that are fed with them, made from single pictures.
+
+Half of the pictures begin a video: they are fed with the initial state. The others are fed with
+the network's own mask of the same picture, moved and blurred a little as by one frame of motion.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from portrait_tflite.images import Floats
+from portrait_tflite.quantize.calibration import CalibrationSet
+from portrait_tflite.quantize.predictors import Outputs, select_mask
+from portrait_tflite.vocabulary import Check, ModelSpec
+
+Frames = tuple[Floats, ...]
+"""One array `[n, h, w, c]` per input of a network."""
+
+_FARTHEST = 0.03  # that a mask moves, of its size
+_FEWEST_STEPS = 32  # that a mask in int8 may have
+_BLUR = 0.01  # standard deviation, of its size
+
+
+@dataclass(frozen=True)
+class Feeder:
+    """Makes what a network is fed with of prepared pictures.
+
+    Attributes:
+        spec: What the network remembers, if anything.
+        outputs_of: Runs it on the initial state.
+        shapes: Of its inputs, with the batch.
+    """
+
+    spec: ModelSpec
+    outputs_of: Outputs
+    shapes: Sequence[tuple[int, ...]]
+
+    def frames(self, pictures: Floats) -> Frames:
+        """Put the state beside pictures `[n, h, w, c]`: one array per input, in their order."""
+        state = self.spec.state
+        if state is None:
+            return (pictures,)
+        states = np.stack([self._state(number, each) for number, each in enumerate(pictures)])
+        if state.channel is not None:
+            filled = pictures.copy()
+            filled[..., state.channel] = states[..., 0]
+            return (filled,)
+        return (states, pictures) if state.input == 0 else (pictures, states)
+
+    def complete(self, calibration: CalibrationSet) -> CalibrationSet:
+        """Put the state beside calibration pictures, which are the network's first input."""
+        state = self.spec.state
+        if state is None:
+            return calibration
+        pictures, *states = self.frames(calibration.inputs)
+        own = len(pictures) // 2
+        detail = f"{len(pictures) - own} begin with {state.initial:g}, {own} with their own mask"
+        checks = [Check("previous masks", passed=True, level="warn", detail=detail)]
+        if state.channel is not None:
+            checks.append(_check_steps(pictures))
+        record = replace(calibration.record, checks=(*calibration.record.checks, *checks))
+        return replace(calibration, record=record, inputs=pictures, states=(*states, None)[0])
+
+    def _state(self, number: int, picture: Floats) -> Floats:
+        """Return what a picture is fed with `[h, w, 1]`: half of them the initial state."""
+        assert self.spec.state is not None
+        height, width = self.shapes[self.spec.state.input][1:3]
+        if number % 2 == 0:
+            return np.full((height, width, 1), self.spec.state.initial, np.float32)
+        mask = next_state(self.outputs_of(picture[None]), self.spec)
+        seed = zlib.crc32(picture.tobytes())
+        sized = np.asarray(cv2.resize(mask, (width, height)), np.float32)
+        return _moved(sized, np.random.default_rng(seed))[..., None]
+
+
+def _check_steps(pictures: Floats) -> Check:
+    """Check what int8 leaves of a mask 0–1 in an input whose one scale colours share."""
+    low, high = float(pictures.min()), float(pictures.max())
+    steps = int(255 / (high - low))
+    detail = f"{steps} steps of int8 for the mask, beside colours of {low:.4g} to {high:.4g}"
+    return Check("mask among colours", steps >= _FEWEST_STEPS, "warn", detail)
+
+
+def next_state(outputs: Sequence[Floats], spec: ModelSpec) -> Floats:
+    """Return what the next picture is fed with `[h, w]`, of the outputs for this one."""
+    assert spec.state is not None
+    if spec.state.from_output == spec.output.index:
+        return select_mask(outputs, spec.output)
+    return outputs[spec.state.from_output][0, ..., 0]
+
+
+def _moved(mask: Floats, rng: np.random.Generator) -> Floats:
+    """Move a mask `[h, w]` and blur it."""
+    height, width = mask.shape
+    down, right = rng.uniform(-_FARTHEST, _FARTHEST, 2) * mask.shape
+    move = np.array([[1, 0, right], [0, 1, down]], np.float32)
+    moved = cv2.warpAffine(mask, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    blurred = cv2.GaussianBlur(moved, (0, 0), max(0.5, _BLUR * max(height, width)))
+    return np.asarray(blurred, np.float32)
