@@ -48,8 +48,9 @@ class CheapestForm:
         )
 
     def choose(self, rewrite: str, site: Site) -> tuple[Form, str] | None:
-        forms = [f for f in site.forms if f.approximation in self.approximate] or [
-            f for f in site.forms if f.exact
+        meant = [f for f in site.forms if f.only in (None, self.delegate)]
+        forms = [f for f in meant if f.approximation in self.approximate] or [
+            f for f in meant if f.exact
         ]
         if not any(form.changes for form in forms):
             return None
@@ -110,21 +111,25 @@ class PlannedForm:
 
 def outside(form: Form, delegate: Delegate) -> int:
     """Count the ops of a form that `delegate` would leave to the built-in kernels."""
-    return sum(_is_outside(op, delegate) for op in form.ops)
+    return sum(_is_outside(op, form, delegate) for op in form.ops)
 
 
-def _is_outside(op: CostedOp, delegate: Delegate) -> bool:
+def _is_outside(op: CostedOp, form: Form, delegate: Delegate) -> bool:
     # Nearest upsampling: TILE and RESHAPE work at rank 5, of which XNNPACK has the RESHAPE.
     if op.kind == "TILE":
         return True
+    # Without a TILE it is an input of a CONCATENATION that is copied like one.
     if op.kind == "RESHAPE":
-        return delegate is Delegate.GPU
+        return delegate is Delegate.GPU and any(other.kind == "TILE" for other in form.ops)
+    if op.kind in ("RESIZE_NEAREST_NEIGHBOR", "PRELU"):
+        return delegate is Delegate.XNNPACK
     if op.kind != "TRANSPOSE_CONV":
         return False
     if delegate is Delegate.GPU:
         return op.fused  # version 4; the GPU delegate takes 3
     # XNNPACK takes kernels that cover their stride, and in int8 strides above 1 only.
-    return op.stride == 1 or min(op.kernel) < op.stride
+    gaps = any(k < s for k, s in zip(op.kernel, op.strides, strict=True))
+    return op.strides == (1, 1) or gaps
 
 
 def cost(form: Form, table: CostTable, precision: str) -> float:

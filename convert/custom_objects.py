@@ -6,6 +6,7 @@ import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ class CustomObjects:
     Attributes:
         lambdas: `LAMBDAS`: by name of the Lambda layer, the function that stands in for it.
         classes: `CUSTOM_OBJECTS`: by name in the model file, a layer class or function.
+        rewrites: `REWRITES`: rewrites of the user's own, not yet looked at.
     """
 
     lambdas: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     classes: Mapping[str, Any] = field(default_factory=dict)
+    rewrites: tuple[Any, ...] = ()
 
 
 class FunctionLayer(keras.layers.Layer):
@@ -49,14 +52,16 @@ class FunctionLayer(keras.layers.Layer):
 
 
 def read_custom_objects(path: Path | None) -> CustomObjects:
-    """Run the user's file and take `LAMBDAS` and `CUSTOM_OBJECTS` from it; None gives neither.
+    """Run the user's file and take `LAMBDAS`, `CUSTOM_OBJECTS` and `REWRITES` from it.
+
+    A file that did not change since is not run again. None gives nothing.
 
     Raises:
-        UsageError: There is no such file, it fails, or it defines neither of the two as a dict.
+        UsageError: There is no such file, it fails, or it defines none of the three as it must.
     """
     if path is None:
         return CustomObjects()
-    names = _run(path)
+    names = _run(path, _read(path))
     lambdas, classes = names.get("LAMBDAS", {}), names.get("CUSTOM_OBJECTS", {})
     for name, value in (("LAMBDAS", lambdas), ("CUSTOM_OBJECTS", classes)):
         if not isinstance(value, dict) or not all(map(callable, value.values())):
@@ -64,25 +69,39 @@ def read_custom_objects(path: Path | None) -> CustomObjects:
                 f"{name} in {path} must be a dict of names to functions or classes. "
                 f"Received: {value!r:.80}."
             )
-    if not lambdas and not classes:
+    rewrites = names.get("REWRITES", ())
+    if not isinstance(rewrites, list | tuple):
         raise UsageError(
-            f'{path} must define LAMBDAS = {{"layer": function}} or '
-            'CUSTOM_OBJECTS = {"Name": class}. Received: a file with neither.'
+            f"REWRITES in {path} must be a tuple of rewrites. Received: {rewrites!r:.80}. "
+            "See docs/writing-a-rewrite.md."
         )
-    return CustomObjects(lambdas, classes)
+    if not lambdas and not classes and not rewrites:
+        raise UsageError(
+            f'{path} must define LAMBDAS = {{"layer": function}}, '
+            'CUSTOM_OBJECTS = {"Name": class} or REWRITES = (rewrite,). '
+            "Received: a file with none of them."
+        )
+    return CustomObjects(lambdas, classes, tuple(rewrites))
 
 
-def _run(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"--custom-objects takes a Python file. Received: {path} ({error.strerror})."
+        ) from error
+
+
+# Its rewrites are wanted before the model is read, and its layers then.
+@lru_cache(maxsize=1)
+def _run(path: Path, code: bytes) -> dict[str, Any]:
     module = types.ModuleType(_MODULE)
     module.__file__ = str(path)
     sys.modules[_MODULE] = module  # dataclasses and pickling look their module up
     try:
         # Compiled here, not imported: importing leaves a __pycache__ beside the user's file.
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
-    except OSError as error:
-        raise UsageError(
-            f"--custom-objects takes a Python file. Received: {path} ({error.strerror})."
-        ) from error
+        exec(compile(code, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"--custom-objects {path} fails with {type(error).__name__}: {error}."

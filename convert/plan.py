@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from portrait_tflite.convert.choice import CheapestForm, Chooser, EveryExactForm, PlannedForm
 from portrait_tflite.convert.graph import (
+    Frames,
     Graph,
     NotWalkableError,
     apply_op,
     as_arrays,
+    evaluate,
     trace,
 )
+from portrait_tflite.convert.opened import is_composite
 from portrait_tflite.convert.rewriter import Rewritten, difference, rewrite_graph
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.keras.added_layers import activate
-from portrait_tflite.convert.rewrites.keras.site import TakeChannel
+from portrait_tflite.convert.rewrites.keras.site import KerasRewrite, TakeChannel
+from portrait_tflite.convert.rewrites.registry import OURS, Registry
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import (
     SCHEMA,
@@ -31,24 +36,63 @@ from portrait_tflite.vocabulary import (
     ModelSpec,
     OutputSpec,
     RewriteMode,
+    RewriteSelection,
     SkippedRewrite,
     WholeNetError,
 )
 
 Plan = dict[tuple[str, str], str]
 
+_OPAQUE = "its calls cannot be walked; it is converted as it is and mended as a file"
+
 
 @dataclass(frozen=True)
 class RewriteRequest:
-    """What `--rewrite` and `--rewrite-plan` ask for.
+    """What `--rewrite`, `--rewrite-plan` and `--tune` ask for.
 
     Attributes:
         approximate: Families of forms that may be other functions.
+        only: Names of rewrites that are run alone, of `RewriteMode.NONE`.
+        dropped: Names of rewrites that are left out.
+        registry: All rewrites there are, a user's own too.
+        tune: Whether timing on this host chooses among exact forms.
     """
 
     mode: RewriteMode = RewriteMode.AUTO
     approximate: frozenset[Approximation] = frozenset()
     plans: dict[Delegate, Plan] | None = None
+    only: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    registry: Registry = OURS
+    tune: bool = False
+
+    @property
+    def keras(self) -> tuple[KerasRewrite, ...]:
+        """The rewrites of the Keras graph that may be applied, in their order."""
+        # A plan decides, whatever the mode is.
+        planned = self.plans is not None and not self.only
+        return (self.registry.without(self.dropped) if planned else self._allowed()).keras
+
+    @property
+    def flatbuffer(self) -> tuple[FlatbufferRewrite, ...]:
+        """The rewrites of finished files that may be applied, in their order."""
+        return self._allowed().flatbuffer
+
+    def selection(self) -> RewriteSelection:
+        """What was asked for, as the report states it."""
+        return RewriteSelection(
+            self.mode,
+            tuple(sorted(self.approximate)),
+            self.only,
+            self.dropped,
+            self.registry.own,
+            self.tune,
+        )
+
+    def _allowed(self) -> Registry:
+        if self.mode is RewriteMode.NONE:
+            return self.registry.only(self.only)
+        return self.registry.without(self.dropped)
 
 
 def mask_graph(model: keras.Model, spec: ModelSpec) -> tuple[Graph, tuple[SkippedRewrite, ...]]:
@@ -57,30 +101,41 @@ def mask_graph(model: keras.Model, spec: ModelSpec) -> tuple[Graph, tuple[Skippe
     Returns:
         The graph, and what of the model no rewrite can look into.
     """
+    fed_back = spec.state.from_output if spec.state else spec.output.index
+    ends = spec.output.index, None if fed_back == spec.output.index else fed_back
     try:
-        graph = trace(model, spec.output.index)
+        graph = trace(model, *ends)
     except NotWalkableError:
-        graph = trace(_one_node(model, spec), spec.output.index)
-    why = "a subclassed model cannot be walked; it is converted as it is and mended as a file"
-    parts = [node.name for node in graph.nodes() if isinstance(node.op, keras.Model)]
-    skipped = tuple(SkippedRewrite("all", name, why) for name in dict.fromkeys(parts))
+        graph = trace(_one_node(model, spec), *ends)
+    opaque = (keras.layers.TFSMLayer,)  # a SavedModel
+    parts = [n.name for n in graph.nodes() if isinstance(n.op, opaque) or is_composite(n.op)]
+    skipped = tuple(SkippedRewrite("all", name, _OPAQUE) for name in dict.fromkeys(parts))
     output = graph.output
     if spec.output.activation is not Activation.NONE:
         output = activate("appended_activation", output, str(spec.output.activation))
     if output.shape[-1] > 1:
         output = apply_op("mask_channel", TakeChannel(spec.output.channel), output)
-    return Graph(graph.input, output), skipped
+    return dataclasses.replace(graph, output=output), skipped
 
 
 def _one_node(model: keras.Model, spec: ModelSpec) -> keras.Model:
     """Wrap a subclassed model into a functional one that calls it once."""
-    image = keras.Input((spec.height, spec.width, spec.channels.depth))
+    image = keras.Input((spec.height, spec.width, spec.depth))
     return keras.Model(image, model(image), name=model.name)
 
 
 def mask_spec(spec: ModelSpec) -> ModelSpec:
-    """The spec of what `mask_graph` gives: one output, one channel, a probability."""
-    return dataclasses.replace(spec, output=OutputSpec())
+    """The spec of what `mask_graph` gives: one output, one channel, a probability.
+
+    Of a network that remembers, the state is the second input and, where it is not the mask that is
+    fed back, the next state the second output.
+    """
+    state = spec.state and dataclasses.replace(
+        spec.state,
+        input=int(spec.state.channel is None),
+        from_output=int(spec.state.from_output != spec.output.index),
+    )
+    return dataclasses.replace(spec, output=OutputSpec(), state=state)
 
 
 def chooser_for(delegate: Delegate, request: RewriteRequest) -> Chooser:
@@ -94,24 +149,41 @@ def chooser_for(delegate: Delegate, request: RewriteRequest) -> Chooser:
 
 
 def rewrite_for(
-    graph: Graph, delegate: Delegate, request: RewriteRequest, images: NDArray[np.float32]
+    graph: Graph,
+    delegate: Delegate,
+    request: RewriteRequest,
+    images: Frames,
+    chooser: Chooser | None = None,
 ) -> Rewritten:
     """Rewrite a graph for a delegate.
 
     Args:
         delegate: XNNPACK (int8 on the CPU) or GPU.
-        images: Network inputs `[n, h, w, c]` to verify and fit on.
+        images: Network inputs `[n, h, w, c]`, one array for each, to verify and fit on.
+        chooser: Picks the forms; by default the one of `chooser_for`.
     """
-    if request.mode is RewriteMode.NONE and request.plans is None:
+    rewrites = request.keras
+    if not rewrites:
         return Rewritten(graph, (), ())
-    return rewrite_graph(graph, images, chooser_for(delegate, request))
+    return rewrite_graph(graph, images, chooser or chooser_for(delegate, request), rewrites)
 
 
-def whole_net_error(before: Graph, after: Graph, images: NDArray[np.float32]) -> WholeNetError:
-    """Compare the network's mask before and after all rewrites on `images` `[n, h, w, c]`."""
-    pairs = [as_arrays([before(image[None]), after(image[None])]) for image in images]
-    errors = [difference(*pair) for pair in pairs]
-    return WholeNetError(max(e for e, _ in errors), max(r for _, r in errors), len(images))
+def whole_net_error(before: Graph, after: Graph, images: Frames) -> WholeNetError:
+    """Compare what the network gives before and after all rewrites.
+
+    Args:
+        images: Network inputs `[n, h, w, c]`, one array for each.
+    """
+    arrays = images if isinstance(images, tuple) else (images,)
+    frames = [tuple(a[i : i + 1] for a in arrays) for i in range(len(arrays[0]))]
+    errors = [difference(*pair) for frame in frames for pair in _both(before, after, frame)]
+    return WholeNetError(max(e for e, _ in errors), max(r for _, r in errors), len(frames))
+
+
+def _both(before: Graph, after: Graph, frame: Frames) -> Iterable[tuple[Any, ...]]:
+    """Pair the outputs of two graphs."""
+    results = [as_arrays(evaluate(g.outputs, g.feed(frame))) for g in (before, after)]
+    return zip(*results, strict=True)
 
 
 def plan_of(rewritten: Rewritten) -> list[dict[str, str]]:

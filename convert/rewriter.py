@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from portrait_tflite.convert.choice import Chooser
-from portrait_tflite.convert.graph import Graph, Value, as_arrays, evaluate, replaced
+from portrait_tflite.convert.graph import Frames, Graph, Value, as_arrays, evaluate, replaced
+from portrait_tflite.convert.rewrites.failure import named_failure
 from portrait_tflite.convert.rewrites.keras.order import REWRITES
 from portrait_tflite.convert.rewrites.keras.site import (
     Activations,
@@ -29,17 +29,35 @@ _FITS = 1.5
 
 
 @dataclass(frozen=True)
+class Look:
+    """What one rewrite made of one place.
+
+    Attributes:
+        layers: Names of the layers that the place holds.
+        outcome: What it did, or why it left the place.
+    """
+
+    layers: tuple[str, ...]
+    outcome: RewriteRecord | SkippedRewrite
+
+
+@dataclass(frozen=True)
 class Rewritten:
-    """A rewritten graph with what was done and what was not."""
+    """A rewritten graph with what was done and what was not.
+
+    Attributes:
+        looks: Every place that a rewrite took for its own, those without a form to take too.
+    """
 
     graph: Graph
     records: tuple[RewriteRecord, ...]
     skipped: tuple[SkippedRewrite, ...]
+    looks: tuple[Look, ...] = ()
 
 
 def rewrite_graph(
     graph: Graph,
-    images: NDArray[np.float32],
+    images: Frames,
     chooser: Chooser,
     rewrites: Sequence[KerasRewrite] = REWRITES,
 ) -> Rewritten:
@@ -49,59 +67,72 @@ def rewrite_graph(
     differs by more than `TOLERANCE` stays as it was and is reported as skipped.
 
     Args:
-        images: Network inputs `[n, h, w, c]`, on whose activations rewrites are verified and
-            approximate forms fitted.
+        images: Network inputs `[n, h, w, c]`, one array for each, on whose activations rewrites
+            are verified and approximate forms fitted.
         chooser: Picks among a site's forms.
+
+    Raises:
+        ConversionError: A rewrite fails; it is named.
     """
     run = _Run(graph, images, chooser)
     for rewrite in rewrites:
-        run.apply(rewrite)
-    return Rewritten(run.graph, tuple(run.records), tuple(run.skipped))
+        with named_failure(rewrite.name):
+            run.apply(rewrite)
+    return Rewritten(run.graph, tuple(run.records), tuple(run.skipped), tuple(run.looks))
 
 
 class _Run:
     """The state of `rewrite_graph`: the graph so far and what its tensors hold."""
 
-    def __init__(self, graph: Graph, images: NDArray[np.float32], chooser: Chooser) -> None:
+    def __init__(self, graph: Graph, images: Frames, chooser: Chooser) -> None:
         self.graph = graph
         self.records: list[RewriteRecord] = []
         self.skipped: list[SkippedRewrite] = []
+        self.looks: list[Look] = []
         self._chooser = chooser
         # A rewritten tensor inherits what the original's held, so each site's error is its own.
         values = [Value(node, i) for node in graph.nodes() for i in range(len(node.shapes))]
-        arrays = as_arrays(evaluate(values, {graph.input: images}))
+        arrays = as_arrays(evaluate(values, graph.feed(images)))
         self._activations: dict[Value, Array] = dict(zip(values, arrays, strict=True))
+        self._approximated: set[Value] = set()
 
     def apply(self, rewrite: KerasRewrite) -> None:
         uses = self.graph.uses()
         inherited = dict(self._activations)
+        approximated: set[Value] = set()
 
         def replace(old: Value, kept: Value, new: dict[Value, Value]) -> Value:
             found = rewrite.match(old, uses)
             result = kept
             if isinstance(found, Refusal):
-                self.skipped.append(SkippedRewrite(rewrite.name, found.layer, found.reason))
+                self._skip(SkippedRewrite(rewrite.name, found.layer, found.reason), (found.layer,))
             elif found is not None:
                 result = self._rewritten(rewrite.name, found, new) or kept
             if old in self._activations:
                 inherited[result] = self._activations[old]
+            if old in self._approximated or (result is not kept and not self.records[-1].exact):
+                approximated.add(result)
             return result
 
         self.graph = replaced(self.graph, replace)
-        self._activations = inherited
+        self._activations, self._approximated = inherited, approximated
 
     def _rewritten(self, rewrite: str, site: Site, new: dict[Value, Value]) -> Value | None:
         """Return the site's new output, or None where it stays as it is."""
+        layers = site.layers()
+        site = self._fitting(rewrite, site)
         choice = self._chooser.choose(rewrite, site)
+        candidates = self._chooser.candidates(site)
         if choice is None:
+            none = SkippedRewrite(rewrite, site.layer, "no form was asked for", candidates)
+            self.looks.append(Look(layers, none))
             return None
         form, reason = choice
         boundary = tuple(new[value] for value in site.boundary)
-        activations = Activations(
-            tuple(self._held(value) for value in site.boundary), self._held(site.root)
-        )
+        activations = self._activations_of(site)
         if not form.changes:
-            self.skipped.append(SkippedRewrite(rewrite, site.layer, f"{form.name}: {reason}"))
+            why = f"{form.name}: {reason}"
+            self._skip(SkippedRewrite(rewrite, site.layer, why, candidates), layers)
             return None
         trial = _try(form, boundary, activations)
         if not form.exact:
@@ -112,22 +143,46 @@ class _Run:
                 f"verification failed: {form.name} differs by {trial.relative:.1e}, "
                 f"exact is {TOLERANCE}"
             )
-            self.skipped.append(SkippedRewrite(rewrite, site.layer, why))
+            self._skip(SkippedRewrite(rewrite, site.layer, why, candidates), layers)
             return None
-        self.records.append(
-            RewriteRecord(
-                rewrite=rewrite,
-                level=Level.KERAS,
-                layer=site.layer,
-                exact=trial.form.exact,
-                max_abs_error=trial.error,
-                max_rel_error=trial.relative,
-                chosen=trial.form.name,
-                candidates=self._chooser.candidates(site),
-                reason=f"{site.reason}; {reason}" if len(site.forms) > 1 else site.reason,
-            )
+        record = RewriteRecord(
+            rewrite=rewrite,
+            level=Level.KERAS,
+            layer=site.layer,
+            exact=trial.form.exact,
+            max_abs_error=trial.error,
+            max_rel_error=trial.relative,
+            chosen=trial.form.name,
+            candidates=candidates,
+            reason=f"{site.reason}; {reason}" if len(site.forms) > 1 else site.reason,
         )
+        self.records.append(record)
+        self.looks.append(Look(layers, record))
         return trial.value
+
+    def _fitting(self, rewrite: str, site: Site) -> Site:
+        """Leave away the forms that what the tensors hold speaks against, each with its reason."""
+        kept = []
+        for form in site.forms:
+            why = form.unfit(self._activations_of(site)) if form.unfit else ""
+            if why:
+                skipped = SkippedRewrite(rewrite, site.layer, f"{form.name}: {why}")
+                self._skip(skipped, site.layers())
+            else:
+                kept.append(form)
+        return replace(site, forms=tuple(kept))
+
+    def _activations_of(self, site: Site) -> Activations:
+        inputs = tuple(self._held(value) for value in site.boundary)
+        if site.root not in self._approximated:
+            return Activations(inputs, self._held(site.root))
+        # What an approximate form took away earlier is not this rewrite's to give back.
+        known = dict(zip(site.boundary, inputs, strict=True))
+        return Activations(inputs, as_arrays(evaluate([site.root], known))[0])
+
+    def _skip(self, skipped: SkippedRewrite, layers: tuple[str, ...]) -> None:
+        self.skipped.append(skipped)
+        self.looks.append(Look(layers, skipped))
 
     def _held(self, value: Value) -> Array:
         """Return what a tensor holds; one inside an earlier rewrite is computed now."""

@@ -14,10 +14,10 @@ from portrait_tflite.convert.cost_series import Axis, Series
 from portrait_tflite.convert.cost_table import CostTable
 from portrait_tflite.convert.costed_op import FLOAT32, INT8
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.rewrites.keras.nearest_upsampling import (
-    NearestUpsampling,
+from portrait_tflite.convert.rewrites.keras.nearest_convolution import (
     NearestUpsamplingConvolution,
 )
+from portrait_tflite.convert.rewrites.keras.nearest_upsampling import NearestUpsampling
 from portrait_tflite.convert.rewrites.keras.site import Form, Site
 from portrait_tflite.convert.rewrites.keras.transposed_convolution import TransposedConvolution
 from portrait_tflite.errors import UsageError
@@ -51,11 +51,11 @@ def _site(
         (XNNPACK, 2, 2, "relu", "subpixel"),
         (XNNPACK, 4, 4, None, "subpixel"),
         (GPU, 2, 2, None, "subpixel"),
-        # where it is larger, phases multiply by zeros
-        (XNNPACK, 3, 2, "relu", "transpose_conv"),
-        (XNNPACK, 4, 2, None, "transpose_conv"),
-        (XNNPACK, 5, 2, None, "transpose_conv"),
-        (XNNPACK, 8, 4, None, "transpose_conv"),
+        # where it is larger, phases together multiply by zeros; apart they do not
+        (XNNPACK, 3, 2, "relu", "phases"),
+        (XNNPACK, 4, 2, None, "phases"),
+        (XNNPACK, 5, 2, None, "phases"),
+        (XNNPACK, 8, 4, None, "phases"),
         (GPU, 3, 2, None, "transpose_conv"),
         # the GPU delegate takes no fused activation
         (GPU, 3, 2, "relu", "subpixel"),
@@ -84,26 +84,28 @@ def test_few_channels_fill_a_tile_better_as_phases(
 ) -> None:
     """TRANSPOSE_CONV computes 16 channels per phase in int8, however few there are."""
     site = _site(kernel, 2, size=size, filters=filters)
-    assert XNNPACK.choose("transposed_convolution", site)[0].name == "subpixel"
+    assert XNNPACK.choose("transposed_convolution", site)[0].name in ("subpixel", "rows")
 
 
-@pytest.mark.parametrize("delegate", [Delegate.XNNPACK, Delegate.GPU])
-def test_nearest_upsampling_never_stays(delegate: Delegate) -> None:
+@pytest.mark.parametrize(
+    ("delegate", "alone", "outside_alone"),
+    # per axis a TILE; on the GPU the three RESHAPE of rank 5 around them, too
+    [(Delegate.XNNPACK, "rows", 2), (Delegate.GPU, "resize", 5)],
+)
+def test_nearest_upsampling_never_stays(delegate: Delegate, alone: str, outside_alone: int) -> None:
     x = keras.Input((8, 8, 4))
     y = layers.UpSampling2D(2)(x)
     graph = trace(keras.Model(x, layers.Conv2D(4, 3, padding="same")(y)))
     matches = [
         (NearestUpsamplingConvolution(), graph.output, "merged"),
-        (NearestUpsampling(), graph.output.node.inputs[0], "copies"),
+        (NearestUpsampling(), graph.output.node.inputs[0], alone),
     ]
     for rewrite, value, form in matches:
         site = rewrite.match(value, graph.uses())
         assert isinstance(site, Site)
         assert CheapestForm(delegate).choose(rewrite.name, site)[0].name == form
-        kept = site.forms[-1]
-        assert kept.build is None
-        # per axis a TILE; on the GPU the three RESHAPE of rank 5 around them, too
-        assert outside(kept, delegate) == (2 if delegate is Delegate.XNNPACK else 5)
+        assert site.forms[-1].build is None
+    assert outside(site.forms[-1], delegate) == outside_alone
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (4, 2), (2, 2), (3, 1)])
@@ -133,8 +135,10 @@ def test_auto_never_takes_an_approximate_form() -> None:
 
 def test_candidates_say_what_each_form_costs() -> None:
     candidates = {c.form: c for c in XNNPACK.candidates(_site(3, 2))}
-    assert list(candidates) == ["subpixel", "transpose_conv", "resize_conv", "resize_depthwise"]
-    assert candidates["transpose_conv"].cost < candidates["subpixel"].cost
+    exact = ["subpixel", "rows", "phases", "transpose_conv"]
+    assert list(candidates) == [*exact, "resize_conv", "resize_depthwise"]
+    costs = [candidates[form].cost for form in ("phases", "rows", "transpose_conv", "subpixel")]
+    assert costs == sorted(costs)
     assert all(c.outside == 0 and c.cost > 0 for c in candidates.values())
 
 
@@ -164,7 +168,10 @@ def test_a_form_that_no_site_has_is_a_usage_error() -> None:
 
 def _table(**costs: int) -> CostTable:
     """A table by which every op costs the same, except for those that are named."""
-    kinds = ("TRANSPOSE_CONV", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "RESIZE_BILINEAR")
+    kinds = (
+        *("TRANSPOSE_CONV", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "RESIZE_BILINEAR"),
+        *("CONCATENATION", "RESHAPE"),
+    )
     axis = Axis("channels_out", (1, 1000))
     series = tuple(
         Series(kind, precision, 1, (axis,), (costs.get(kind, 5),) * 2)
@@ -189,6 +196,13 @@ def test_ops_outside_count_before_the_table() -> None:
     assert chooser.choose("transposed_convolution", _site(3, 2, "relu"))[0].name == "subpixel"
 
 
+def test_a_reshape_is_outside_of_the_gpu_beside_a_tile_only() -> None:
+    reshape, tile = CostedOp("RESHAPE", 8, 8, 4, 4), CostedOp("TILE", 8, 8, 4, 4)
+    assert outside(Form("copied", ops=(reshape, reshape)), Delegate.GPU) == 0
+    assert outside(Form("tiled", ops=(reshape, tile)), Delegate.GPU) == 2
+    assert outside(Form("tiled", ops=(reshape, tile)), Delegate.XNNPACK) == 1
+
+
 def test_a_form_costs_what_its_ops_do() -> None:
     costs = {
         c.form: c.cost
@@ -196,6 +210,8 @@ def test_a_form_costs_what_its_ops_do() -> None:
     }
     assert costs == {
         "subpixel": 10e-6,
+        "rows": 35e-6,  # 2 convolutions, 2 RESHAPE, a CONCATENATION of 2, a RESHAPE
+        "phases": 65e-6,  # 4 convolutions and 2 CONCATENATION of 2, then as above
         "transpose_conv": 5e-6,
         "resize_conv": 10e-6,
         "resize_depthwise": 15e-6,

@@ -138,7 +138,7 @@ def test_code_outside_of_lambda_layers_is_refused(tmp_path: Path) -> None:
         ("LAMBDAS = {'helve': abs}", r"must name Lambda layers .*\(halve\)\. Received: helve"),
         ("LAMBDAS = [abs]", "LAMBDAS in .* must be a dict"),
         ("LAMBDAS = {'halve': 3}", "LAMBDAS in .* must be a dict"),
-        ("x = 1", "a file with neither"),
+        ("x = 1", "a file with none of them"),
         ("1 / 0", "fails with ZeroDivisionError: division by zero"),
         ("import sys; sys.exit(0)", "fails with SystemExit"),
         ("def (", "fails with SyntaxError"),
