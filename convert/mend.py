@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from portrait_tflite.convert.flatbuffer import read_model, serialize
 from portrait_tflite.convert.flatbuffer_pruning import drop_unused
 from portrait_tflite.convert.layer_names import name_layers
-from portrait_tflite.convert.mend_judge import PlaceJudge, weigh
+from portrait_tflite.convert.mend_burden import Burden, is_dearer, weigh
+from portrait_tflite.convert.mend_judge import PlaceJudge
+from portrait_tflite.convert.rewrites.failure import named_failure
 from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
@@ -60,7 +62,7 @@ class MendResult:
 
 def mend_model(
     data: bytes,
-    inputs: Sequence[Array] = (),
+    inputs: Sequence[Array | tuple[Array, ...]] = (),
     rewrites: Iterable[FlatbufferRewrite] = REWRITES,
     layers: Iterable[str] = (),
 ) -> MendResult:
@@ -68,34 +70,46 @@ def mend_model(
 
     Args:
         data: The `.tflite`.
-        inputs: Arrays to check on, for a file with one input: `[1, h, w, c]` each, in the input's
-            dtype or as float (quantized here). Seeded noise over the whole range where empty, and
-            for files with several inputs.
+        inputs: What to check on, one array `[1, h, w, c]` per input of the file each time, in the
+            input's dtype or as float (quantized here). Seeded noise over the whole range where
+            empty, and where a file has more inputs than are given.
         rewrites: In this order.
         layers: Names of the Keras layers, to name the places by.
 
     Raises:
         UsageError: Not a `.tflite`, or one that the built-in kernels cannot run.
+        ConversionError: A rewrite fails; it is named.
     """
-    runner = open_model(data, Delegate.CPU)
-    run = _Run(data, _check_inputs(runner, inputs), name_layers(read_model(data), layers))
-    for rewrite in rewrites:
-        run.apply(rewrite)
+    original = open_model(data, Delegate.CPU)
+    checks = _check_inputs(original, inputs)
+    name_of = name_layers(read_model(data), layers)
+    forms = tuple(rewrites)
+    run = _Run(data, checks, name_of)
+    burden = run.apply_all(forms)
+    # What brings an op inside may cost more than it did outside: together that must not be.
+    if is_dearer(burden, before := weigh(data)):
+        run = _Run(data, checks, name_of, thrifty=True)
+        burden = run.apply_all(forms)
     # Each place is cheaper on its own; together they might still cut the graph in more pieces.
-    if run.records and not weigh(run.data) < weigh(data):
+    if run.records and not burden < before:
         undone = "undone: the whole file gains nothing"
         skipped = [SkippedRewrite(r.rewrite, r.layer, undone) for r in run.records]
         return MendResult(data, (), (*run.skipped, *skipped))
-    return MendResult(run.data, tuple(run.records), tuple(run.skipped), run.whole_error(runner))
+    return MendResult(run.data, tuple(run.records), tuple(run.skipped), run.whole_error(original))
 
 
 class _Run:
     """The state of `mend_model`: the file so far and what it has to give."""
 
     def __init__(
-        self, data: bytes, checks: list[tuple[Array, ...]], name_of: Callable[[str], str]
+        self,
+        data: bytes,
+        checks: list[tuple[Array, ...]],
+        name_of: Callable[[str], str],
+        thrifty: bool = False,
     ) -> None:
         self.data = data
+        self._thrifty = thrifty
         self.records: list[RewriteRecord] = []
         self.skipped: list[SkippedRewrite] = []
         self._model = read_model(data)
@@ -103,11 +117,18 @@ class _Run:
         self._name_of = name_of
         self._expected: list[list[Array]] = []
 
+    def apply_all(self, rewrites: Iterable[FlatbufferRewrite]) -> Burden:
+        """Apply the rewrites in their order; what the file weighs then."""
+        for rewrite in rewrites:
+            with named_failure(rewrite.name):
+                self.apply(rewrite)
+        return weigh(self.data)
+
     def apply(self, rewrite: FlatbufferRewrite) -> None:
         """Apply a rewrite, and undo it where the whole file shows what its places did not."""
         model = copy_graph(self._model)
         observed = observe(model, rewrite.sources(model), self._checks)
-        applied = rewrite.apply(model, PlaceJudge(observed))
+        applied = rewrite.apply(model, PlaceJudge(observed, self._thrifty))
         for refused in applied.refused:
             self._skip(rewrite, refused.tensor, refused.reason)
         if not applied.mended:
@@ -185,11 +206,17 @@ def _record(rewrite: FlatbufferRewrite, op: MendedOp, layer: str) -> RewriteReco
     )
 
 
-def _check_inputs(runner: Runner, inputs: Sequence[Array]) -> list[tuple[Array, ...]]:
-    if inputs and len(runner.inputs) == 1:
-        info = runner.inputs[0]
+def _check_inputs(
+    runner: Runner, inputs: Sequence[Array | tuple[Array, ...]]
+) -> list[tuple[Array, ...]]:
+    frames = [frame if isinstance(frame, tuple) else (frame,) for frame in inputs]
+    if frames and len(frames[0]) == len(runner.inputs):
         return [
-            (array if array.dtype == info.dtype else to_stored(array, info),) for array in inputs
+            tuple(
+                array if array.dtype == info.dtype else to_stored(array, info)
+                for array, info in zip(frame, runner.inputs, strict=True)
+            )
+            for frame in frames
         ]
     rng = np.random.default_rng(_SEED)
     return [tuple(random_input(info, rng) for info in runner.inputs) for _ in range(_RANDOM_INPUTS)]

@@ -9,11 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_tflite.convert.audit import audit_model
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.mend_burden import is_dearer, weigh
 from portrait_tflite.convert.rewrites.flatbuffer.place import Place
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Verdict
 from portrait_tflite.errors import UsageError
@@ -22,51 +18,10 @@ from portrait_tflite.vocabulary import Delegate, TensorInfo
 
 Array = NDArray[Any]
 
-_TARGET = "arm64"
 _FLOAT_TOLERANCE = 1e-5  # of the largest magnitude
 _RANDOM_DRAWS = 2
 _MOST_RAMPS = 16
 _SEED = 20240
-
-
-@dataclass(frozen=True, order=True)
-class Burden:
-    """What a graph asks of the delegates; less is better, the first difference counts.
-
-    Attributes:
-        outside: Ops outside of XNNPACK.
-        refused: Ops that the GPU delegate refuses; 0 for an integer graph, which is not its.
-        partitions: XNNPACK's.
-        unknown: Kinds of ops that the cost table does not know.
-        cycles: Predicted cost on the target.
-        ops: Number of ops.
-        size_bytes: Of the file.
-    """
-
-    outside: int
-    refused: int
-    partitions: int
-    unknown: int
-    cycles: float
-    ops: int
-    size_bytes: int
-
-
-def weigh(data: bytes) -> Burden:
-    """Weigh a `.tflite` for the target with the committed cost table."""
-    audit = audit_model(data)
-    nodes = list_nodes(read_model(data))
-    integer = any(o.dtype in {"int8", "uint8"} for n in nodes for o in n.outputs)
-    prediction = predict(data, CostTable.load(_TARGET))
-    return Burden(
-        outside=len(audit.xnnpack.outside),
-        refused=0 if integer else len(audit.gpu.outside),
-        partitions=audit.xnnpack.partitions or 0,
-        unknown=len(prediction.unknown),
-        cycles=prediction.cycles,
-        ops=len(nodes),
-        size_bytes=len(data),
-    )
 
 
 @dataclass(frozen=True)
@@ -80,9 +35,11 @@ class PlaceJudge:
     Attributes:
         observed: What tensors hold on pictures, by their numbers, for places that are right for
             the values that occur.
+        thrifty: Whether a place must not cost more even where it brings an op inside.
     """
 
     observed: Mapping[int, Sequence[Array]] = field(default_factory=dict)
+    thrifty: bool = False
 
     def __call__(self, place: Place) -> Verdict:
         """Judge a place."""
@@ -94,7 +51,10 @@ class PlaceJudge:
     def _judge(self, place: Place) -> Verdict:
         before = open_model(place.before, Delegate.CPU)
         after = None if place.after is None else open_model(place.after, Delegate.CPU)
-        absolute = magnitude = 0.0
+        shift, fault = (0.0, "") if after is not None else _rescaled(before, place)
+        if fault:
+            return Verdict(f"undone: {fault}")
+        absolute, magnitude = shift, 0.0
         for arrays in self._inputs(place, before):
             expected = before.run(*arrays)[0]
             found = arrays[place.passed] if after is None else after.run(*arrays)[0]
@@ -104,9 +64,19 @@ class PlaceJudge:
             absolute = max(absolute, error)
             magnitude = max(magnitude, _magnitude(expected, before.outputs[0]))
         # Only now: XNNPACK dies of some graphs that the built-in kernels run.
-        if place.after is not None and (refusal := _no_gain(place.before, place.after)):
+        if place.after is not None and (refusal := self._no_gain(place.before, place.after)):
             return Verdict(refusal)
         return Verdict("", absolute, absolute / magnitude if magnitude else 0.0)
+
+    def _no_gain(self, before: bytes, after: bytes) -> str:
+        old, new = weigh(before), weigh(after)
+        kind = "nothing gained" if not new < old else "dearer" if is_dearer(new, old) else ""
+        if not kind or (kind == "dearer" and not self.thrifty):
+            return ""
+        return (
+            f"{kind}: {new.outside} ops outside and {new.cycles:.0f} cycles after, "
+            f"{old.outside} and {old.cycles:.0f} before"
+        )
 
     def _inputs(self, place: Place, runner: Runner) -> list[tuple[Array, ...]]:
         if not place.observed:
@@ -115,14 +85,18 @@ class PlaceJudge:
         return list(zip(*held, strict=True))
 
 
-def _no_gain(before: bytes, after: bytes) -> str:
-    old, new = weigh(before), weigh(after)
-    if new < old:
-        return ""
-    return (
-        f"nothing gained: {new.outside} ops outside and {new.cycles:.0f} cycles after, "
-        f"{old.outside} and {old.cycles:.0f} before"
-    )
+def _rescaled(before: Runner, place: Place) -> tuple[float, str]:
+    """Return how far real values move where a source of another scale takes the output's place.
+
+    Only the readers see that: the integers may all be the same.
+    """
+    source, target = before.inputs[place.passed], before.outputs[0]
+    if (source.scale, source.zero_point) == (target.scale, target.zero_point):
+        return 0.0, ""
+    if place.exact or source.zero_point != target.zero_point:
+        return 0.0, "the output has another scale"
+    moved = abs(source.scale - target.scale) * 255
+    return moved, "" if moved <= target.scale else "the output has another scale"
 
 
 def _compare(expected: Array, found: Array, info: TensorInfo, exact: bool) -> tuple[str, float]:

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes, op_names
 from portrait_tflite.convert.mend import REWRITES, mend_model
+from portrait_tflite.convert.mend_burden import weigh
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import QUANTIZE
+from portrait_tflite.convert.rewrites.flatbuffer.relu_to_quantize import ReluToQuantize
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite, Match
+from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Level
@@ -39,7 +43,8 @@ def test_relus_become_quantize_and_one_partition(relu_net: Build, run_once: RunO
         ("relu_to_quantize", Level.FLATBUFFER, "relu_0", True),
         ("relu_to_quantize", Level.FLATBUFFER, "relu_1", True),
     ]
-    assert result.skipped == ()
+    # what the convolution cuts off at 3.7 the QUANTIZE would not
+    assert {skipped.rewrite for skipped in result.skipped} == {"fuse_requantize"}
 
 
 def test_the_quantize_is_one_that_runtimes_know(relu_net: Build) -> None:
@@ -47,13 +52,15 @@ def test_the_quantize_is_one_that_runtimes_know(relu_net: Build) -> None:
     assert [node.version for node in nodes if node.op == "QUANTIZE"] == [2, 2]
 
 
-def test_a_relu_that_xnnpack_would_refuse_as_a_quantize_stays(relu_net: Build) -> None:
-    data = relu_net(scale=10.0)
-    result = mend_model(data)
-    assert result.data is data
-    assert result.records == ()
-    assert len(result.skipped) == 2
-    assert all("scale ratio" in skipped.reason for skipped in result.skipped)
+def test_a_relu_that_xnnpack_would_refuse_as_a_quantize_goes_through_float(
+    relu_net: Build,
+) -> None:
+    result = mend_model(relu_net(scale=10.0))
+    assert {record.rewrite for record in result.records} == {"through_float"}
+    assert [skipped.reason for skipped in result.skipped] == [
+        "XNNPACK takes no QUANTIZE of this scale ratio"
+    ] * 2
+    assert open_model(result.data).outside == ()
 
 
 def test_a_relu6_that_cuts_nothing_off_is_mended(relu_net: Build) -> None:
@@ -124,3 +131,96 @@ def test_checks_on_given_images(relu_net: Build, dtype: type) -> None:
 def test_garbage_is_a_usage_error() -> None:
     with pytest.raises(UsageError):
         mend_model(b"garbage")
+
+
+# what the whole file must weigh
+
+
+class _Dear(FlatbufferRewrite):
+    """Brings a RELU inside, by an op that costs more than any RELU outside."""
+
+    name = "dear"
+
+    def match(self, model: Any, node: Node) -> Match | None:
+        return Match("so it is", exact=False) if node.op == "RELU" else None
+
+    def change(self, model: Any, node: Node, match: Match) -> None:
+        built = Replacement(model, node)
+        source, target = node.given()[0], node.outputs[0]
+        depth = target.shape[3]
+        weights = np.zeros((depth, 5, 5, depth), np.int8)
+        weights[range(depth), 2, 2, range(depth)] = 127
+        scales = [1 / 127] * depth
+        bias = built.constant(np.zeros(depth, np.int32), [source.scale / 127] * depth)
+        options = schema.Conv2DOptionsT(
+            strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1, fusedActivationFunction=1
+        )
+        inputs = [source.index, built.constant(weights, scales), bias]
+        built.op(Op("CONV_2D", 3, options), inputs)
+        built.finish()
+
+
+def _clamps(graph: Any, *ops: str) -> bytes:
+    shape = (1, 32, 32, 8)
+    first = value = graph.tensor("x", shape, "int8", 0.05, 3)
+    for number, op in enumerate(ops):
+        target = graph.tensor(f"net/{op.lower()}_{number}/op", shape, "int8", 0.05, 3)
+        graph.op(op, [value], target, 2)
+        value = target
+    return bytes(graph.build([first], [value]))
+
+
+def test_a_file_must_not_become_dearer(tiny_graph: Build) -> None:
+    data = _clamps(tiny_graph(), "RELU")
+    result = mend_model(data, rewrites=(_Dear(),))
+    assert result.data is data
+    (skipped,) = result.skipped
+    assert skipped.reason.startswith("dearer: 0 ops outside")
+
+
+def test_one_dear_place_may_be_where_the_file_gets_cheaper(tiny_graph: Build) -> None:
+    data = _clamps(tiny_graph(), "RELU", "RELU6", "RELU6")
+    result = mend_model(data, rewrites=(_Dear(), ReluToQuantize()))
+    assert [record.rewrite for record in result.records] == ["dear", *["relu_to_quantize"] * 2]
+    old, new = weigh(data), weigh(result.data)
+    assert (old.outside, new.outside) == (3, 0)
+    assert new.cycles < old.cycles
+
+
+def test_what_xnnpack_could_not_load_stays(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    shape = (1, 1, 1, 2, 4, 4, 3)  # XNNPACK takes a CONCATENATION of rank 7, and fails then
+    x = graph.tensor("x", shape, "float32")
+    times = graph.tensor("times", (7,), "int32", data=[2, 1, 1, 1, 1, 1, 1])
+    y = graph.tensor("net/tile/op", (2, *shape[1:]), "float32")
+    graph.op("TILE", [x, times], y, 1)
+    data = graph.build([x], [y])
+    result = mend_model(data)
+    assert weigh(result.data).unloadable == weigh(data).unloadable == 0
+    assert result.records == ()
+
+
+def test_what_xnnpack_cannot_load_is_mended(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    shape = (1, 8, 8, 4)
+    x, y = (graph.tensor(f"net/{n}/op", shape, "int8", 0.05, 3) for n in "xy")
+    skip = graph.tensor("net/skip/op", shape, "int8", 4e-41, 0)
+    graph.op("LEAKY_RELU", [x], skip, 2, schema.LeakyReluOptionsT(alpha=0.1))
+    graph.op("ADD", [x, skip], y, 2, schema.AddOptionsT())
+    end = graph.tensor("net/end/op", shape, "int8", 1 / 256, -128)
+    graph.op("LOGISTIC", [y], end, 2)
+    data = graph.build([x], [end])
+    with pytest.raises(UsageError, match="scale value"):
+        open_model(data)
+    result = mend_model(data)
+    assert [record.rewrite for record in result.records] == ["identity_add"]
+    assert (open_model(result.data).partitions, open_model(result.data).outside) == (1, ())
+
+
+@pytest.mark.parametrize("scale", [0.0, 4e-41])
+def test_what_xnnpack_would_die_of_is_not_shown_to_it(tiny_graph: Build, scale: float) -> None:
+    graph = tiny_graph()
+    x, y = (graph.tensor(f"net/{n}/op", (1, 8, 8, 4), "int8", 0.05, 3) for n in "xy")
+    graph.op("QUANTIZE", [x], y, 2)
+    graph.graph.tensors[y].quantization.scale = np.array([scale], np.float32)
+    assert weigh(graph.build([x], [y])).unloadable == 1

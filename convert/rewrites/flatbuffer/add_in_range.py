@@ -1,4 +1,4 @@
-"""int8 ADD whose scale ratio XNNPACK refuses → the operand requantized into range."""
+"""Integer ADD whose scale ratio XNNPACK refuses → the operand requantized into range."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.identity_add import ADD_RATIO
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import (
+    LIMITS,
     QUANTIZE,
     QUANTIZE_RATIO,
 )
@@ -20,14 +21,13 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 _MARGIN = 2.0  # well inside of XNNPACK's limits
-_LIMIT = 127
 
 
 class AddInRange(FlatbufferRewrite):
     """Give an operand a scale that XNNPACK adds.
 
     Given:
-        y = ADD(a, b)              # or SUB; int8; scale(b) / scale(y) below 2^-10
+        y = ADD(a, b)              # or SUB; integers; scale(b) / scale(y) below 2^-10
 
     Result:
         y = ADD(a, QUANTIZE(b))    # at the edge of the range
@@ -37,13 +37,14 @@ class AddInRange(FlatbufferRewrite):
     """
 
     name = "add_in_range"
+    within_one_step = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
-        """Match an int8 sum with a refused scale ratio."""
+        """Match an integer sum with a refused scale ratio."""
         if node.op not in {"ADD", "SUB"} or len(node.given()) != 2:
             return None
         target = node.outputs[0]
-        if any(o.dtype != "int8" or not o.scale for o in (*node.given(), target)):
+        if any(o.dtype not in LIMITS or not o.scale for o in (*node.given(), target)):
             return None
         scales = [_wanted_scale(operand, target) for operand in node.given()]
         if not any(scales):
@@ -65,7 +66,8 @@ class AddInRange(FlatbufferRewrite):
             number = operand.index
             if scale:
                 # As much of the operand's range as there is room for.
-                point = int(np.clip(operand.zero_point, -_LIMIT, _LIMIT))
+                low, high = LIMITS[operand.dtype]
+                point = int(np.clip(operand.zero_point, low + 1, high))
                 number = built.tensor(operand.shape, operand, scale, point)
                 built.op(QUANTIZE, [operand.index], number)
             inputs.append(number)

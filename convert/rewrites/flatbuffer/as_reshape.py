@@ -1,6 +1,8 @@
-"""SQUEEZE, EXPAND_DIMS → RESHAPE; PACK, TILE → CONCATENATION: what every delegate has."""
+"""Changes of shape → RESHAPE; PACK, TILE → CONCATENATION: what every delegate has."""
 
 from __future__ import annotations
+
+import copy
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -13,6 +15,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     Match,
     RefusedOp,
 )
+from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 _MOST_COPIES = 64  # a constant's broadcast is better done by the op that reads it
 
@@ -42,6 +45,54 @@ class AsReshape(FlatbufferRewrite):
         """Put the RESHAPE."""
         built = Replacement(model, node)
         built.reshape(node.given()[0].index, node.outputs[0].shape)
+        built.finish()
+
+
+class SliceThenReshape(FlatbufferRewrite):
+    """Keep the dimension that a slice takes one index of, and drop it in an op of its own.
+
+    Given:
+        y = STRIDED_SLICE(x; begin, end, strides, shrink)    # constants; no other mask but these
+
+    Result:
+        y = RESHAPE(STRIDED_SLICE(x; begin, begin + 1, strides))
+    """
+
+    name = "slice_then_reshape"
+
+    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
+        """Match a slice that drops a dimension."""
+        if node.op != "STRIDED_SLICE" or not (shrunk := int(node.option("shrinkAxisMask", 0))):
+            return None
+        source, *numbers = node.given()
+        if len(numbers) != 3 or any(operand.data is None for operand in numbers):
+            return RefusedOp(node.tensor, "its borders are computed")
+        if -1 in (*source.shape, *node.outputs[0].shape):
+            return RefusedOp(node.tensor, "a size is known only at run time")
+        if node.option("ellipsisMask", 0) or node.option("newAxisMask", 0):
+            return RefusedOp(node.tensor, "it adds dimensions, too")
+        begin, end, strides = (stored_values(operand).copy() for operand in numbers)
+        for axis in range(len(begin)):
+            if shrunk >> axis & 1:
+                begin[axis] %= source.shape[axis]
+                end[axis], strides[axis] = begin[axis] + 1, 1
+        return Match("the same numbers", (begin, end, strides), sources=(source.index,))
+
+    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
+        """Put the slice that keeps every dimension, and the RESHAPE."""
+        source, target = node.given()[0], node.outputs[0]
+        shrunk = int(node.option("shrinkAxisMask"))
+        sizes = iter(target.shape)
+        shape = [1 if shrunk >> axis & 1 else next(sizes) for axis in range(len(source.shape))]
+        options = copy.copy(node.options)
+        options.shrinkAxisMask = 0
+        # A shrunk dimension has its begin and end whatever these say.
+        options.beginMask, options.endMask = options.beginMask & ~shrunk, options.endMask & ~shrunk
+        built = Replacement(model, node)
+        constants = [built.constant(numbers) for numbers in match.details]
+        kept = built.tensor(shape, source)
+        built.op(Op(node.op, node.version, options), [source.index, *constants], kept)
+        built.reshape(kept, target.shape)
         built.finish()
 
 

@@ -1,4 +1,4 @@
-"""int8 AVERAGE_POOL_2D → DEPTHWISE_CONV_2D of constant weights, or MEAN."""
+"""int8 or uint8 AVERAGE_POOL_2D → DEPTHWISE_CONV_2D of constant weights, or MEAN."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.flatbuffer_nodes import Node
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import is_padded
+from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import LIMITS
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     FlatbufferRewrite,
@@ -20,7 +21,7 @@ class AveragePool(FlatbufferRewrite):
     """Average by an op that XNNPACK has in int8.
 
     Given:
-        y = AVERAGE_POOL_2D(x)    # int8, no window reaches over the border
+        y = AVERAGE_POOL_2D(x)    # int8 or uint8, no window over the border
 
     Result:
         y = MEAN(x; axes 1, 2)    # where one window is the whole map
@@ -31,14 +32,15 @@ class AveragePool(FlatbufferRewrite):
     """
 
     name = "average_pool"
+    within_one_step = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
-        """Match an int8 average pool without padding."""
+        """Match an integer average pool without padding."""
         if node.op != "AVERAGE_POOL_2D":
             return None
         source, target = node.given()[0], node.outputs[0]
         # A float pool is delegated as it is.
-        if source.dtype != "int8" or not source.scale or -1 in source.shape:
+        if source.dtype not in LIMITS or not source.scale or -1 in source.shape:
             return None
         window = (int(node.option("filterHeight")), int(node.option("filterWidth")))
         # At the border the pool divides by fewer pixels, which no constant weight does.
@@ -67,7 +69,9 @@ def _convolve(built: Replacement, node: Node, window: tuple[int, int]) -> None:
     source = node.given()[0]
     channels = source.shape[-1]
     share = 1 / (window[0] * window[1])
-    weights = np.ones((1, *window, channels), np.int8)
+    weights = np.ones((1, *window, channels), source.dtype)
+    # Unsigned weights have one scale for all channels.
+    scales = [share] * (channels if source.dtype == "int8" else 1)
     bias = np.zeros(channels, np.int32)
     options = schema.DepthwiseConv2DOptionsT(
         padding=node.option("padding"),
@@ -80,7 +84,7 @@ def _convolve(built: Replacement, node: Node, window: tuple[int, int]) -> None:
     )
     inputs = [
         source.index,
-        built.constant(weights, [share] * channels, axis=3),
-        built.constant(bias, [share * source.scale] * channels),
+        built.constant(weights, scales, axis=3 if source.dtype == "int8" else 0),
+        built.constant(bias, [scale * source.scale for scale in scales]),
     ]
     built.op(Op("DEPTHWISE_CONV_2D", 3, options), inputs)

@@ -73,6 +73,7 @@ class MergePair(FlatbufferRewrite):
     """
 
     name = "merge_pair"
+    within_one_step = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match the second op of such a pair."""

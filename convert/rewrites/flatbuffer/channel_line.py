@@ -47,6 +47,7 @@ class MergeChannelLine(FlatbufferRewrite):
     """
 
     name = "merge_channel_line"
+    within_one_step = True
     observes = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
@@ -86,6 +87,7 @@ class ChannelLine(FlatbufferRewrite):
     """
 
     name = "channel_line"
+    within_one_step = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match an op of a picture with one constant number per channel."""

@@ -6,13 +6,10 @@ import copy
 
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices
 from portrait_tflite.convert.flatbuffer_nodes import Node
-from portrait_tflite.convert.rewrites.flatbuffer.place import (
-    computed_inputs,
-    count_readers,
-    producer_of,
-)
+from portrait_tflite.convert.rewrites.flatbuffer.moves import Chain, chain_before, repeat_chain
+from portrait_tflite.convert.rewrites.flatbuffer.place import computed_inputs
+from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import form_of
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     FlatbufferRewrite,
@@ -32,9 +29,11 @@ class FuseClamp(FlatbufferRewrite):
 
     Given:
         y = RELU(CONV_2D(x))     # or another pair; nobody else reads between the two
+        y = RELU(MAX_POOL_2D(CONV_2D(x)))    # or another move of numbers
 
     Result:
         y = CONV_2D(x; RELU)
+        y = MAX_POOL_2D(CONV_2D(x; RELU))
 
     In int8 only where both outputs have one scale and zero point: otherwise the first rounding
     would be missing.
@@ -47,23 +46,25 @@ class FuseClamp(FlatbufferRewrite):
         if node.op not in _FUSED:
             return None
         middle, target = node.given()[0], node.outputs[0]
-        producer = producer_of(model, middle.index)
-        if producer is None or producer.op not in _CLAMPING:
+        chain = chain_before(model, middle.index)
+        if chain is None or chain.producer.op not in _CLAMPING:
             return None
-        if producer.option("fusedActivationFunction", 0) or count_readers(model, middle.index) != 1:
+        if chain.producer.option("fusedActivationFunction", 0):
             return None
-        # `ReluToQuantize` takes these.
-        if (middle.scale, middle.zero_point) != (target.scale, target.zero_point):
+        # `ReluToQuantize` and `FuseRequantize` take these.
+        written = (n.outputs[0] for n in (chain.producer, *chain.moves))
+        if any(form_of(operand) != form_of(target) for operand in written):
             return None
-        sources = tuple(dict.fromkeys(computed_inputs(model, producer)))
-        return Match("the producer clamps the same numbers", producer, sources=sources)
+        sources = tuple(dict.fromkeys(computed_inputs(model, chain.producer)))
+        return Match("the producer clamps the same numbers", chain, sources=sources)
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
-        """Put the producer with the activation; the first one is dead then."""
-        producer: Node = match.details
+        """Put the producer with the activation, and the moves; the first ones are dead then."""
+        chain: Chain = match.details
+        producer = chain.producer
         options = copy.copy(producer.options)
         options.fusedActivationFunction = _FUSED[node.op]
-        inputs = indices(model.subgraphs[0].operators[producer.index].inputs)
         built = Replacement(model, node)
-        built.op(Op(producer.op, producer.version, options), inputs)
+        clamping = Op(producer.op, producer.version, options)
+        repeat_chain(built, model, chain, clamping, node.outputs[0])
         built.finish()

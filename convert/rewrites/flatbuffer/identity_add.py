@@ -7,7 +7,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.place import is_output
-from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import QUANTIZE, QUANTIZE_RATIO
+from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import (
+    QUANTIZE,
+    QUANTIZE_RATIO,
+    form_of,
+)
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     FlatbufferRewrite,
@@ -83,7 +87,9 @@ class IdentityAdd(FlatbufferRewrite):
         if moved:
             return RefusedOp(node.tensor, f"the small operand moves {moved} of 65,536 sums")
         reason, source = "the other operand never reaches half a step", operands[alive].index
-        if np.array_equal(passed[:, 0], EVERY_INT8) and not is_output(model, target.index):
+        # Of another scale the same integers stand for other numbers.
+        same = form_of(operands[alive]) == form_of(target) and not is_output(model, target.index)
+        if same and np.array_equal(passed[:, 0], EVERY_INT8):
             return Match(reason, bypass=source)
         requantized = run_alone(QUANTIZE, [EVERY_INT8], [operands[alive]], target)
         # ADD rounds twice where QUANTIZE rounds once.

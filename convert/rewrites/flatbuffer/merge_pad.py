@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.flatbuffer import indices
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME, VALID, same_borders
 from portrait_tflite.convert.rewrites.flatbuffer.place import count_readers, producer_of
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import LIMITS
@@ -31,7 +32,7 @@ class MergePad(FlatbufferRewrite):
         y = CONV_2D(x, SAME)          # where SAME adds the same rows and columns
 
     A pool's own padding is less than everything, a PAD's is 0: only where 0 is the least that the
-    integers hold is that the same.
+    integers hold is that the same. A PADV2 says what it pads with.
     """
 
     name = "merge_pad"
@@ -42,7 +43,7 @@ class MergePad(FlatbufferRewrite):
             return None
         padded = node.given()[0]
         pad = producer_of(model, padded.index)
-        if pad is None or pad.op != "PAD" or int(node.option("padding")) != VALID:
+        if pad is None or pad.op not in {"PAD", "PADV2"} or int(node.option("padding")) != VALID:
             return None
         source, amounts = pad.given()[:2]
         # The PAD would stay for the other reader.
@@ -54,8 +55,8 @@ class MergePad(FlatbufferRewrite):
         wanted = np.array([(0, 0), *borders, (0, 0)])
         if not np.array_equal(_amounts(amounts), wanted):
             return RefusedOp(node.tensor, "SAME adds other rows or columns than the PAD")
-        if node.op == "MAX_POOL_2D" and not _zero_is_least(source):
-            return RefusedOp(node.tensor, "a pool ignores its own padding, which is 0 here")
+        if not _pads_alike(pad, node):
+            return RefusedOp(node.tensor, "its own padding would be another number than the PAD's")
         return Match("SAME adds the same zeros", source, sources=(source.index,))
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
@@ -80,5 +81,16 @@ def _amounts(operand: Operand) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]
     return np.frombuffer(raw, operand.dtype).astype(np.int64).reshape(operand.shape)
 
 
-def _zero_is_least(source: Operand) -> bool:
-    return source.dtype in LIMITS and source.zero_point == LIMITS[source.dtype][0]
+def _pads_alike(pad: Node, node: Node) -> bool:
+    """Tell whether a PAD adds what the op behind it would: 0, or to a pool the least number."""
+    source = pad.given()[0]
+    if pad.op == "PAD":
+        added = float(source.zero_point)
+    elif (constant := pad.given()[2]).constant:
+        added = float(stored_values(constant)[0])
+    else:
+        return False
+    if node.op != "MAX_POOL_2D":
+        return added == source.zero_point
+    least = LIMITS[source.dtype][0] if source.dtype in LIMITS else float(np.finfo(np.float32).min)
+    return added <= least

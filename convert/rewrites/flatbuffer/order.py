@@ -6,21 +6,28 @@ from portrait_tflite.convert.rewrites.flatbuffer.add_in_range import AddInRange
 from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import (
     AsReshape,
     PackToConcatenation,
+    SliceThenReshape,
     TileToConcatenation,
 )
 from portrait_tflite.convert.rewrites.flatbuffer.average_pool import AveragePool
+from portrait_tflite.convert.rewrites.flatbuffer.borders import ConstantBorder, MirroredBorder
 from portrait_tflite.convert.rewrites.flatbuffer.cancel import Cancel, MergePair
 from portrait_tflite.convert.rewrites.flatbuffer.channel_line import (
     ChannelLine,
     MergeChannelLine,
 )
+from portrait_tflite.convert.rewrites.flatbuffer.concatenation import ConcatenateOneScale
+from portrait_tflite.convert.rewrites.flatbuffer.dead_channels import DeadChannels
 from portrait_tflite.convert.rewrites.flatbuffer.flatten_bias import FlattenBias
+from portrait_tflite.convert.rewrites.flatbuffer.float_islands import (
+    ClampBeforeQuantize,
+    MoveStoredNumbers,
+)
 from portrait_tflite.convert.rewrites.flatbuffer.fold_constants import (
     FoldConstants,
     ShareConstants,
 )
 from portrait_tflite.convert.rewrites.flatbuffer.fuse_clamp import FuseClamp
-from portrait_tflite.convert.rewrites.flatbuffer.hard_swish import HardSwish
 from portrait_tflite.convert.rewrites.flatbuffer.identity_add import IdentityAdd
 from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
 from portrait_tflite.convert.rewrites.flatbuffer.minmax_to_quantize import MinmaxToQuantize
@@ -30,36 +37,49 @@ from portrait_tflite.convert.rewrites.flatbuffer.pointwise_before_nearest import
     PointwiseBeforeNearest,
 )
 from portrait_tflite.convert.rewrites.flatbuffer.relu_to_quantize import ReluToQuantize
+from portrait_tflite.convert.rewrites.flatbuffer.requantization import (
+    DropRequantize,
+    FuseRequantize,
+)
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
-from portrait_tflite.convert.rewrites.flatbuffer.split_sign import SplitSign, ToLeakyRelu
+from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
+from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
 
 # The order matters; each line says why it stands where it does.
 REWRITES: tuple[FlatbufferRewrite, ...] = (
     FoldConstants(),  # first: what is constant then is seen to be by all others
     FlattenBias(),  # touches a constant only, and the others do not look at it
+    DeadChannels(),  # likewise
     IdentityAdd(),  # before RELU: with the addition gone, a RELU behind it reads its operand
     AddInRange(),  # what of the refused additions is heard after all
     NearestChain(),  # before AsReshape and TILE, which would take the chain for theirs
     PointwiseBeforeNearest(),  # while the resize is one op
     NearestToCopies(),
+    SliceThenReshape(),
     AsReshape(),  # before Cancel, which then knows one kind of reshape
     PackToConcatenation(),
     TileToConcatenation(),
+    ClampBeforeQuantize(),  # before MoveStoredNumbers, for which it is in the way
+    MoveStoredNumbers(),  # before Cancel and MergePair, which take pairs with nothing between
     Cancel(),  # before MergePair: what cancels needs no op at all
     MergePair(),
-    MergePad(),
+    MergePad(),  # before ConstantBorder: a pool's own border is no op
+    ConstantBorder(),
+    MirroredBorder(),
     FuseClamp(),  # before RELU: no op is better than a cheap one
     ReluToQuantize(),
     MinmaxToQuantize(),
+    ConcatenateOneScale(),  # its requantizations may fuse
+    DropRequantize(),  # before FuseRequantize, which turns ties that this one leaves
+    FuseRequantize(),  # now that the clamps are requantizations, too
     ToLeakyRelu(),  # from here on roundings may differ: exact rewrites come first
-    SplitSign(),
     ScalarFactor(),
-    HardSwish(),
     AveragePool(),
     SoftmaxToLogistic(),
     MergeChannelLine(),
     ChannelLine(),  # what could not be merged
+    ThroughFloat(),  # what is still outside, and has a form in float
     ShareConstants(),  # last: the others add constants
 )

@@ -58,6 +58,11 @@ def quantize_through(
     built.op(QUANTIZE, [source], output)
 
 
+def form_of(operand: Operand) -> tuple[float, int]:
+    """Return what an operand's integers stand for: its scale and zero point."""
+    return operand.scale, operand.zero_point
+
+
 def quantize_refusal(source: Operand, target: Operand) -> str:
     """Say why XNNPACK would refuse a QUANTIZE, or ""."""
     if QUANTIZE_RATIO[0] <= source.scale / target.scale <= QUANTIZE_RATIO[1]:

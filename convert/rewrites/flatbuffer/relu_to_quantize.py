@@ -45,6 +45,7 @@ class ReluToQuantize(FlatbufferRewrite):
     """
 
     name = "relu_to_quantize"
+    within_one_step = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match a stand-alone integer clamp."""

@@ -39,6 +39,10 @@ class Replacement:
             quantization = _quantization([scale or like.scale], [point])
         return self._add(shape, like.dtype, quantization, buffer=0)
 
+    def float_tensor(self, shape: Sequence[int]) -> int:
+        """Add a computed tensor of float numbers."""
+        return self._add(shape, "float32", None, buffer=0)
+
     def constant(
         self, data: NDArray[Any], scale: Sequence[float] = (), zero_point: int = 0, axis: int = 0
     ) -> int:

@@ -95,10 +95,12 @@ class FlatbufferRewrite(ABC):
 
     Attributes:
         observes: Whether some of its places are judged on what pictures make of the tensors.
+        within_one_step: Whether some of its places round otherwise, by one step at most.
     """
 
     name: ClassVar[str]
     observes: ClassVar[bool] = False
+    within_one_step: ClassVar[bool] = False
 
     @abstractmethod
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:

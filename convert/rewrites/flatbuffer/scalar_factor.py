@@ -32,6 +32,7 @@ class ScalarFactor(FlatbufferRewrite):
     """
 
     name = "scalar_factor"
+    within_one_step = True
     observes = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:

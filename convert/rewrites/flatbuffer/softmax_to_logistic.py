@@ -33,6 +33,7 @@ class SoftmaxToLogistic(FlatbufferRewrite):
     """
 
     name = "softmax_to_logistic"
+    within_one_step = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match an int8 softmax over two channels."""

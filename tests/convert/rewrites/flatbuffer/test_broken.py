@@ -10,27 +10,37 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from portrait_tflite.convert.flatbuffer import op_code_index
 from portrait_tflite.convert.flatbuffer_nodes import Node
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.add_in_range import AddInRange
-from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import PackToConcatenation
+from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import (
+    AsReshape,
+    PackToConcatenation,
+    SliceThenReshape,
+    TileToConcatenation,
+)
 from portrait_tflite.convert.rewrites.flatbuffer.average_pool import AveragePool
-from portrait_tflite.convert.rewrites.flatbuffer.cancel import Cancel
+from portrait_tflite.convert.rewrites.flatbuffer.cancel import Cancel, MergePair
 from portrait_tflite.convert.rewrites.flatbuffer.channel_line import (
     ChannelLine,
     MergeChannelLine,
 )
 from portrait_tflite.convert.rewrites.flatbuffer.fuse_clamp import FuseClamp
-from portrait_tflite.convert.rewrites.flatbuffer.hard_swish import HardSwish
 from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
 from portrait_tflite.convert.rewrites.flatbuffer.minmax_to_quantize import MinmaxToQuantize
+from portrait_tflite.convert.rewrites.flatbuffer.nearest_chain import NearestChain
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_to_copies import NearestToCopies
 from portrait_tflite.convert.rewrites.flatbuffer.place import producer_of
+from portrait_tflite.convert.rewrites.flatbuffer.pointwise_before_nearest import (
+    PointwiseBeforeNearest,
+)
 from portrait_tflite.convert.rewrites.flatbuffer.relu_to_quantize import ReluToQuantize
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite, Match
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
-from portrait_tflite.convert.rewrites.flatbuffer.split_sign import SplitSign, ToLeakyRelu
+from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
+from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
 
 Build = Callable[..., Any]
 Tamper = Callable[[Any, int], None]
@@ -74,6 +84,14 @@ def _other_weights(model: Any, first: int) -> None:
     new[0].buffer = len(model.buffers) - 1
 
 
+def _other_slopes(model: Any, first: int) -> None:
+    """Double the first new constant, which is of float numbers."""
+    new = [t for t in model.subgraphs[0].tensors[first:] if t.buffer]
+    old = np.asarray(model.buffers[new[0].buffer].data, np.uint8).view(np.float32)
+    model.buffers.append(schema.BufferT(data=(2 * old).view(np.uint8)))
+    new[0].buffer = len(model.buffers) - 1
+
+
 def _dropped_bias(model: Any, first: int) -> None:
     graph = model.subgraphs[0]
     new = [t for t in graph.tensors[first:] if t.buffer and t.type == schema.TensorType.INT32]
@@ -94,6 +112,29 @@ def _other_option(name: str, value: Any) -> Tamper:
         setattr(last.builtinOptions, name, value)
 
     return tamper
+
+
+def _other_op(name: str) -> Tamper:
+    def tamper(model: Any, first: int) -> None:
+        last = model.subgraphs[0].operators[-1]
+        last.opcodeIndex = op_code_index(model, name, 2)
+
+    return tamper
+
+
+def _new_constant(model: Any, first: int, edit: Callable[[Any], Any]) -> None:
+    new = [t for t in model.subgraphs[0].tensors[first:] if t.buffer]
+    old = np.asarray(model.buffers[new[0].buffer].data, np.uint8).view(np.int32)
+    model.buffers.append(schema.BufferT(data=edit(old.copy()).astype(np.int32).view(np.uint8)))
+    new[0].buffer = len(model.buffers) - 1
+
+
+def _other_shape(model: Any, first: int) -> None:
+    _new_constant(model, first, lambda sizes: sizes[[0, 2, 1]] * [1, 2, 1] // [1, 1, 2])
+
+
+def _other_channel(model: Any, first: int) -> None:
+    _new_constant(model, first, lambda begin: begin - [0, 0, 0, 1])
 
 
 def _add(graph: Any) -> bytes:
@@ -127,6 +168,46 @@ def _refused_sum(graph: Any) -> bytes:
     b = graph.tensor("b", SHAPE, "int8", 0.05 * 2.0**-11, 3)
     graph.op("SUB", [a, b], y, 2, schema.SubOptionsT())
     return bytes(graph.build([a, b], [y]))
+
+
+def _pair(graph: Any) -> bytes:
+    x, y = (graph.tensor(f"net/{n}/op", SHAPE, "int8", 0.05, 3) for n in "xy")
+    middle = graph.tensor("middle", SHAPE, "float32")
+    graph.op("DEQUANTIZE", [x], middle, 2)
+    graph.op("QUANTIZE", [middle], y, 2)
+    return bytes(graph.build([x], [y]))
+
+
+def _chain_of_keras(graph: Any) -> bytes:
+    """Build nearest upsampling by 3 with even corners, at rank 5."""
+    shapes = [(1, 4, 1, 4, 4), (1, 4, 3, 4, 4), (1, 12, 4, 1, 4), (1, 12, 4, 3, 4), (1, 12, 12, 4)]
+    multiples = {1: (1, 1, 3, 1, 1), 3: (1, 1, 1, 3, 1)}
+    first = value = graph.tensor("x", (1, 4, 4, 4), "int8", 0.05, 3)
+    for number, shape in enumerate(shapes):
+        target = graph.tensor(f"net/up/{number}", shape, "int8", 0.05, 3)
+        numbers = multiples.get(number, shape)
+        inputs = [value, graph.tensor(f"c{number}", (len(numbers),), "int32", data=numbers)]
+        if number in multiples:
+            graph.op("TILE", inputs, target, 3)
+        else:
+            options = schema.ReshapeOptionsT(newShape=np.array(shape))
+            graph.op("RESHAPE", inputs, target, 1, options)
+        value = target
+    return bytes(graph.build([first], [value]))
+
+
+def _resized_clamp(graph: Any) -> bytes:
+    x = graph.tensor("x", SHAPE, "int8", 0.05, 3)
+    large, y = (graph.tensor(f"net/{n}/op", (1, 32, 32, 4), "int8", 0.05, 3) for n in ("up", "y"))
+    size = graph.tensor("size", (2,), "int32", data=[32, 32])
+    graph.op("RESIZE_NEAREST_NEIGHBOR", [x, size], large, 2, schema.ResizeNearestNeighborOptionsT())
+    graph.op("RELU", [large], y, 2)
+    return bytes(graph.build([x], [y]))
+
+
+def _slice_of_channel(channel: int) -> list[Any]:
+    lists = ([0, 0, 0, channel], [1, 16, 16, channel + 1], [1, 1, 1, 1])
+    return [((4,), "int32", None, 0, numbers) for numbers in lists]
 
 
 def _graph_case(build: Any, rewrite: Any, tamper: Tamper) -> Any:
@@ -169,13 +250,25 @@ CASES = [
     ),
     _op_case(("ABS", X, X), schema.AbsOptionsT(), ToLeakyRelu(), _other_option("alpha", -0.9)),
     _op_case(
-        ("PRELU", X, X, ((1, 1, 4), "int8", 0.01, 0, [9, 20, 30, 40])), None, SplitSign(),
-        _wrong_zero_point, 1,
-    ),
-    _op_case(
-        ("HARD_SWISH", X, (SHAPE, "int8", 0.03, -115)), None, HardSwish(), _other_weights, 1
+        ("PRELU", X, X, ((1, 1, 4), "int8", 0.01, 0, [9, 20, 30, 40])), None, ThroughFloat(),
+        _other_slopes, 1,
     ),
     _graph_case(_refused_sum, AddInRange(), _swapped_inputs),
+    _op_case(
+        ("TILE", X, ((1, 32, 16, 4), "int8", 0.05, 3), ((4,), "int32", None, 0, [1, 2, 1, 1])),
+        None, TileToConcatenation(), _other_option("axis", 2), 3,
+    ),
+    _op_case(
+        ("SQUEEZE", ((1, 16, 16, 1), "int8", 0.05, 3), ((1, 16, 16), "int8", 0.05, 3)),
+        schema.SqueezeOptionsT(squeezeDims=[3]), AsReshape(), _other_shape, 1,
+    ),
+    _op_case(
+        ("STRIDED_SLICE", X, (SHAPE[:3], "int8", 0.05, 3), *_slice_of_channel(1)),
+        schema.StridedSliceOptionsT(shrinkAxisMask=8), SliceThenReshape(), _other_channel, 2,
+    ),
+    _graph_case(_pair, MergePair(), _other_op("ABS")),
+    _graph_case(_chain_of_keras, NearestChain(), _other_option("alignCorners", True)),
+    _graph_case(_resized_clamp, PointwiseBeforeNearest(), _wrong_zero_point),
 ]  # fmt: skip
 
 

@@ -148,6 +148,37 @@ def test_every_clamp_of_its_producers_form_is_fused(
     assert (result.ops, result.steps) == (["ADD"], 0)
 
 
+@many
+@given(
+    op=st.sampled_from(["RELU", "RELU6", "RELU_N1_TO_1"]),
+    move=st.sampled_from(["MAX_POOL_2D", "PAD", "DEPTH_TO_SPACE"]),
+    form=st.tuples(st.floats(0.01, 0.1), st.integers(-128, 127)),
+    quantized=st.booleans(),
+)
+def test_every_clamp_behind_a_move_is_fused(
+    tiny_graph: Build, mend_with: Build, op: str, move: str, form: Any, quantized: bool
+) -> None:
+    dtype, form = ("int8", form) if quantized else ("float32", (None, 0))
+    shapes = {"MAX_POOL_2D": (1, 2, 2, 4), "PAD": (1, 6, 5, 4), "DEPTH_TO_SPACE": (1, 8, 8, 1)}
+    graph = tiny_graph()
+    x, total = (graph.tensor(n, (1, 4, 4, 4), dtype, *form) for n in ("x", "net/add/op"))
+    moved, y = (graph.tensor(f"net/{n}/op", shapes[move], dtype, *form) for n in ("move", "act"))
+    borders = graph.tensor("p", (4, 2), "int32", data=[(0, 0), (1, 1), (0, 1), (0, 0)])
+    options = {
+        "MAX_POOL_2D": schema.Pool2DOptionsT(
+            padding=1, strideW=2, strideH=2, filterWidth=2, filterHeight=2
+        ),
+        "PAD": schema.PadOptionsT(),
+        "DEPTH_TO_SPACE": schema.DepthToSpaceOptionsT(blockSize=2),
+    }
+    version = 2 if quantized else 1
+    graph.op("ADD", [x, x], total, version, schema.AddOptionsT())
+    graph.op(move, [total, borders][: 1 + (move == "PAD")], moved, version, options[move])
+    graph.op(op, [moved], y, VERSIONS[op] if quantized else 1)
+    result = mend_with(graph.build([x], [y]), FuseClamp(), accept)
+    assert (result.ops, result.steps) == (["ADD", move], 0)
+
+
 def test_a_clamp_of_another_scale_is_not_fused(tiny_graph: Build, mend_with: Build) -> None:
     form = ((0.02, 3), (0.04, 3), (0.02, -128))
     assert not mend_with(_sum_then(tiny_graph(), "RELU", "int8", form), FuseClamp()).done

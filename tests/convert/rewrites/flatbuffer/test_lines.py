@@ -18,7 +18,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.channel_line import (
 )
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
-from portrait_tflite.convert.rewrites.flatbuffer.split_sign import SplitSign, ToLeakyRelu
+from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
 
 Build = Callable[..., Any]
 SHAPE = (1, 16, 16, 4)
@@ -211,26 +211,6 @@ def test_a_slope_of_zero_stays(one_op: Build, mend_with: Build) -> None:
     x = (SHAPE, "int8", 0.05, 3)
     data = one_op("PRELU", x, x, ((1, 1, 4), "int8", 0.01, 0, [0] * 4), version=1)
     assert mend_with(data, ToLeakyRelu()).refusals == ["its slope is 0"]
-
-
-@many
-@given(
-    seed=st.integers(0, 999),
-    low=st.sampled_from([-127, 0]),
-    ratio=st.floats(1, 3),
-    zero_points=st.tuples(points, points),
-)
-def test_every_slope_per_channel_is_split(
-    one_op: Build, mend_with: Build, seed: int, low: int, ratio: float, zero_points: Any
-) -> None:
-    x = (SHAPE, "int8", 0.05, zero_points[0])
-    y = (SHAPE, "int8", 0.05 * ratio, zero_points[1])
-    numbers = _numbers(seed, low)
-    numbers[0] = 100 if numbers[1] != 100 else 99
-    data = one_op("PRELU", x, y, ((1, 1, 4), "int8", 0.005, 0, numbers), version=1)
-    result = mend_with(data, SplitSign(), accept)
-    assert result.ops == ["QUANTIZE", "QUANTIZE", "MUL", "ADD"]
-    assert result.steps <= 1
 
 
 def _read(data: bytes) -> Any:

@@ -188,6 +188,26 @@ def test_every_1x1_convolution_moves_before_the_resize(
     assert (result.ops, result.steps) == (["CONV_2D", "RESIZE_NEAREST_NEIGHBOR"], 0)
 
 
+@many
+@given(
+    size=sizes,
+    factor=factors,
+    op=st.sampled_from(["RELU", "RELU6", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE"]),
+    form=st.tuples(st.floats(0.01, 0.1), st.integers(-128, 127)),
+)
+def test_every_op_on_single_numbers_moves_before_the_resize(
+    tiny_graph: Build, mend_with: Build, size: Any, factor: Any, op: str, form: Any
+) -> None:
+    form = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}.get(op, form)
+    graph = tiny_graph()
+    x = graph.tensor("x", (1, *size), "int8", 0.05, 3)
+    large = _resize(graph, x, "net/up/resize", _enlarged(size, factor), "int8")
+    y = graph.tensor("net/y/op", _enlarged(size, factor), "int8", *form)
+    graph.op(op, [large], y, 1 if op == "HARD_SWISH" else 2)
+    result = mend_with(graph.build([x], [y]), PointwiseBeforeNearest(), accept)
+    assert (result.ops, result.steps) == ([op, "RESIZE_NEAREST_NEIGHBOR"], 0)
+
+
 def test_a_3x3_convolution_stays_behind_the_resize(tiny_graph: Build, mend_with: Build) -> None:
     data = _resize_then_convolve(tiny_graph(), (4, 4, 3), (2, 2), kernel=3)
     assert not mend_with(data, PointwiseBeforeNearest(), accept).done

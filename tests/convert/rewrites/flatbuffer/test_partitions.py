@@ -46,8 +46,8 @@ CASES = [
     ),
     ("to_leaky_relu", ("ABS", X, X), schema.AbsOptionsT(), 2),
     ("to_leaky_relu", ("PRELU", X, X, (*SLOPES, [20] * 4)), None, 1),
-    ("split_sign", ("PRELU", X, X, (*SLOPES, [9, 20, 30, 40])), None, 1),
-    ("hard_swish", ("HARD_SWISH", X, (SHAPE, "int8", 0.03, -115)), None, 1),
+    ("through_float", ("PRELU", X, X, (*SLOPES, [9, 20, 30, 40])), None, 1),
+    ("through_float", ("HARD_SWISH", X, (SHAPE, "int8", 0.03, -115)), None, 1),
     (
         "scalar_factor",
         ("DIV", X, X, ((1,), "int8", 0.02, 0, [50])),

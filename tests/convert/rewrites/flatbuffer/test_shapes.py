@@ -17,10 +17,12 @@ from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import (
     AsReshape,
     PackToConcatenation,
+    SliceThenReshape,
     TileToConcatenation,
 )
 from portrait_tflite.convert.rewrites.flatbuffer.cancel import Cancel, MergePair
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
+from portrait_tflite.runtime import open_model
 
 Build = Callable[..., Any]
 FORMS = {"int8": (0.05, 3), "float32": (None, 0)}
@@ -116,6 +118,46 @@ def test_hundreds_of_copies_stay(one_op: Build, mend_with: Build) -> None:
     constant = ((2,), "int32", None, 0, [1, 100])
     data = one_op("TILE", ((1, 2), *form), ((1, 200), *form), constant, version=1)
     assert "too many" in mend_with(data, TileToConcatenation()).refusals[0]
+
+
+@many
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=2, max_size=4),
+    dtype=dtypes,
+    shrunk=st.integers(1, 7),
+    masks=st.tuples(st.integers(0, 7), st.integers(0, 7)),
+    data=st.data(),
+)
+def test_every_dropped_dimension_is_a_reshape(
+    one_op: Build, mend_with: Build, shape: list[int], dtype: str, shrunk: int, masks: Any,
+    data: Any,
+) -> None:  # fmt: skip
+    shrunk &= 2 ** len(shape) - 2 or 1  # the pictures' dimension stays, that something does
+    shrunk = shrunk or 2
+    begin = [data.draw(st.integers(-size, size - 1)) for size in shape]
+    begin = [n if shrunk >> axis & 1 else n % shape[axis] for axis, n in enumerate(begin)]
+    end = [n + 1 if shrunk >> axis & 1 else shape[axis] for axis, n in enumerate(begin)]
+    starts = [0 if masks[0] >> axis & 1 else n for axis, n in enumerate(begin)]
+    kept = [n - starts[axis] for axis, n in enumerate(shape) if not shrunk >> axis & 1]
+    lists = [((len(shape),), "int32", None, 0, n) for n in (begin, end, [1] * len(shape))]
+    options = schema.StridedSliceOptionsT(
+        shrinkAxisMask=shrunk, beginMask=masks[0] & ~shrunk, endMask=masks[1] & ~shrunk
+    )
+    form = FORMS[dtype]
+    built = one_op(
+        "STRIDED_SLICE", (shape, dtype, *form), (kept, dtype, *form), *lists, options=options
+    )
+    result = mend_with(built, SliceThenReshape(), accept)
+    assert (result.ops, result.steps) == (["STRIDED_SLICE", "RESHAPE"], 0)
+
+
+def test_a_channel_that_is_taken_out_comes_inside(one_op: Build) -> None:
+    lists = [((4,), "int32", None, 0, n) for n in ([0, 0, 0, 1], [1, 8, 8, 2], [1] * 4)]
+    options = schema.StridedSliceOptionsT(shrinkAxisMask=8)
+    tensors = ((1, 8, 8, 2), "int8", 0.05, 3), ((1, 8, 8), "int8", 0.05, 3)
+    data = one_op("STRIDED_SLICE", *tensors, *lists, options=options)
+    assert [node.op for node in open_model(data).outside] == ["STRIDED_SLICE"]
+    assert open_model(mend_model(data).data).outside == ()
 
 
 # ops that undo each other

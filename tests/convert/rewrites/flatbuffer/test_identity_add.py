@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.flatbuffer_nodes import op_names
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.identity_add import IdentityAdd
+from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import QUANTIZE
+from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Match, accept
 from portrait_tflite.runtime import open_model
 
 Build = Callable[..., Any]
@@ -94,3 +99,61 @@ def test_an_add_that_xnnpack_takes_stays(tiny_graph: Build) -> None:
     data = _dead_skip(tiny_graph(), 0.02)
     assert IdentityAdd().apply(read_model(data)).refused == ()
     assert mend_model(data).data is data
+
+
+@settings(
+    deadline=None,
+    max_examples=200,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    exponent=st.floats(-30, -11),
+    ratio=st.sampled_from([1.0, 1.0, 1.00001, 0.7, 1.4]),
+    first=st.booleans(),
+    at_end=st.booleans(),
+)
+def test_every_dead_skip_leaves_the_sum_as_it_was(
+    tiny_graph: Build, mend_with: Build, exponent: float, ratio: float, first: bool, at_end: bool
+) -> None:
+    scale = 0.05 * ratio
+    data = _dead_skip(tiny_graph(), scale * 2.0**exponent, scale, first, at_end)
+    result = mend_with(data, IdentityAdd(), accept)
+    assert result.steps == 0
+    assert result.done or result.refusals
+    # of another scale the same integers stand for other numbers
+    dropped = result.done and "QUANTIZE" not in result.ops
+    assert not dropped or (ratio == 1 and not at_end)
+
+
+class _Deaf(IdentityAdd):
+    """Takes every second operand for a dead one."""
+
+    def match(self, model: Any, node: Any) -> Any:
+        if node.op != "ADD":
+            return None
+        source = node.given()[0].index
+        return Match("so it seems", source, sources=tuple(o.index for o in node.given()))
+
+    def change(self, model: Any, node: Any, match: Match) -> None:
+        built = Replacement(model, node)
+        built.op(QUANTIZE, [match.details])
+        built.finish()
+
+
+@pytest.mark.parametrize("scale", [0.05, 4e-5])
+def test_a_skip_that_is_heard_is_not_dropped(tiny_graph: Build, scale: float) -> None:
+    data = _dead_skip(tiny_graph(), scale, 0.0999)
+    result = mend_model(data, rewrites=(_Deaf(),))
+    assert result.data is data
+    assert "not byte-equal" in result.skipped[0].reason
+
+
+def test_a_dead_skip_of_nearly_one_scale_is_dropped_as_a_requantization(
+    tiny_graph: Build,
+) -> None:
+    data = _dead_skip(tiny_graph(), 1e-5, 0.05 * (1 + 1e-6))
+    result = mend_model(data)
+    assert op_names(read_model(result.data)) == ["LOGISTIC"]
+    assert [record.rewrite for record in result.records] == ["identity_add", "drop_requantize"]
+    assert [record.exact for record in result.records] == [True, False]

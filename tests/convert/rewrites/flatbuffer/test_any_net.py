@@ -1,0 +1,67 @@
+"""Nets drawn at random: mending neither fails nor harms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from portrait_tflite.convert.mend import MendResult, mend_model
+from portrait_tflite.convert.mend_burden import is_dearer, weigh
+from portrait_tflite.runtime import Runner, open_model
+from portrait_tflite.tensor_values import random_input
+from portrait_tflite.vocabulary import Delegate
+
+from ...delegates.random_models import collect
+
+COUNT = 200
+
+
+@pytest.fixture(scope="module")
+def mended() -> list[tuple[bytes, MendResult]]:
+    """Give random files with what became of each."""
+    from ....conftest import TinyGraph
+
+    return [(data, mend_model(data)) for data in collect(TinyGraph, COUNT)]
+
+
+def test_enough_nets_are_mended(mended: list[tuple[bytes, MendResult]]) -> None:
+    counts = Counter(record.rewrite for _, result in mended for record in result.records)
+    assert sum(bool(result.records) for _, result in mended) > COUNT // 5
+    assert len(counts) >= 8, counts
+
+
+def test_no_net_gets_worse(mended: list[tuple[bytes, MendResult]]) -> None:
+    for data, result in mended:
+        old, new = weigh(data), weigh(result.data)
+        assert new <= old
+        assert not is_dearer(new, old)
+        assert not result.records or result.data != data
+
+
+def test_outputs_stay_where_they_are_promised_to(mended: list[tuple[bytes, MendResult]]) -> None:
+    for data, result in (pair for pair in mended if pair[1].records):
+        before, after = (open_model(one, Delegate.CPU) for one in (data, result.data))
+        exact = all(record.exact for record in result.records)
+        for old, new in _pairs(before, after):
+            assert (old.dtype, old.shape) == (new.dtype, new.shape)
+            if exact and np.issubdtype(old.dtype, np.integer):
+                assert old.tobytes() == new.tobytes(), result.records
+            elif exact:
+                np.testing.assert_allclose(new, old, rtol=1e-5, atol=1e-5)
+
+
+def test_xnnpack_runs_what_it_ran(mended: list[tuple[bytes, MendResult]]) -> None:
+    for data, result in mended:
+        if result.records and not weigh(data).unloadable:
+            runner = open_model(result.data)
+            rng = np.random.default_rng(7)
+            runner.run(*(random_input(info, rng) for info in runner.inputs))
+
+
+def _pairs(before: Runner, after: Runner) -> list[tuple[Any, Any]]:
+    rng = np.random.default_rng(7)
+    arrays = [random_input(info, rng) for info in before.inputs]
+    return list(zip(before.run(*arrays), after.run(*arrays), strict=True))
