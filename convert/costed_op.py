@@ -23,6 +23,7 @@ class CostedOp:
         kernel: Kernel or window, height × width.
         stride: Of a convolution or a pool; the factor of a TRANSPOSE_CONV or DEPTH_TO_SPACE.
         fused: Whether an activation is fused into it, which costs nothing but has its versions.
+        stride_columns: Stride of the columns where it is not that of the rows.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class CostedOp:
     kernel: tuple[int, int] = (1, 1)
     stride: int = 1
     fused: bool = False
+    stride_columns: int | None = None
 
     @property
     def positions(self) -> int:
@@ -45,6 +47,21 @@ class CostedOp:
         return prod(self.kernel)
 
     @property
+    def strides(self) -> tuple[int, int]:
+        """Stride of the rows and of the columns."""
+        return self.stride, self.stride if self.stride_columns is None else self.stride_columns
+
+    @property
     def elements(self) -> int:
         """Numbers in the output."""
         return self.positions * self.channels_out
+
+
+# A run of more elements than this costs what a plain copy does, whatever it is a part of.
+_LONG_RUN = 256
+
+
+def copied(runs: int, length: int) -> CostedOp:
+    """Return what one input of a CONCATENATION is: `runs` pieces of `length` elements in a row."""
+    kind = "RESHAPE" if length > _LONG_RUN else "CONCATENATION"
+    return CostedOp(kind, runs, 1, length, length)

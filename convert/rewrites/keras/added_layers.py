@@ -136,6 +136,23 @@ def is_linear(activation: Any) -> bool:
     return activation is None or activation is keras.activations.linear
 
 
+# What looks at several channels at once, or is none of Keras's own, is not in it.
+_ELEMENTWISE = tuple(
+    getattr(keras.activations, name)
+    for name in (
+        *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu"),
+        *("hard_tanh", "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu"),
+        *("sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus"),
+        *("sparse_sigmoid", "squareplus", "tanh", "tanh_shrink", "threshold"),
+    )
+)
+
+
+def is_elementwise(activation: Any) -> bool:
+    """Whether an activation function is known to look at each number alone."""
+    return activation is None or activation in _ELEMENTWISE
+
+
 def weights_of(layer: Any) -> tuple[Array, Array | None]:
     """Return kernel and bias of a convolution layer as arrays."""
     arrays = [np.asarray(weight) for weight in layer.get_weights()]

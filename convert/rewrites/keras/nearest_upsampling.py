@@ -1,133 +1,128 @@
-"""Nearest-neighbour upsampling, which Keras lowers to rank-5 RESHAPE and TILE."""
+"""Nearest-neighbour upsampling: in Keras's ways of it no delegate takes it whole."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import keras
 
 from portrait_tflite.convert.costed_op import CostedOp
-from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewrites.keras.added_layers import depth_to_space, weights_of
-from portrait_tflite.convert.rewrites.keras.phases import (
-    Axis,
-    nearest_axis,
-    phase_convolution,
-    phase_ops,
+from portrait_tflite.convert.graph import Value
+from portrait_tflite.convert.rewrites.keras.rearrange import (
+    interleave,
+    join,
+    join_ops,
+    stack_rows,
+    stack_rows_ops,
 )
-from portrait_tflite.convert.rewrites.keras.site import Form, Refusal, Site, Uses
+from portrait_tflite.convert.rewrites.keras.site import Build, Form, Refusal, Site, Uses
+from portrait_tflite.convert.rewrites.keras.upsampling import Resize, resize_of, resized
+from portrait_tflite.vocabulary import Delegate
+
+# A GPU has one op for it, and copies a tensor first that is concatenated with itself.
+_CPU = Delegate.XNNPACK
 
 
 class NearestUpsampling:
-    """Repeats pixels by copying channels.
+    """Repeats pixels by copying.
 
-    Given:  x → UpSampling2D(2, nearest) → y
-    Result: x → CONCATENATION(x, x, x, x) → DEPTH_TO_SPACE(2) → y
+    Given:  x → UpSampling2D(f×g, nearest), or a nearest resize by whole factors → y
+    Result: x → CONCATENATION(x, x, x, x) → DEPTH_TO_SPACE(2) → y                 form `copies`
+            x → CONCATENATION(x, …) → CONCATENATION(rows, …) → RESHAPE → y        form `rows`
+            x → RESIZE_NEAREST_NEIGHBOR → y                                       form `resize`
 
-    Exact, the same bytes in int8. A factor of 4 or 8 is this two or three times over.
+    Exact, the same bytes in int8. `copies` doubles: a factor of 4 or 8 is that two or three times.
+    `rows` moves whole rows, the cheapest on a CPU, for any factors. XNNPACK has no nearest resize,
+    the GPU delegate has; neither takes the RESHAPE and TILE of rank 5 that UpSampling2D becomes.
     """
 
     name = "nearest_upsampling"
 
     def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
         node = value.node
-        if not _is_nearest(node.op):
+        resize = resize_of(node)
+        if resize is None or resize.interpolation != "nearest":
             return None
-        factor = _square_factor(node.op)
-        if factor is None:
-            return Refusal(node.name, f"factors {node.op.size} differ, depth-to-space is square")
-        # More than five inputs are too many for XNNPACK's CONCATENATION: double step by step.
-        if factor & (factor - 1):
-            return Refusal(node.name, f"factor {factor} is no power of two")
-        source = node.inputs[0]
+        factors = resize.factors
+        if factors is None:
+            return Refusal(
+                node.name, f"{resize.source.shape[1:3]} to {resize.size}: no whole factors"
+            )
+        lowered = isinstance(node.op, keras.layers.UpSampling2D)
+        forms = _copies_forms(node.name, resize.source, factors)
+        forms += _rows_forms(node.name, resize.source, factors)
+        forms += _resize_forms(node.name, resize, factors, lowered)
         return Site(
             layer=node.name,
             root=value,
-            boundary=(source,),
-            forms=(
-                Form(
-                    "copies",
-                    lambda boundary: _copies(node.name, boundary[0], factor),
-                    ops=_copies_ops(source, factor),
-                ),
-                Form("upsampling", ops=_lowered_ops(source, factor)),
-            ),
-            reason=f"×{factor}; Keras lowers it to RESHAPE and TILE of rank 5",
+            boundary=(resize.source,),
+            forms=forms,
+            reason=f"×{named(factors)}"
+            + ("; Keras lowers it to RESHAPE and TILE of rank 5" if lowered else ""),
         )
 
 
-class NearestUpsamplingConvolution:
-    """Merges nearest-neighbour upsampling with the convolution behind it.
-
-    Given:  x → UpSampling2D(s, nearest) → Conv2D(k×k, SAME) → y
-    Result: x → PAD → CONV_2D(s²·out) → DEPTH_TO_SPACE(s) → cut → y
-
-    Exact: taps of the convolution that read the same source pixel are added up.
-    """
-
-    name = "nearest_upsampling_convolution"
-
-    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
-        node = value.node
-        layer = node.op
-        if type(layer) is not keras.layers.Conv2D or not _is_nearest(node.inputs[0].node.op):
-            return None
-        upsampling = node.inputs[0].node
-        factor = _square_factor(upsampling.op)
-        if factor is None:
-            return Refusal(node.name, f"factors {upsampling.op.size} differ")
-        # The upsampled tensor is needed by somebody else, so nothing is saved.
-        if uses[node.inputs[0]] > 1:
-            return Refusal(node.name, f"the output of {upsampling.name} is also used elsewhere")
-        if (
-            tuple(layer.strides) != (1, 1)
-            or tuple(layer.dilation_rate) != (1, 1)
-            or layer.groups > 1
-        ):
-            return Refusal(node.name, "the convolution has strides, dilation or groups")
-        if layer.padding != "same" and tuple(layer.kernel_size) != (1, 1):
-            return Refusal(node.name, "the convolution is VALID")
-        if layer.activation is keras.activations.softmax:
-            return Refusal(node.name, "softmax is not element-wise")
-        source = upsampling.inputs[0]
-        return Site(
-            layer=node.name,
-            root=value,
-            boundary=(source,),
-            forms=(
-                Form(
-                    "merged",
-                    lambda boundary: _merged(node.name, layer, boundary[0], factor),
-                    ops=phase_ops(
-                        _axes(layer, source, factor), source.shape[3], int(layer.filters), factor
-                    ),
-                ),
-                Form(
-                    "upsampling_conv",
-                    ops=(*_lowered_ops(source, factor), _convolution_op(layer, value)),
-                ),
-            ),
-            reason=f"merged with {upsampling.name}, ×{factor}",
-        )
+def copy_ops(source: Value, factors: tuple[int, int]) -> tuple[CostedOp, ...]:
+    """List what an upsampling that stays on its own becomes on a CPU."""
+    height, width, depth = source.shape[1:]
+    rows, columns = factors
+    wide = join_ops(columns, height * width, depth)
+    return (*wide, *stack_rows_ops((height, width), depth * columns, rows, 1, columns))
 
 
-def _is_nearest(op: Any) -> bool:
-    return isinstance(op, keras.layers.UpSampling2D) and op.interpolation == "nearest"
+def resize_op(size: tuple[int, int], channels: int) -> CostedOp:
+    """Return what a nearest resize to `size` is on a GPU."""
+    return CostedOp("RESIZE_NEAREST_NEIGHBOR", *size, channels, channels)
 
 
-def _square_factor(op: Any) -> int | None:
-    rows, columns = op.size
-    return int(rows) if rows == columns else None
+def named(factors: tuple[int, int]) -> str:
+    """Write factors for people: one where both are the same."""
+    rows, columns = factors
+    return str(rows) if rows == columns else f"{rows}×{columns}"
 
 
-def _copies(name: str, source: Value, factor: int) -> Value:
-    value = source
+def _copies_forms(name: str, source: Value, factors: tuple[int, int]) -> tuple[Form, ...]:
+    factor = factors[0]
+    # DEPTH_TO_SPACE is square, and more than five inputs are too many for XNNPACK's CONCATENATION:
+    # it doubles step by step.
+    if factors[1] != factor or factor & (factor - 1):
+        return ()
+    ops = _copies_ops(source, factor)
+    build: Build = partial(_copies, name, factor)
+    return (Form("copies", build, ops=ops, only=_CPU),)
+
+
+def _rows_forms(name: str, source: Value, factors: tuple[int, int]) -> tuple[Form, ...]:
+    ops = copy_ops(source, factors)
+    build: Build = partial(_rows, name, factors)
+    return (Form("rows", build, ops=ops, only=_CPU),)
+
+
+def _resize_forms(
+    name: str, resize: Resize, factors: tuple[int, int], lowered: bool
+) -> tuple[Form, ...]:
+    ops = (resize_op(resize.size, resize.source.shape[3]),)
+    if not lowered:
+        return (Form("resize", ops=ops),)  # as it is
+    return (
+        Form("resize", lambda b: resized(name, b[0], "nearest", resize.size), ops=ops),
+        Form("upsampling", ops=_lowered_ops(resize.source, factors)),
+    )
+
+
+def _rows(name: str, factors: tuple[int, int], boundary: Sequence[Value]) -> Value:
+    wide = join(f"{name}_columns", [boundary[0]] * factors[1], 3)
+    return stack_rows(name, [wide] * factors[0], factors[1])
+
+
+def _copies(name: str, factor: int, boundary: Sequence[Value]) -> Value:
+    value = boundary[0]
     step = 1
     while step < factor:
         step *= 2
         label = name if step == factor else f"{name}_{step}"
-        layer = keras.layers.Concatenate(name=f"{label}_copies")
-        value = depth_to_space(label, apply_op(layer.name, layer, [value] * 4), 2)
+        value = interleave(label, join(f"{label}_copies", [value] * 4, 3), 2, 2)
     return value
 
 
@@ -135,33 +130,16 @@ def _copies_ops(source: Value, factor: int) -> tuple[CostedOp, ...]:
     height, width, depth = source.shape[1:]
     ops = []
     while factor > 1:
-        ops += [CostedOp("CONCATENATION", height, width, depth, depth)] * 4
+        ops += join_ops(4, height * width, depth)
         height, width, factor = 2 * height, 2 * width, factor // 2
         ops.append(CostedOp("DEPTH_TO_SPACE", height, width, 4 * depth, depth, stride=2))
     return tuple(ops)
 
 
-def _lowered_ops(source: Value, factor: int) -> tuple[CostedOp, ...]:
-    """List what Keras makes of nearest upsampling: per axis RESHAPE and TILE of rank 5."""
+def _lowered_ops(source: Value, factors: tuple[int, int]) -> tuple[CostedOp, ...]:
+    """List what Keras makes of UpSampling2D: per axis RESHAPE and TILE of rank 5."""
     height, width, depth = source.shape[1:]
-    sizes = ((height, width), (height * factor, width), (height * factor, width * factor))
+    rows, columns = factors
+    sizes = ((height, width), (height * rows, width), (height * rows, width * columns))
     reshapes = tuple(CostedOp("RESHAPE", *size, depth, depth) for size in sizes)
     return reshapes + tuple(CostedOp("TILE", *size, depth, depth) for size in sizes[1:])
-
-
-def _convolution_op(layer: Any, value: Value) -> CostedOp:
-    height, width, depth = value.shape[1:]
-    channels_in = int(layer.kernel.shape[2])
-    return CostedOp("CONV_2D", height, width, channels_in, depth, tuple(layer.kernel_size))
-
-
-def _merged(name: str, layer: Any, source: Value, factor: int) -> Value:
-    kernel, bias = weights_of(layer)
-    axes = _axes(layer, source, factor)
-    return phase_convolution(name, source, kernel, bias, axes, factor, layer.activation)
-
-
-def _axes(layer: Any, source: Value, factor: int) -> tuple[Axis, Axis]:
-    height, width = source.shape[1:3]
-    rows, columns = layer.kernel_size
-    return nearest_axis(height, rows, factor), nearest_axis(width, columns, factor)

@@ -1,21 +1,18 @@
-"""Upsampling convolutions as one low-resolution convolution and a depth-to-space.
+"""Upsampling convolutions seen from the low resolution: which cells each position reads.
 
 Every output position of an upsampling by `s` is `s·m + a − skip`: cell `m`, phase `a`. What a phase
-needs are taps at whole offsets around cell `m`, so all phases are channels of one convolution over
-the cells (Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?").
+needs are taps at whole offsets around cell `m`, so each phase is a convolution over the cells
+(Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?").
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import gcd
 
-import keras
 import numpy as np
 
-from portrait_tflite.convert.costed_op import CostedOp
-from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewrites.keras.added_layers import convolution, depth_to_space, pad
 from portrait_tflite.convert.rewrites.keras.site import Array
 
 
@@ -30,13 +27,14 @@ class Tap:
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of an upsampling convolution.
+    """One axis of an upsampling convolution, with all of its phases or with one.
 
     Attributes:
         taps: What each phase reads.
-        cells: Cells of the output; `cells · stride` positions are computed.
-        length: Positions that the output has; the rest is cut off.
+        cells: Cells of the output; one position per phase is computed of each.
+        length: Positions that the output has, of all phases; the rest is cut off.
         source: Cells of the input.
+        phases: How many phases are computed together.
         skip: Positions that are cut off before the first, the rest behind the last.
     """
 
@@ -44,139 +42,117 @@ class Axis:
     cells: int
     length: int
     source: int
+    phases: int
     skip: int = 0
 
-    @property
+    @cached_property
     def first(self) -> int:
-        return min(tap.offset for tap in self.taps)
+        """Offset of the kernel's first tap; never behind the cell itself."""
+        return min(0, *(tap.offset for tap in self.taps))
 
-    @property
-    def last(self) -> int:
-        return max(tap.offset for tap in self.taps)
+    @cached_property
+    def dilation(self) -> int:
+        """Cells between two taps of the kernel."""
+        return gcd(*(tap.offset - self.first for tap in self.taps)) or 1
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Kernel size over the cells."""
-        return self.last - self.first + 1
+        """Taps of the kernel over the cells."""
+        # Where the input has more cells than the output, the kernel must reach its end.
+        last = max(self.source - self.cells, *(tap.offset for tap in self.taps))
+        return -(-(last - self.first) // self.dilation) + 1
 
     @property
     def padding(self) -> tuple[int, int]:
         """Zeros before the first and behind the last cell."""
-        return -self.first, self.cells - self.source + self.last
+        return -self.first, self.cells - self.source + self.first + (self.size - 1) * self.dilation
+
+    @property
+    def pads_like_same(self) -> bool:
+        """Whether `padding` is what padding="same" adds at stride 1."""
+        reach = (self.size - 1) * self.dilation
+        return self.padding == (reach // 2, reach - reach // 2)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every phase reads something; a kernel smaller than its stride leaves gaps."""
+        return {tap.phase for tap in self.taps} == set(range(self.phases))
+
+    @property
+    def alike(self) -> bool:
+        """Whether all phases are the same convolution."""
+        return self.whole and len({axis.taps for axis in self.split()}) == 1
+
+    def split(self) -> tuple[Axis, ...]:
+        """Take the phases apart."""
+        return tuple(
+            replace(
+                self,
+                taps=tuple(replace(tap, phase=0) for tap in self.taps if tap.phase == phase),
+                phases=1,
+            )
+            for phase in range(self.phases)
+        )
 
 
-def transposed_axis(source: int, kernel: int, stride: int, padding: str) -> Axis:
+def transposed_axis(source: int, kernel: int, stride: int, padding: str, length: int) -> Axis:
     """Describe one axis of a transposed convolution of `source` positions.
 
-    The full result has position `stride·i + u` for input `i` and kernel index `u`; SAME cuts
-    `max(kernel − stride, 0) // 2` positions at its start.
+    The full result has position `stride·i + u` for input `i` and kernel index `u`; SAME cuts half
+    of what is too much for `length` at its start, VALID nothing.
     """
-    before = max(kernel - stride, 0) // 2 if padding == "same" else 0
-    length = source * stride + (0 if padding == "same" else max(kernel - stride, 0))
+    extra = (source - 1) * stride + kernel - length
+    before = max(extra, 0) // 2 if padding == "same" else 0
     taps = tuple(
         Tap(phase, -distance, index)
         for phase in range(stride)
         for distance in range(-kernel, kernel + 1)
         if 0 <= (index := phase + before + stride * distance) < kernel
     )
-    return Axis(taps, -(-length // stride), length, source)
+    return Axis(taps, -(-length // stride), length, source, stride)
 
 
-def nearest_axis(source: int, kernel: int, stride: int) -> Axis:
-    """Describe one axis of nearest upsampling by `stride`, then a SAME convolution of `kernel`.
+def nearest_axis(
+    source: int, kernel: int, factor: int, padding: str, dilation: int = 1, skip: int = 0
+) -> Axis:
+    """Describe one axis of nearest upsampling by `factor`, then a convolution of `kernel`.
 
-    Cells may begin before the first position: behind ×2 a kernel of 3 reads three cells per cell
-    of the output, but two where the cells are moved by one position.
+    Args:
+        skip: Positions by which the cells begin before the first one.
     """
-    axes = (_nearest_axis(source, kernel, stride, skip) for skip in range(stride))
+    reach = (kernel - 1) * dilation
+    before = (reach // 2 if padding == "same" else 0) + skip
+    length = source * factor - (0 if padding == "same" else reach)
+    taps = tuple(
+        Tap(phase, (phase + index * dilation - before) // factor, index)
+        for phase in range(factor)
+        for index in range(kernel)
+    )
+    return Axis(taps, -(-(length + skip) // factor), length, source, factor, skip)
+
+
+def shortest_nearest_axis(
+    source: int, kernel: int, factor: int, padding: str, dilation: int = 1
+) -> Axis:
+    """Describe the same with the cells where all phases together need the fewest taps.
+
+    Behind ×2 a kernel of 3 reads three cells per cell of the output, but two where the cells are
+    moved by one position.
+    """
+    axes = (nearest_axis(source, kernel, factor, padding, dilation, skip) for skip in range(factor))
     return min(axes, key=lambda axis: (axis.size, axis.skip))
 
 
-def _nearest_axis(source: int, kernel: int, stride: int, skip: int) -> Axis:
-    before = (kernel - 1) // 2 + skip
-    taps = tuple(
-        Tap(phase, (phase + index - before) // stride, index)
-        for phase in range(stride)
-        for index in range(kernel)
-    )
-    length = source * stride
-    return Axis(taps, -(-(length + skip) // stride), length, source, skip)
-
-
-def phase_ops(
-    axes: tuple[Axis, Axis], channels_in: int, channels_out: int, stride: int
-) -> tuple[CostedOp, ...]:
-    """List what `phase_convolution` adds; the PAD is one step with the convolution."""
-    rows, columns = axes
-    phases = stride * stride * channels_out
-    kernel = (rows.size, columns.size)
-    ops = [CostedOp("CONV_2D", rows.cells, columns.cells, channels_in, phases, kernel)]
-    if stride > 1:
-        height, width = rows.cells * stride, columns.cells * stride
-        ops.append(CostedOp("DEPTH_TO_SPACE", height, width, phases, channels_out, stride=stride))
-    if any(axis.skip or axis.cells * stride > axis.length for axis in axes):
-        ops.append(
-            CostedOp("STRIDED_SLICE", rows.length, columns.length, channels_out, channels_out)
-        )
-    return tuple(ops)
-
-
-def phase_kernel(kernel: Array, rows: Axis, columns: Axis, stride: int) -> Array:
-    """Rearrange a kernel `[kh, kw, in, out]` to `[rows.size, columns.size, in, stride²·out]`."""
+def phase_kernel(kernel: Array, rows: Axis, columns: Axis) -> Array:
+    """Rearrange a kernel `[kh, kw, in, out]` to `[rows.size, columns.size, in, phases·out]`."""
     inputs, outputs = kernel.shape[2:]
-    shape = (rows.size, columns.size, inputs, stride, stride, outputs)
+    shape = (rows.size, columns.size, inputs, rows.phases, columns.phases, outputs)
     phases = np.zeros(shape, np.float64)
     for row in rows.taps:
         for column in columns.taps:
-            at = (row.offset - rows.first, column.offset - columns.first)
+            at = (
+                (row.offset - rows.first) // rows.dilation,
+                (column.offset - columns.first) // columns.dilation,
+            )
             phases[at[0], at[1], :, row.phase, column.phase] += kernel[row.index, column.index]
-    return phases.reshape(rows.size, columns.size, inputs, stride * stride * outputs)
-
-
-def phase_convolution(
-    name: str,
-    source: Value,
-    kernel: Array,
-    bias: Array | None,
-    axes: tuple[Axis, Axis],
-    stride: int,
-    activation: Any,
-) -> Value:
-    """Add PAD, CONV_2D, DEPTH_TO_SPACE and a cut in place of an upsampling convolution.
-
-    Args:
-        source: `[1, h, w, in]`.
-        kernel: `[kh, kw, in, out]`.
-        bias: `[out]`.
-
-    Returns:
-        `[1, axes[0].length, axes[1].length, out]`.
-    """
-    rows, columns = axes
-    same = all(axis.padding == _same_padding(axis) for axis in axes)
-    if not same:
-        source = pad(f"{name}_pad", source, rows.padding, columns.padding)
-    cells = convolution(
-        f"{name}_phases" if stride > 1 else name,
-        source,
-        phase_kernel(kernel, rows, columns, stride),
-        None if bias is None else np.tile(bias, stride * stride),
-        padding="same" if same else "valid",
-        # Element-wise, so it may go before the rearrangement, where it fuses.
-        activation=activation,
-    )
-    positions = cells if stride == 1 else depth_to_space(name, cells, stride)
-    return _cut(f"{name}_cut", positions, axes, stride)
-
-
-def _cut(name: str, value: Value, axes: tuple[Axis, Axis], stride: int) -> Value:
-    """Cut off the positions that the first and the last cell compute too much."""
-    extra = tuple((axis.skip, axis.cells * stride - axis.skip - axis.length) for axis in axes)
-    if not any(map(any, extra)):
-        return value
-    return apply_op(name, keras.layers.Cropping2D(extra, name=name), value)
-
-
-def _same_padding(axis: Axis) -> tuple[int, int]:
-    """What padding="same" adds at stride 1."""
-    return (axis.size - 1) // 2, axis.size // 2
+    return phases.reshape(*shape[:3], rows.phases * columns.phases * outputs)

@@ -7,7 +7,6 @@ itself gives on calibration activations (before its activation). Used by `--rewr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -21,12 +20,16 @@ from portrait_tflite.convert.rewrites.keras.added_layers import (
     depthwise,
     weights_of,
 )
+from portrait_tflite.convert.rewrites.keras.least_squares import (
+    Equations,
+    Window,
+    gather_equations,
+    solve,
+)
 from portrait_tflite.convert.rewrites.keras.site import Activations, Array, Build, Form
 from portrait_tflite.vocabulary import Approximation
 
 _KERNEL = 3
-# Keeps the normal equations solvable where channels are dead; relative to their mean diagonal.
-_RIDGE = 1e-5
 _ALTERNATIONS = 4
 # Where the alternation starts: what bilinear resize leaves to do is mostly smoothing.
 _BLUR = np.outer([0.25, 0.5, 0.25], [0.25, 0.5, 0.25])
@@ -46,13 +49,14 @@ def resize_forms(name: str, layer: Any, source: Value) -> tuple[Form, ...]:
     if stride == 1 or not fits:
         return ()
 
+    fit = _Fit(layer)
+
     def fit_resize(activations: Activations) -> Build:
-        kernel, bias = _normal_equations(layer, activations.inputs[0]).solve()
+        kernel, bias = fit.whole(activations)
         return lambda boundary: _resize_conv(name, layer, boundary[0], kernel, bias)
 
     def fit_depthwise(activations: Activations) -> Build:
-        equations = _normal_equations(layer, activations.inputs[0])
-        pointwise, spatial, bias = equations.solve_separable()
+        pointwise, spatial, bias = fit.separable(activations)
         return lambda boundary: _resize_depthwise(
             name, layer, boundary[0], pointwise, spatial, bias
         )
@@ -91,86 +95,75 @@ def _resize_depthwise_ops(layer: Any, source: Value) -> tuple[CostedOp, ...]:
     )
 
 
-@dataclass(frozen=True)
-class _Equations:
-    """Normal equations of a 3×3 convolution on the resized input.
+class _Fit:
+    """Fits a layer's forms; their common equations are gathered once."""
 
-    Attributes:
-        gram: `[9 · in + 1, 9 · in + 1]`: taps outside, channels inside, the bias last.
-        moment: `[9 · in + 1, out]`.
-    """
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._gathered: tuple[Activations, Equations] | None = None
 
-    gram: Array
-    moment: Array
-
-    def solve(self) -> tuple[Array, Array]:
+    def whole(self, activations: Activations) -> tuple[Array, Array]:
         """Return kernel `[3, 3, in, out]` and bias `[out]`."""
-        solution = _solve(self.gram, self.moment)
-        return solution[:-1].reshape(_KERNEL, _KERNEL, -1, self.moment.shape[1]), solution[-1]
+        return self._equations(activations).solve()
 
-    def solve_separable(self) -> tuple[Array, Array, Array]:
-        """Fit a pointwise and a depthwise convolution, by alternating least squares.
+    def separable(self, activations: Activations) -> tuple[Array, Array, Array]:
+        """Return pointwise `[in, out]`, spatial `[3, 3, out]` and bias `[out]`."""
+        return _separate(self._equations(activations))
 
-        Returns:
-            Pointwise `[in, out]`, spatial `[3, 3, out]` and bias `[out]`.
-        """
-        columns = [self._separate(moment) for moment in self.moment.T]
-        pointwise, spatial, bias = (np.stack(part, axis=-1) for part in zip(*columns, strict=True))
-        return pointwise, spatial.reshape(_KERNEL, _KERNEL, -1), bias
-
-    def _separate(self, moment: Array) -> tuple[Array, Array, Array]:
-        """Fit one output channel: pointwise `[in]`, spatial `[9]`, bias `[]`."""
-        taps = _KERNEL * _KERNEL
-        gram = self.gram[:-1, :-1].reshape(taps, -1, taps, (len(self.gram) - 1) // taps)
-        border = self.gram[:-1, -1].reshape(taps, -1)
-        target = moment[:-1].reshape(taps, -1)
-        spatial, pointwise, bias = _BLUR.ravel(), np.zeros(gram.shape[1]), moment[-1]
-        for _ in range(_ALTERNATIONS):
-            inner = np.tensordot(spatial, np.tensordot(gram, spatial, (2, 0)), (0, 0))
-            pointwise, bias = self._part(inner, spatial @ border, spatial @ target, moment[-1])
-            inner = np.tensordot(np.tensordot(gram, pointwise, (3, 0)), pointwise, (1, 0))
-            spatial, bias = self._part(inner, border @ pointwise, target @ pointwise, moment[-1])
-        return pointwise, spatial, np.asarray(bias)
-
-    def _part(self, gram: Array, border: Array, target: Array, last: float) -> tuple[Array, Array]:
-        """Solve for one factor and the bias, the other factor being given."""
-        corner = self.gram[-1:, -1:]
-        whole = np.block([[gram, border[:, None]], [border[None], corner]])
-        solution = _solve(whole, np.append(target, last))
-        return solution[:-1], solution[-1]
+    def _equations(self, activations: Activations) -> Equations:
+        if self._gathered is None or self._gathered[0] is not activations:
+            inputs = activations.inputs[0]
+            window = Window((_KERNEL, _KERNEL))
+            found = gather_equations(window, _samples(self._layer, inputs), len(inputs))
+            self._gathered = activations, found
+        return self._gathered[1]
 
 
-def _normal_equations(layer: Any, inputs: Array) -> _Equations:
-    """Gather the equations over activations `[n, h, w, in]` and the layer's linear output."""
-    features = _KERNEL * _KERNEL * inputs.shape[-1] + 1
-    gram = np.zeros((features, features))
-    moment = np.zeros((features, layer.filters))
+def _samples(layer: Any, inputs: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield the resized input and the layer's linear output of each picture."""
+    resize = _resize(int(layer.strides[0]))
     for image in inputs:
-        patches = np.concatenate(list(_patches(image[None], int(layer.strides[0]))), axis=-1)
-        rows = patches.reshape(-1, features - 1)
-        rows = np.concatenate([rows, np.ones((len(rows), 1), np.float32)], axis=1)
-        target = _linear_output(layer, image[None]).reshape(len(rows), -1)
-        gram += rows.T @ rows
-        moment += rows.T @ target
-    return _Equations(gram, moment)
+        resized = as_arrays([resize(image[None])])[0]
+        yield resized[0], _linear_output(layer, image[None])[0]
 
 
-def _solve(gram: Array, moment: Array) -> Array:
-    """Solve normal equations, with a little ridge: channels may be dead."""
-    ridge = np.eye(len(gram)) * (_RIDGE * np.trace(gram) / len(gram))
-    solution: Array = np.linalg.solve(gram + ridge, moment)
-    return solution
+def _separate(equations: Equations) -> tuple[Array, Array, Array]:
+    """Split the fit into a pointwise and a depthwise one, by alternating least squares."""
+    taps = _KERNEL * _KERNEL
+    gram, moment = equations.gram, equations.moment
+    depth = (len(gram) - 1) // taps
+    blocks = gram[:-1, :-1].reshape(taps, depth, taps, depth).transpose(0, 2, 1, 3)
+    border = gram[:-1, -1].reshape(taps, depth)
+    target = moment[:-1].reshape(taps, depth, -1)
+    # t, u: taps; i, j: input channels; o: output channels, each with equations of its own.
+    spatial = np.tile(_BLUR.reshape(taps, 1), (1, moment.shape[1]))
+    for _ in range(_ALTERNATIONS):
+        inner = np.einsum("to,uo,tuij->oij", spatial, spatial, blocks, optimize=True)
+        wanted = np.einsum("to,tio->oi", spatial, target)
+        pointwise, bias = _part(equations, inner, spatial.T @ border, wanted)
+        inner = np.einsum("io,tuij,jo->otu", pointwise, blocks, pointwise, optimize=True)
+        wanted = np.einsum("io,tio->ot", pointwise, target)
+        spatial, bias = _part(equations, inner, (border @ pointwise).T, wanted)
+    return pointwise, spatial.reshape(_KERNEL, _KERNEL, -1), bias
 
 
-def _patches(inputs: Array, stride: int) -> Iterator[Array]:
-    """Yield the resized input shifted to each tap of the kernel, `[1, h·s, w·s, in]`."""
-    resized = as_arrays([_resize(stride)(inputs)])[0]
-    half = _KERNEL // 2
-    padded = np.pad(resized, ((0, 0), (half, half), (half, half), (0, 0)))
-    height, width = resized.shape[1:3]
-    for row in range(_KERNEL):
-        for column in range(_KERNEL):
-            yield padded[:, row : row + height, column : column + width]
+def _part(equations: Equations, gram: Array, border: Array, target: Array) -> tuple[Array, Array]:
+    """Solve for one factor and the bias, the other factor being given.
+
+    Args:
+        equations: Of the whole convolution.
+        gram: `[out, n, n]`.
+        border: `[out, n]`: the bias's row of it.
+        target: `[out, n]`.
+
+    Returns:
+        The factor `[n, out]` and the bias `[out]`.
+    """
+    corner = np.full((len(gram), 1, 1), equations.gram[-1, -1])
+    whole = np.block([[gram, border[:, :, None]], [border[:, None], corner]])
+    moment = np.concatenate([target, equations.moment[-1][:, None]], axis=1)
+    solution = solve(whole, moment[..., None])[..., 0]
+    return solution[:, :-1].T, solution[:, -1]
 
 
 def _linear_output(layer: Any, inputs: Array) -> Array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value
-from portrait_tflite.vocabulary import Approximation
+from portrait_tflite.vocabulary import Approximation, Delegate
 
 Array = NDArray[Any]
 Uses = Counter[Value]
@@ -38,6 +38,9 @@ class Form:
             None where it is the same, up to float rounding.
         ops: What it becomes on the phone, for the cost table; left out where nothing is chosen.
         fit: For an approximate form: takes the site's activations, returns `build`.
+        unfit: For an exact form that int8 pays for where a tensor holds other values than it needs:
+            takes the site's activations, returns why it must not be taken, or "".
+        only: The delegate that `auto` takes it for; None for each.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Form:
     approximation: Approximation | None = None
     ops: tuple[CostedOp, ...] = ()
     fit: Callable[[Activations], Build] | None = None
+    unfit: Callable[[Activations], str] | None = None
+    only: Delegate | None = None
 
     @property
     def exact(self) -> bool:
@@ -75,6 +80,20 @@ class Site:
     forms: tuple[Form, ...]
     reason: str
 
+    def layers(self) -> tuple[str, ...]:
+        """Name the layers between the boundary and the root, the one it is named after first."""
+        found = {self.layer: None}
+        pending = [self.root]
+        seen = set(self.boundary)
+        while pending:
+            value = pending.pop()
+            if value in seen or value.node.op is None:
+                continue
+            seen.add(value)
+            found[value.node.name] = None
+            pending.extend(value.node.inputs)
+        return tuple(found)
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -95,7 +114,11 @@ class TakeChannel:
 
 
 class KerasRewrite(Protocol):
-    """A rewrite of the Keras graph: finds its sites; the rewriter does the rest."""
+    """A rewrite of the Keras graph: finds its sites; the rewriter does the rest.
+
+    Three more attributes are optional: `approximations`, the families that it has forms of;
+    `exact`, False where it has no other forms; `before`, see `Registry.with_own`.
+    """
 
     @property
     def name(self) -> str:

@@ -8,29 +8,38 @@ import keras
 
 from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value
-from portrait_tflite.convert.rewrites.keras.added_layers import is_linear, weights_of
-from portrait_tflite.convert.rewrites.keras.phases import (
-    Axis,
-    phase_convolution,
-    phase_ops,
-    transposed_axis,
+from portrait_tflite.convert.rewrites.keras.added_layers import weights_of
+from portrait_tflite.convert.rewrites.keras.phase_forms import (
+    UpsamplingLayer,
+    joint_form,
+    split_forms,
 )
+from portrait_tflite.convert.rewrites.keras.phases import Axis, transposed_axis
 from portrait_tflite.convert.rewrites.keras.resize_fit import resize_forms
-from portrait_tflite.convert.rewrites.keras.site import Form, Refusal, Site, Uses
+from portrait_tflite.convert.rewrites.keras.site import Array, Form, Refusal, Site, Uses
+from portrait_tflite.vocabulary import Approximation
+
+_FUSED = (keras.activations.relu, keras.activations.relu6)
 
 
 class TransposedConvolution:
     """Computes a transposed convolution at the low resolution.
 
-    Given:  x → Conv2DTranspose(k×k, stride s, SAME or VALID, activation) → y
-    Result: x → PAD → CONV_2D(s²·out) → activation → DEPTH_TO_SPACE(s) → y     form `subpixel`
-            x → CONV_2D → y                                         stride 1, form `convolution`
+    Given:  x → Conv2DTranspose(k×l, strides s×t, SAME or VALID, activation) → y
+    Result: x → PAD → CONV_2D(s·t·out) → activation → DEPTH_TO_SPACE(s) → y    form `subpixel`
+            x → s times CONV_2D(t·out) → rows in turn → y                      form `rows`
+            x → s·t times CONV_2D(out) → beside each other, rows in turn → y   form `phases`
+            x → CONV_2D → y                                      strides 1, form `convolution`
 
-    Exact. Which costs less depends on the kernel: where k = s no tap is wasted; where k > s the
-    phase convolution multiplies by zeros, and TRANSPOSE_CONV is cheaper on arm64.
+    Exact. An activation that looks at several channels stays behind the rearrangement. For strides
+    that differ this is a TRANSPOSE, since DEPTH_TO_SPACE is square, or a RESHAPE alone where the
+    stride of the rows is 1. Which costs less depends on kernel and channels: where k > s the one
+    convolution multiplies by zeros; several have fewer channels each, which fill a kernel's tiles
+    less well.
     """
 
     name = "transposed_convolution"
+    approximations = frozenset({Approximation.RESIZE})
 
     def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
         node = value.node
@@ -39,33 +48,41 @@ class TransposedConvolution:
             return None
         if layer.data_format != "channels_last":
             return Refusal(node.name, "channels come first")
-        if layer.strides[0] != layer.strides[1]:
-            return Refusal(node.name, f"strides {layer.strides} differ, depth-to-space is square")
-        if layer.output_padding is not None:
-            return Refusal(node.name, "output_padding is set")
-        if layer.activation is keras.activations.softmax:
-            return Refusal(node.name, "softmax is not element-wise")
+        # TensorFlow itself runs none on a CPU, so that there is nothing to verify against.
         if tuple(layer.dilation_rate) != (1, 1):
-            return Refusal(node.name, f"dilation {layer.dilation_rate}")
+            return Refusal(node.name, f"dilation {layer.dilation_rate}: no CPU runs the original")
 
         source = node.inputs[0]
-        stride = int(layer.strides[0])
-        exact = Form(
-            "convolution" if stride == 1 else "subpixel",
-            lambda boundary: _as_phases(node.name, layer, boundary[0]),
-            ops=phase_ops(_axes(layer, source), source.shape[3], int(layer.filters), stride),
-        )
-        kept = Form("transpose_conv", ops=(_kept_op(layer, source, value),))
+        strides = tuple(layer.strides)
         return Site(
             layer=node.name,
             root=value,
             boundary=(source,),
-            forms=(exact, kept, *resize_forms(node.name, layer, source)),
-            reason=f"{layer.kernel_size[0]}×{layer.kernel_size[1]}, stride {stride}",
+            forms=(
+                *_phase_forms(node.name, layer, source, value),
+                Form("transpose_conv", ops=(_kept_op(layer, source, value),)),
+                *_approximate_forms(node.name, layer, source),
+            ),
+            reason=(
+                f"{layer.kernel_size[0]}×{layer.kernel_size[1]}, stride "
+                + (f"{strides[0]}" if strides[0] == strides[1] else f"{strides[0]}×{strides[1]}")
+            ),
         )
 
 
+def _phase_forms(name: str, layer: Any, source: Value, value: Value) -> tuple[Form, ...]:
+    upsampling = UpsamplingLayer(
+        name, source.shape[3], int(layer.filters), lambda: _weights(layer), layer.activation
+    )
+    rows, columns = _axes(layer, source, value)
+    if tuple(layer.strides) == (1, 1):
+        return (joint_form("convolution", upsampling, rows, columns),)
+    joint = joint_form("subpixel", upsampling, rows, columns)
+    return joint, *split_forms(upsampling, rows, columns, columns)
+
+
 def _kept_op(layer: Any, source: Value, value: Value) -> CostedOp:
+    rows, columns = (int(stride) for stride in layer.strides)
     return CostedOp(
         kind="TRANSPOSE_CONV",
         height=value.shape[1],
@@ -73,30 +90,33 @@ def _kept_op(layer: Any, source: Value, value: Value) -> CostedOp:
         channels_in=source.shape[3],
         channels_out=int(layer.filters),
         kernel=tuple(layer.kernel_size),
-        stride=int(layer.strides[0]),
-        fused=not is_linear(layer.activation),
+        stride=rows,
+        stride_columns=columns if columns != rows else None,
+        fused=layer.activation in _FUSED,
     )
 
 
-def _as_phases(name: str, layer: Any, source: Value) -> Value:
+def _approximate_forms(name: str, layer: Any, source: Value) -> tuple[Form, ...]:
+    # A resize gives `stride` positions for each, the same in both directions.
+    if layer.strides[0] != layer.strides[1] or layer.output_padding is not None:
+        return ()
+    return resize_forms(name, layer, source)
+
+
+def _weights(layer: Any) -> tuple[Array, Array | None]:
     kernel, bias = weights_of(layer)
-    stride = int(layer.strides[0])
-    return phase_convolution(
-        name,
-        source,
-        kernel.transpose(0, 1, 3, 2),  # Keras keeps [kh, kw, out, in]
-        bias,
-        _axes(layer, source),
-        stride,
-        layer.activation,
-    )
+    return kernel.transpose(0, 1, 3, 2), bias  # Keras keeps [kh, kw, out, in]
 
 
-def _axes(layer: Any, source: Value) -> tuple[Axis, Axis]:
-    height, width = source.shape[1:3]
-    rows, columns = layer.kernel_size
-    stride = int(layer.strides[0])
-    return (
-        transposed_axis(height, rows, stride, layer.padding),
-        transposed_axis(width, columns, stride, layer.padding),
+def _axes(layer: Any, source: Value, value: Value) -> tuple[Axis, Axis]:
+    rows, columns = (
+        transposed_axis(
+            source.shape[axis],
+            int(layer.kernel_size[axis - 1]),
+            int(layer.strides[axis - 1]),
+            layer.padding,
+            value.shape[axis],
+        )
+        for axis in (1, 2)
     )
+    return rows, columns

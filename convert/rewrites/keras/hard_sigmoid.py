@@ -1,0 +1,160 @@
+"""The hard sigmoid and the hard swish, which most nets write by hand."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from portrait_tflite.convert.graph import Node, Value, apply_op
+from portrait_tflite.convert.rewrites.keras.added_layers import (
+    activate,
+    depthwise,
+    rebuilt,
+    weights_of,
+)
+from portrait_tflite.convert.rewrites.keras.affine import affine_of
+from portrait_tflite.convert.rewrites.keras.fused_activation import elementwise_activation
+from portrait_tflite.convert.rewrites.keras.site import (
+    Build,
+    Form,
+    Refusal,
+    Site,
+    Uses,
+    single,
+)
+from portrait_tflite.vocabulary import Delegate
+
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Conv2DTranspose)
+
+
+class HardSigmoidByHand:
+    """Reads the hard sigmoid that MobileNetV3 and its kin spell out.
+
+    Given:  x → + 3 → ReLU6 → · 1/6 → y
+    Result: x → hard sigmoid → y
+    """
+
+    name = "hard_sigmoid_by_hand"
+
+    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
+        return _activated(value, _hard_sigmoid_of(value.node), "hard_sigmoid")
+
+
+class HardSwishByHand:
+    """Reads the hard swish that they spell out.
+
+    Given:  x → hard sigmoid → y; x · y → z
+    Result: x → hard swish → z
+    """
+
+    name = "hard_swish_by_hand"
+
+    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
+        return _activated(value, _hard_swish_of(value.node), "hard_silu")
+
+
+class HardSigmoidForGpu:
+    """Spells a hard sigmoid out without a product with a number.
+
+    Given:  x → hard sigmoid → y
+    Result: x → ADD(3) → RELU6 → DEPTHWISE_CONV_2D(1/6) → y
+
+    In a file with float16 weights the 1/6 that `TFLiteConverter` makes is a computed number without
+    dimensions, which the GPU delegate refuses.
+    """
+
+    name = "hard_sigmoid_for_gpu"
+
+    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
+        node = value.node
+        if getattr(node.op, "activation", None) is not keras.activations.hard_sigmoid:
+            return None
+        linear = _linear(node)
+        if linear is None or len(value.shape) != 4:
+            return Refusal(node.name, f"{type(node.op).__name__} of rank {len(value.shape)}")
+        return Site(
+            layer=node.name,
+            root=value,
+            boundary=node.inputs,
+            forms=(
+                Form(
+                    "per_channel",
+                    lambda boundary: _spelled(node.name, linear(boundary)),
+                    only=Delegate.GPU,
+                ),
+            ),
+            reason="the GPU delegate takes no numbers without dimensions",
+        )
+
+
+def _activated(value: Value, source: Value | None, function: str) -> Site | None:
+    """Return the site at which `value` becomes a function of `source`."""
+    if source is None:
+        return None
+    name = value.node.name
+    return Site(
+        layer=name,
+        root=value,
+        boundary=(source,),
+        forms=single(function, lambda boundary: activate(name, boundary[0], function)),
+        reason="spelled out by hand",
+    )
+
+
+def _spelled(name: str, source: Value) -> Value:
+    channels = source.shape[-1]
+    three = np.full(channels, 3, np.float32)
+    clamped = apply_op(f"{name}_clamp", lambda x: keras.ops.relu6(x + three), source)
+    return depthwise(name, clamped, np.full((1, 1, channels, 1), 1 / 6), None)
+
+
+def _linear(node: Node) -> Build | None:
+    """Return what computes the input of a node's activation; None for layers not known here."""
+    layer = node.op
+    if isinstance(layer, keras.layers.Activation):
+        return lambda boundary: boundary[0]
+    if type(layer) not in _CONVOLUTIONS or getattr(layer, "groups", 1) != 1:
+        return None
+    kernel, bias = weights_of(layer)
+    return lambda boundary: rebuilt(layer, node.name, boundary[0], kernel, bias)
+
+
+def _hard_sigmoid_of(node: Node) -> Value | None:
+    """Return x where a node is ReLU6(x + 3) / 6."""
+    if not _is_affine(node, 1 / 6, 0):
+        return None
+    clamp = node.inputs[0].node
+    if elementwise_activation(clamp) is not keras.activations.relu6:
+        return None
+    shift = clamp.inputs[0].node
+    return shift.inputs[0] if _is_affine(shift, 1, 3) else None
+
+
+def _hard_swish_of(node: Node) -> Value | None:
+    """Return x where a node is x times the hard sigmoid of x."""
+    if type(node.op).__name__ != "Multiply" or len(node.inputs) != 2:
+        return None
+    for one, other in (node.inputs, node.inputs[::-1]):
+        gate = one.node
+        function = getattr(gate.op, "activation", None)
+        hard = function is keras.activations.hard_sigmoid
+        if hard and isinstance(gate.op, keras.layers.Activation) and gate.inputs[0] == other:
+            return other
+    return None
+
+
+def _is_affine(node: Node, scale: float, shift: float) -> bool:
+    """Whether a node multiplies by `scale` and adds `shift`, as a layer or with a number."""
+    found = affine_of(node)
+    if found is not None:
+        return bool(np.allclose(found.scale, scale) and np.allclose(found.shift, shift))
+    if len(node.inputs) != 1 or isinstance(node.op, keras.layers.Layer):
+        return False
+    numbers = [item for item in node.args if isinstance(item, int | float)]
+    kind = type(node.op).__name__
+    if len(numbers) != 1:
+        return False
+    if kind == "Add":
+        return scale == 1 and numbers[0] == shift
+    by = {"Multiply": numbers[0], "TrueDivide": 1 / numbers[0] if numbers[0] else 0}
+    return bool(shift == 0 and kind in by and np.isclose(by[kind], scale))
