@@ -1,0 +1,109 @@
+"""When fine-tuning is refused, and which plans share a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from portrait_tflite.convert.plan import RewriteRequest
+from portrait_tflite.convert.rewriter import Rewritten
+from portrait_tflite.errors import UsageError
+from portrait_tflite.pipeline.fine_tuning import (
+    _shared,
+    may_approximate,
+    read_unlabelled,
+    require_reason,
+)
+from portrait_tflite.pipeline.request import ConvertRequest
+from portrait_tflite.quantize.pictures import Pictures
+from portrait_tflite.quantize.validation import Sample
+from portrait_tflite.vocabulary import (
+    Approximation,
+    Delegate,
+    Level,
+    ModelSpec,
+    RewriteRecord,
+    StateSpec,
+)
+
+RESIZE = RewriteRequest(approximate=frozenset({Approximation.RESIZE}))
+SPEC = ModelSpec(32, 32)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of twelve pictures of noise."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        picture = rng.integers(0, 256, (24, 20, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number:02}.png"), picture)
+    return folder
+
+
+@contextmanager
+def progress(total: int, description: str) -> Iterator[Callable[..., None]]:
+    yield lambda *_: None
+
+
+def _request(folder: Path | None, rewrite: RewriteRequest = RESIZE) -> ConvertRequest:
+    return ConvertRequest("net.keras", rewrite=rewrite, finetune=folder)
+
+
+def _plan(*layers: str, exact: bool = False) -> Rewritten:
+    records = tuple(
+        RewriteRecord("transposed_convolution", Level.KERAS, layer, exact, 0, 0, "x", (), "")
+        for layer in layers
+    )
+    return Rewritten(None, records, ())  # type: ignore[arg-type]
+
+
+def test_there_must_be_something_to_recover(photos: Path) -> None:
+    with pytest.raises(UsageError, match=r"--rewrite with one of resize, .* Received: none"):
+        require_reason(_request(photos, RewriteRequest()))
+    require_reason(_request(None, RewriteRequest()))
+    require_reason(_request(photos))
+    planned = RewriteRequest(plans={})
+    assert may_approximate(planned)
+    require_reason(_request(photos, planned))
+
+
+def test_a_folder_without_pictures_is_refused_at_once(tmp_path: Path, photos: Path) -> None:
+    with pytest.raises(UsageError, match="folder of images is required.*none"):
+        require_reason(_request(tmp_path / "none"))
+    for path in sorted(photos.iterdir())[:3]:
+        path.unlink()
+    with pytest.raises(UsageError, match=r"--finetune must be a folder with 10 .* with 9\."):
+        require_reason(_request(photos))
+
+
+def test_pictures_that_are_scored_on_are_left_out(photos: Path) -> None:
+    names = sorted(photos.iterdir())
+    scored = Pictures(None, [Sample(path.name, path) for path in names[:2]], "")
+    unlabelled = read_unlabelled(_request(photos), SPEC, scored, progress)
+    assert unlabelled is not None
+    assert unlabelled.pictures.shape == (10, 32, 32, 3)
+    scored = Pictures(None, [Sample(path.name, path) for path in names[:3]], "")
+    with pytest.raises(UsageError, match="with 9 that can be read and are not scored on"):
+        read_unlabelled(_request(photos), SPEC, scored, progress)
+
+
+def test_a_network_with_a_state_is_refused(photos: Path) -> None:
+    spec = ModelSpec(32, 32, state=StateSpec(1))
+    with pytest.raises(UsageError, match="look at one picture alone"):
+        read_unlabelled(_request(photos), spec, Pictures(None, [], ""), progress)
+    assert read_unlabelled(_request(None), spec, Pictures(None, [], ""), progress) is None
+
+
+def test_equal_plans_share_a_run_and_exact_ones_have_none() -> None:
+    cpu, gpu = Delegate.XNNPACK, Delegate.GPU
+    assert _shared({cpu: _plan("a", "b"), gpu: _plan("a", "b")}) == [(cpu, gpu)]
+    assert _shared({cpu: _plan("a"), gpu: _plan("b")}) == [(cpu,), (gpu,)]
+    assert _shared({cpu: _plan("a", exact=True), gpu: _plan("a")}) == [(gpu,)]
+    assert _shared({cpu: _plan("a", exact=True), gpu: _plan()}) == []
