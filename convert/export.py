@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,6 +17,9 @@ from portrait_tflite.vocabulary import Precision
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "mask"
+# Of a network that remembers, in the order of `Graph.inputs` and `Graph.outputs`.
+INPUT_NAMES = (INPUT_NAME, "state")
+OUTPUT_NAMES = (OUTPUT_NAME, "next_state")
 
 _NO_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 _COUNTED = re.compile(r"_\d+$")
@@ -26,12 +29,12 @@ class Export:
     """A graph traced once, from which every variant is converted.
 
     Args:
-        graph: The network; its input is `[1, h, w, c]`.
+        graph: The network; its inputs are `[1, h, w, c]`.
     """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph  # tf.function holds variables weakly: their layers must live on
-        signature = [tf.TensorSpec(graph.input.shape, tf.float32, name=INPUT_NAME)]
+        signature = _signature([value.shape for value in graph.inputs])
         with quiet():
             self._concrete = tf.function(graph, input_signature=signature).get_concrete_function()
 
@@ -80,9 +83,9 @@ def run_converter(converter: Any, layer_of: Callable[[str], str] = lambda _: "")
 
 
 def named(data: bytes) -> bytes:
-    """Name the file's input `image` and its output `mask`."""
+    """Name the file's inputs `image` and `state`, and its outputs `mask` and `next_state`."""
     model = read_model(data)
-    rename_io(model, INPUT_NAME, OUTPUT_NAME)
+    rename_io(model, INPUT_NAMES, OUTPUT_NAMES)
     return serialize(model)
 
 
@@ -90,12 +93,18 @@ def keras_converter(model: keras.Model, *, batch_one: bool) -> Any:
     """Return the plain `TFLiteConverter` of a model as given, the baseline of every claim."""
     if not batch_one:
         return tf.lite.TFLiteConverter.from_keras_model(model)
-    shape = (1, *model.inputs[0].shape[1:])
     function = tf.function(
-        lambda image: model(image, training=False),
-        input_signature=[tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)],
+        lambda *images: model(images if len(images) > 1 else images[0], training=False),
+        input_signature=_signature([(1, *tensor.shape[1:]) for tensor in model.inputs]),
     )
     return tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], None)
+
+
+def _signature(shapes: Sequence[Sequence[int | None]]) -> list[Any]:
+    return [
+        tf.TensorSpec(shape, tf.float32, name=name)
+        for name, shape in zip(INPUT_NAMES, shapes, strict=False)
+    ]
 
 
 def _configure_float16(converter: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from portrait_tflite.convert.choice import Chooser
+from portrait_tflite.convert.choice import Chooser, PlannedForm
 from portrait_tflite.convert.graph import Frames, Graph, Value, as_arrays, evaluate, replaced
 from portrait_tflite.convert.rewrites.failure import named_failure
 from portrait_tflite.convert.rewrites.keras.order import REWRITES
@@ -136,7 +136,8 @@ class _Run:
             return None
         trial = _try(form, boundary, activations)
         if not form.exact:
-            trial, reason = _best_fit(trial, site, boundary, activations, reason)
+            if not isinstance(self._chooser, PlannedForm):  # a plan is obeyed
+                trial, reason = _best_fit(trial, site, boundary, activations, reason)
         # `not <=` rather than `>`: a NaN must fail too.
         elif not trial.relative <= TOLERANCE:
             why = (

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -43,6 +44,7 @@ def verify_variants(
     max_drop: float,
     on_image: Callable[[int, int], None] | None = None,
     diagnose: Callable[[], str] | None = None,
+    same_net: str | None = None,
 ) -> dict[str, Accuracy]:
     """Score every variant against the labels, or without labels against the float model.
 
@@ -58,6 +60,8 @@ def verify_variants(
         on_image: Called with `(images done, images in all)`.
         diagnose: Called once where the float model's IoU is below the floor; says what would score
             best (see `diagnose_low_iou`).
+        same_net: Name of a variant that is the reference itself run by other kernels. Where even
+            that agrees by less than `MIN_AGREEMENT_IOU`, the others need to agree as well only.
 
     Raises:
         UsageError: No picture can be decoded, or a label does not fit its picture.
@@ -73,7 +77,27 @@ def verify_variants(
     cause = ""
     if labelled and _mean(s.iou for s in float_scores) < MIN_FLOAT_IOU and diagnose:
         cause = diagnose()
-    return {name: _summarize(name, scores, labelled, max_drop, cause) for name in variants}
+    needed = MIN_AGREEMENT_IOU
+    if same_net is not None:
+        needed = min(needed, _mean(score.variants[same_net].agreement_iou for score in scores))
+    gate = _Gate(labelled, max_drop, needed, cause)
+    return {name: _summarize(name, scores, gate) for name in variants}
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """What passes.
+
+    Attributes:
+        max_drop: Of mIoU with labels, in points.
+        agreement: Least IoU with the reference's masks without.
+        cause: Why the reference itself is below the floor, or "".
+    """
+
+    labelled: bool
+    max_drop: float
+    agreement: float
+    cause: str
 
 
 def _score_all(
@@ -129,9 +153,7 @@ def _map_ahead(
         yield waiting.popleft().result()
 
 
-def _summarize(
-    name: str, scores: Sequence[SampleScores], labelled: bool, max_drop: float, cause: str
-) -> Accuracy:
+def _summarize(name: str, scores: Sequence[SampleScores], gate: _Gate) -> Accuracy:
     own = [score.variants[name] for score in scores]
     reference = [score.float_score for score in scores]
     drop = Drop(
@@ -141,17 +163,17 @@ def _summarize(
     )
     agreement = _mean(s.agreement_iou for s in own)
     reason = _finite_reason(reference, own)
-    if not reason and labelled:
-        reason = _labelled_reason(_mean(s.iou for s in reference), drop.miou, max_drop, cause)
-    elif not reason and agreement < MIN_AGREEMENT_IOU:
+    if not reason and gate.labelled:
+        reason = _labelled_reason(_mean(s.iou for s in reference), drop.miou, gate)
+    elif not reason and agreement < gate.agreement:
         reason = (
             f"IoU with the float model's masks is {agreement:.3f}, "
-            f"at least {MIN_AGREEMENT_IOU} is required"
+            f"at least {gate.agreement:.3g} is required"
         )
     ranked = _by_loss(name, scores)
     return Accuracy(
         images=len(scores),
-        labelled=labelled,
+        labelled=gate.labelled,
         iou=_mean(s.iou for s in own),
         miou=_mean(s.miou for s in own),
         boundary_f=_mean(s.boundary_f for s in own),
@@ -173,12 +195,12 @@ def _finite_reason(reference: Sequence[MaskScore], own: Sequence[MaskScore]) -> 
     return ""
 
 
-def _labelled_reason(float_iou: float, drop: float, max_drop: float, cause: str) -> str:
+def _labelled_reason(float_iou: float, drop: float, gate: _Gate) -> str:
     if float_iou < MIN_FLOAT_IOU:
         floor = f"IoU of the float model is {float_iou:.3f}, at least {MIN_FLOAT_IOU} is required"
-        return f"{floor}: {cause}" if cause else floor
-    if drop > max_drop:
-        return f"mIoU drops by {drop:.2f} points, at most {max_drop:g} allowed"
+        return f"{floor}: {gate.cause}" if gate.cause else floor
+    if drop > gate.max_drop:
+        return f"mIoU drops by {drop:.2f} points, at most {gate.max_drop:g} allowed"
     return ""
 
 

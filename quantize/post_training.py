@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.flatbuffer import indices, read_model
 from portrait_tflite.errors import ConversionError
+from portrait_tflite.images import Floats
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.vocabulary import IoType, Precision
 
@@ -22,7 +24,11 @@ _IO_CODE = {
 
 
 def quantize_model(
-    export: Export, precision: Precision, representative: Representative, io: IoType
+    export: Export,
+    precision: Precision,
+    representative: Representative,
+    io: IoType,
+    input_range: tuple[float, float] | None = None,
 ) -> bytes:
     """Convert an exported graph to a quantized variant.
 
@@ -30,16 +36,40 @@ def quantize_model(
 
     Args:
         precision: INT8, INT16X8 or DYNAMIC (which needs no calibration and keeps float IO).
-        representative: Yields the calibration inputs, `[array [1, h, w, c]]` each.
+        representative: Yields the calibration inputs, an array `[1, h, w, c]` per input each.
         io: Element type of input and output of the int8 variant.
+        input_range: What the int8 picture has steps for; by default what the pictures hold.
 
     Raises:
         ConversionError: An op cannot be quantized, or the file does not hold what was promised.
     """
+    if input_range is not None:
+        representative = over_whole_range(representative, *input_range)
     data = export.convert(lambda converter: configure(converter, precision, representative, io))
     if precision is Precision.INT8:
         assert_int8(data, io)
     return data
+
+
+def over_whole_range(representative: Representative, low: float, high: float) -> Representative:
+    """Let calibration pictures reach from `low` to `high`, so that every byte has its own step.
+
+    The darkest number of the first picture becomes `low` and its brightest `high`: what is
+    measured behind the input hardly moves.
+    """
+
+    def pictures() -> Iterator[list[Floats]]:
+        for number, (picture, *others) in enumerate(representative()):
+            yield [picture if number else _stretched(picture, low, high), *others]
+
+    return pictures
+
+
+def _stretched(picture: Floats, low: float, high: float) -> Floats:
+    stretched = picture.copy()
+    stretched.flat[picture.argmin()] = low
+    stretched.flat[picture.argmax()] = high
+    return stretched
 
 
 def configure(
@@ -61,13 +91,13 @@ def configure(
 
 
 def assert_int8(data: bytes, io: IoType) -> None:
-    """Check that a file is int8 throughout and that its input and output are as asked.
+    """Check that a file is int8 throughout and that its inputs and outputs are as asked.
 
     Raises:
         ConversionError: A tensor is not; it is named.
     """
     graph = read_model(data).subgraphs[0]
-    ends = {int(graph.inputs[0]), int(graph.outputs[0])}
+    ends = {*indices(graph.inputs), *indices(graph.outputs)}
     for index in ends:
         tensor = graph.tensors[index]
         if tensor.type != _IO_CODE[io]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,13 +12,17 @@ from numpy.typing import NDArray
 
 from portrait_tflite.convert.export import Export, keras_converter, run_converter
 from portrait_tflite.convert.graph import Graph
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.mend import REWRITES, mend_model
+from portrait_tflite.convert.raw_input import full_range, stores_bytes, take_bytes
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
+from portrait_tflite.images import denormalize
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.post_training import configure, quantize_model
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
     Delegate,
     IoType,
+    ModelSpec,
     Precision,
     RewriteRecord,
     SkippedRewrite,
@@ -29,11 +34,16 @@ INTEGER = (Precision.INT8, Precision.INT16X8)
 
 @dataclass(frozen=True)
 class Built:
-    """A variant's file and what mending it did."""
+    """A variant's file and what making and mending it did.
+
+    Attributes:
+        spec: What it takes, where that is not what the network does.
+    """
 
     data: bytes
     mended: tuple[RewriteRecord, ...] = ()
     skipped: tuple[SkippedRewrite, ...] = ()
+    spec: ModelSpec | None = None
 
 
 def delegate_of(precision: Precision, target: Target) -> Delegate:
@@ -43,21 +53,43 @@ def delegate_of(precision: Precision, target: Target) -> Delegate:
     return Delegate.XNNPACK
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What a variant is made of; see `build_variants`.
+
+    Attributes:
+        records: What was done for this variant alone.
+        skipped: What was not.
+    """
+
+    graph: Graph
+    representative: Representative
+    checks: Sequence[tuple[NDArray[np.float32], ...]]
+    spec: ModelSpec | None
+    records: tuple[RewriteRecord, ...] = ()
+    skipped: tuple[SkippedRewrite, ...] = ()
+
+
 def build_variants(
     graphs: Mapping[Delegate, Graph],
     precisions: Sequence[Precision],
     target: Target,
     representative: Representative,
     io: IoType,
-    checks: Sequence[NDArray[np.float32]],
+    checks: Sequence[tuple[NDArray[np.float32], ...]],
     on_variant: Callable[[Precision], None] | None = None,
+    mending: Sequence[FlatbufferRewrite] = REWRITES,
+    spec: ModelSpec | None = None,
 ) -> dict[str, Built]:
     """Export, quantize and mend every variant asked for.
 
     Args:
         graphs: The rewritten graph per delegate.
-        checks: Network inputs `[1, h, w, c]` on which mending is checked.
+        checks: Network inputs on which mending is checked: an array `[1, h, w, c]` per input each.
         on_variant: Called before each variant.
+        mending: The rewrites of the finished files.
+        spec: What the network takes, where the int8 file may know it: its input then has a step for
+            every byte of a picture, and with `IoType.UINT8` takes the bytes as they are.
 
     Returns:
         By name of the precision, in the order asked for.
@@ -67,19 +99,48 @@ def build_variants(
     for precision in precisions:
         if on_variant:
             on_variant(precision)
-        graph = graphs[delegate_of(precision, target)]
-        if id(graph) not in exports:
-            exports[id(graph)] = Export(graph)
-        export = exports[id(graph)]
-        if precision in (Precision.FLOAT32, Precision.FLOAT16):
-            data = export.float_model(precision)
-        else:
-            data = quantize_model(export, precision, representative, io)
-        layers = [node.name for node in graph.nodes()]
+        source = _Source(graphs[delegate_of(precision, target)], representative, checks, spec)
+        if precision is Precision.INT8 and io is IoType.UINT8:
+            source = _of_bytes(source)
+        if id(source.graph) not in exports:
+            exports[id(source.graph)] = Export(source.graph)
+        data = _export(source, exports[id(source.graph)], precision, io)
+        layers = [node.name for node in source.graph.nodes()]
         with quiet():
-            mended = mend_model(data, checks, layers=layers)
-        built[str(precision)] = Built(mended.data, mended.records, mended.skipped)
+            mended = mend_model(data, source.checks, mending, layers)
+        built[str(precision)] = Built(
+            mended.data,
+            (*source.records, *mended.records),
+            (*source.skipped, *mended.skipped),
+            None if source.spec is spec else source.spec,
+        )
     return built
+
+
+def _export(source: _Source, export: Export, precision: Precision, io: IoType) -> bytes:
+    if precision in (Precision.FLOAT32, Precision.FLOAT16):
+        return export.float_model(precision)
+    whole = None
+    # A previous mask in the picture itself has a range of its own.
+    if precision is Precision.INT8 and source.spec and not source.spec.state:
+        whole = full_range(source.spec)
+    return quantize_model(export, precision, source.representative, io, whole)
+
+
+def _of_bytes(source: _Source) -> _Source:
+    """Let a network take bytes as they are, where it does not and can."""
+    spec = source.spec
+    if spec is None or stores_bytes(spec):
+        return source
+
+    def pictures() -> Iterator[list[NDArray[np.float32]]]:
+        return ([denormalize(frame[0], spec)] for frame in source.representative())
+
+    checks = [(denormalize(frame[0], spec),) for frame in source.checks]
+    taken = take_bytes(source.graph, spec, np.concatenate([frame[0] for frame in checks]))
+    if isinstance(taken, SkippedRewrite):
+        return replace(source, skipped=(taken,))
+    return _Source(taken.graph, pictures, checks, taken.spec, taken.records)
 
 
 def build_naive(model: keras.Model, representative: Representative, *, batch_one: bool) -> Built:
@@ -88,7 +149,14 @@ def build_naive(model: keras.Model, representative: Representative, *, batch_one
     Raises:
         ConversionError: `TFLiteConverter` does not take it.
     """
+    named = [tensor.name for tensor in model.inputs]
+
+    def by_name() -> Iterator[Any]:
+        # The converter puts the inputs of a Keras model in an order of its own.
+        return (dict(zip(named, frame, strict=True)) for frame in representative())
+
+    frames = representative if batch_one or len(named) == 1 else by_name
     with quiet():
         converter = keras_converter(model, batch_one=batch_one)
-        configure(converter, Precision.INT8, representative, IoType.INT8)
+        configure(converter, Precision.INT8, frames, IoType.INT8)
         return Built(run_converter(converter))

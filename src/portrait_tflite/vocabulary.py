@@ -15,6 +15,7 @@ RESULT_FILE = "benchmark.json"  # what `benchmark` writes
 HOST = "host"  # device: this machine
 ARM_MODEL = "arm64-model"  # device: the emulated arm64 machine
 GPU_LEAST_IOU = 0.995  # of a float mask on a GPU with the CPU's: what model.json promises
+FEW_UNLABELLED = 50  # pictures for fine-tuning; fewer are learned by heart
 DRAWN = "drawn portraits"  # what `Report.scored_on` says where the user gave no pictures
 
 
@@ -116,6 +117,9 @@ class Approximation(StrEnum):
     """Families of forms that are other functions: taken only where they are asked for by name."""
 
     RESIZE = "resize"  # transposed convolution → fitted resize + convolution
+    STRIDED = "strided"  # convolution + max-pooling → fitted convolution with strides
+    RELU6 = "relu6"  # hard-swish, swish, GELU → ReLU6
+    CHANNELS8 = "channels8"  # channel counts → multiples of 8
 
 
 class Level(StrEnum):
@@ -141,6 +145,23 @@ class OutputSpec:
 
 
 @dataclass(frozen=True)
+class StateSpec:
+    """What a network for video remembers: its last mask, fed back beside the next picture.
+
+    Attributes:
+        input: Which input of the network takes it.
+        channel: Which channel of the picture's input takes it; None where it has its own input.
+        initial: What the first picture is fed with.
+        from_output: Which output of the network the next picture is fed with.
+    """
+
+    input: int
+    channel: int | None = None
+    initial: float = 0.0
+    from_output: int = 0
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """How a picture becomes the network's input, and its output a mask.
 
@@ -156,6 +177,7 @@ class ModelSpec:
         fit: How a picture of another shape meets the input's rectangle.
         interpolation: How it is resized.
         output: Which output is the mask.
+        state: What it remembers from picture to picture; None for nothing.
     """
 
     height: int
@@ -167,6 +189,12 @@ class ModelSpec:
     fit: Fit = Fit.STRETCH
     interpolation: Interpolation = Interpolation.BILINEAR
     output: OutputSpec = field(default_factory=OutputSpec)
+    state: StateSpec | None = None
+
+    @property
+    def depth(self) -> int:
+        """Channels of the picture's input: its colours, and the state where it lies beside them."""
+        return self.channels.depth + (self.state is not None and self.state.channel is not None)
 
 
 @dataclass(frozen=True)
@@ -177,11 +205,13 @@ class Candidate:
         form: Name of the form, e.g. `transpose_conv`.
         outside: Ops it leaves outside the target's delegate.
         cost: Estimated cost in million cycles of the target's cost model.
+        host_ms: What it took on this host, where `--tune` timed it.
     """
 
     form: str
     outside: int
     cost: float
+    host_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -207,11 +237,33 @@ class RewriteRecord:
 
 @dataclass(frozen=True)
 class SkippedRewrite:
-    """A rewrite that matched and was not applied."""
+    """A rewrite that matched and was not applied; `candidates` where there was a choice."""
 
     rewrite: str
     layer: str
     reason: str
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True)
+class RewriteSelection:
+    """Which rewrites might be applied, and how their forms were chosen.
+
+    Attributes:
+        mode: Which exact forms they might take.
+        approximations: Families of forms that are other functions, asked for by name.
+        only: Names of the rewrites that were run alone; empty where all were.
+        dropped: Names of the rewrites that were left out.
+        own: Names of the user's own rewrites.
+        tuned: Whether timing on this host chose among exact forms.
+    """
+
+    mode: RewriteMode = RewriteMode.AUTO
+    approximations: tuple[Approximation, ...] = ()
+    only: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    tuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,6 +273,33 @@ class WholeNetError:
     max_abs_error: float
     max_rel_error: float
     images: int
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """What fine-tuning of approximate forms came to.
+
+    Agreement is the mean IoU with the masks of the network as it came, on pictures held out.
+
+    Attributes:
+        source: Folder of unlabelled pictures.
+        delegates: Whose plans have these weights.
+        images: Pictures that were trained on.
+        held_out: Pictures that agreement was scored on.
+        rounds: Rounds that were made; the best one was kept.
+        agreement_before: As fitted.
+        agreement_after: As it went into the files.
+        rewritten_before: The whole net's difference as fitted; `Report.rewritten` is after it.
+    """
+
+    source: str
+    delegates: tuple[Delegate, ...]
+    images: int
+    held_out: int
+    rounds: int
+    agreement_before: float
+    agreement_after: float
+    rewritten_before: WholeNetError
 
 
 @dataclass(frozen=True)
@@ -264,6 +343,13 @@ class OutsideOp:
         layer: The Keras layer it came from, or "".
         reason: The rule that it breaks.
         fix: What would help.
+        rule: The function of the delegate that the rule was read from, or "".
+        index: Its position in the graph.
+        rewrite: The rewrite of finished files that brings it inside, or "".
+        worth_mcycles: What the fix saves by the cost table, in million cycles; negative where it
+            costs. None where the table does not hold it, or was not asked.
+        partitions_saved: How many partitions less there are once it is inside, after the ops
+            before it that can be mended; None where that was not asked. They add up.
     """
 
     op: str
@@ -271,6 +357,11 @@ class OutsideOp:
     layer: str
     reason: str
     fix: str
+    rule: str = ""
+    index: int = -1
+    rewrite: str = ""
+    worth_mcycles: float | None = None
+    partitions_saved: int | None = None
 
 
 @dataclass(frozen=True)
@@ -282,12 +373,14 @@ class DelegateAudit:
         complete: Whether every op is inside.
         outside: The ops that stay outside.
         finding: Where the runtime did not do what the delegate's rules predict; "" where it did.
+        predicted: Partitions by the delegate's rules; None where it has none.
     """
 
     partitions: int | None
     complete: bool
     outside: tuple[OutsideOp, ...]
     finding: str = ""
+    predicted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -300,6 +393,44 @@ class Audit:
     ops: dict[str, int]
     min_runtime: str
     min_runtime_op: str
+
+
+@dataclass(frozen=True)
+class LintChange:
+    """One way to follow a lint rule, and what it saves by the cost table; negative: what it costs.
+
+    Attributes:
+        change: In words, e.g. `16 channels`.
+        saves_mcycles: In million cycles; None where the table does not hold it.
+    """
+
+    change: str
+    saves_mcycles: float | None
+
+
+@dataclass(frozen=True)
+class LintFinding:
+    """What the guides of mobile nets would have otherwise in a file.
+
+    Attributes:
+        rule: Name of the rule, e.g. `odd_channels`.
+        places: The layers that it concerns, or tensors where the layer is not known.
+        finding: What is there.
+        advice: What to do about it.
+        source: The guide that says so.
+        mcycles: Predicted ARM cost of what it concerns, in million cycles.
+        share: The same as a share of the file's, 0 to 1.
+        changes: Ways to do it, with what each saves.
+    """
+
+    rule: str
+    places: tuple[str, ...]
+    finding: str
+    advice: str
+    source: str
+    mcycles: float
+    share: float
+    changes: tuple[LintChange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -363,7 +494,12 @@ class FloatLayer:
 
 @dataclass(frozen=True)
 class Variant:
-    """One written `.tflite` and everything known about it."""
+    """One written `.tflite` and everything known about it.
+
+    `input` takes the picture and `output` is the mask; `state_input` and `state_output` are there
+    where a network that remembers (`StateSpec`) has tensors of their own for it. `spec` is there
+    where the file takes a picture otherwise than the network does: as bytes.
+    """
 
     file: str
     bytes: int
@@ -376,6 +512,10 @@ class Variant:
     remedies: tuple[Remedy, ...] = ()
     float_layers: tuple[FloatLayer, ...] = ()
     accuracy: Accuracy | None = None
+    state_input: TensorInfo | None = None
+    state_output: TensorInfo | None = None
+    lint: tuple[LintFinding, ...] = ()
+    spec: ModelSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -514,7 +654,9 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class Report:
-    """`report.json`; `scored_on` says which pictures accuracy was measured on."""
+    """`report.json`; `scored_on` says which pictures accuracy was measured on, `scored_with` on
+    whose kernels.
+    """
 
     created: str
     command: str
@@ -531,6 +673,9 @@ class Report:
     scored_on: str
     benchmarks: tuple[BenchmarkResult, ...]
     arm_cost: tuple[ArmCost, ...]
+    selection: RewriteSelection = field(default_factory=RewriteSelection)
+    fine_tuning: tuple[FineTuning, ...] = ()
+    scored_with: Delegate = Delegate.XNNPACK
     schema: int = SCHEMA
 
 

@@ -140,7 +140,7 @@ def test_cells_of_the_gpu_are_measured_there_and_keep_their_place(
 
     monkeypatch.setattr(measure, "measure_gpu", on_gpu)
     cells = [Cell("a", Path("a"), d) for d in (Delegate.CPU, Delegate.GPU, Delegate.XNNPACK)]
-    results = measure_files(cells, runs=7, processes=4, images=())
+    results = measure_files(cells, runs=7, processes=4, images={})
     assert [result.delegate for result in results] == [cell.delegate for cell in cells]
     assert [result.adapter for result in results] == ["", "() 7 4 None", ""]
 

@@ -16,9 +16,14 @@ from portrait_tflite.cli import main
     [
         (["convert", "--in8"], "No such option '--in8'."),
         (["convert", "--io", "int4"], "--io must be one of int8, uint8, float32."),
+        (["convert", "--rewrite", "auto,exact"], "--rewrite must be one of auto, exact, none; "),
+        (["convert", "--rewrite", "exat"], "Did you mean 'exact'?"),
+        (["convert", "--rewrite", "-relu_to_quantise"], "Did you mean 'relu_to_quantize'?"),
+        (["convert", "--rewrite", "auto,cancel"], "Write none,cancel to run it alone, or -cancel"),
+        (["convert", "--tune", "--rewrite", "exact"], "--tune chooses where --rewrite auto would"),
         (
-            ["convert", "--rewrite", "some"],
-            "--rewrite must be one of auto, exact, none; resize may",
+            ["convert", "x.tflite", "--rewrite", "exact", "--input-range", "0,1"],
+            "a .tflite file is required. Received: x.tflite (no such file)",
         ),
         (["convert", "--target", "npu"], "--target must be one of cpu, gpu, both."),
         (["convert", "--runs", "0"], "0 is not in the range x>=1"),
@@ -35,6 +40,11 @@ from portrait_tflite.cli import main
             "a Keras model is required for --fp16, --io. Received: a .tflite",
         ),
         (["convert", "x.TFLITE", "--baseline"], "a Keras model is required for --baseline."),
+        (["convert", "x.tflite", "--tune"], "a Keras model is required for --tune."),
+        (
+            ["convert", "--list-rewrites", "--custom-objects", "none.py"],
+            "--custom-objects takes a Python file. Received: none.py",
+        ),
         (["convort"], "No such command 'convort'"),
         (["--quit"], "No such option '--quit'."),
         (["convert", "--seed", "-1"], "-1 is not in the range"),

@@ -254,11 +254,11 @@ def test_which_channel_of_a_foreign_file_is_never_guessed(
     given = SpecArguments(input_range=(0.0, 1.0))
     file = tmp_path / "foreign.tflite"
     with pytest.raises(UsageError, match=r"has 2 channels: --output-channel 0 to 1 is required"):
-        spec_of_tflite(file, image, [two], given)
+        spec_of_tflite(file, [image], [two], given)
     with pytest.raises(UsageError, match=r"has 2 outputs: --output 0 to 1 is required"):
-        spec_of_tflite(file, image, [one, one], given)
+        spec_of_tflite(file, [image], [one, one], given)
     for wrong in ({"output": 3}, {"output_channel": 1}):
         with pytest.raises(UsageError, match=r"must be 0 to 0\. Received"):
-            spec_of_tflite(file, image, [one], SpecArguments(input_range=(0.0, 1.0), **wrong))
+            spec_of_tflite(file, [image], [one], SpecArguments(input_range=(0.0, 1.0), **wrong))
     right = SpecArguments(input_range=(0.0, 1.0), output_channel=1)
-    assert spec_of_tflite(file, image, [two], right).output == OutputSpec(0, 1)
+    assert spec_of_tflite(file, [image], [two], right).output == OutputSpec(0, 1)

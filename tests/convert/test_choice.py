@@ -12,7 +12,7 @@ from keras import layers
 from portrait_tflite.convert.choice import CheapestForm, EveryExactForm, PlannedForm, outside
 from portrait_tflite.convert.cost_series import Axis, Series
 from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32, INT8
+from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewrites.keras.nearest_convolution import (
     NearestUpsamplingConvolution,

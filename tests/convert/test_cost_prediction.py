@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.cost_prediction import predict
 from portrait_tflite.convert.cost_series import Axis, Series
 from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32, INT8
+from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
 from portrait_tflite.errors import UsageError
 
 Build = Callable[..., Any]
@@ -97,6 +97,31 @@ def test_a_concatenation_copies_each_input(tiny_graph: Build) -> None:
     graph.op("CONCATENATION", parts, target, 1, schema.ConcatenationOptionsT(axis=3))
     data = graph.build(parts, [target])
     assert predict(data, _table("CONCATENATION")).cycles == pytest.approx(CALL + 64 * 12)
+
+
+def test_whole_rows_are_copied_as_by_a_reshape(tiny_graph: Build) -> None:
+    def predicted(axis: int, sizes: tuple[int, ...]) -> float:
+        graph = tiny_graph()
+        shapes = [[1, 40, 30, 8] for _ in sizes]
+        for shape, size in zip(shapes, sizes, strict=True):
+            shape[axis] = size
+        parts = [graph.tensor("x", tuple(shape), "float32") for shape in shapes]
+        target = [1, 40, 30, 8]
+        target[axis] = sum(sizes)
+        y = graph.tensor("y", tuple(target), "float32")
+        graph.op("CONCATENATION", parts, y, 1, schema.ConcatenationOptionsT(axis=axis))
+        return predict(graph.build(parts, [y]), CostTable.load("arm64")).cycles
+
+    def copied(elements: int) -> float:
+        op = CostedOp("RESHAPE", elements, 1, 1, 1)
+        return CostTable.load("arm64").op_cost(op, FLOAT32)
+
+    call = CostTable.load("arm64").call
+    whole = copied(40 * 30 * 8)
+    assert predicted(1, (40, 40)) - call == pytest.approx(2 * whole)
+    # A run of few elements costs more than its share.
+    assert predicted(2, (30, 1)) - call > whole + 5 * copied(40 * 8)
+    assert predicted(-1, (8, 8)) - call > 4 * whole
 
 
 def test_a_damaged_file_is_refused(relu_net: Build) -> None:

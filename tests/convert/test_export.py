@@ -100,7 +100,7 @@ class _Sub(keras.Model):
         self.inner = _Decompose(name="inner")
 
     def call(self, x: Any) -> Any:
-        return self.inner(x)
+        return self.inner(tf.identity(x))
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,21 @@ def test_a_float_model_under_the_floor_is_no_pass_whatever_the_drop(red_folder: 
     assert accuracy.reason.endswith("best would be --channels bgr")
 
 
+def test_without_labels_a_net_must_agree_as_well_as_with_itself(red_folder: Build) -> None:
+    samples = [Sample(s.name, s.image) for s in load_validation(red_folder(4))]
+    moved = {"other_kernels": shifted(1), "better": shifted(1), "worse": shifted(6)}
+    alone = verify_variants(red, moved, SPEC, samples, 1)
+    assert not any(accuracy.passed for accuracy in alone.values())
+    scores = verify_variants(red, moved, SPEC, samples, 1, same_net="other_kernels")
+    assert scores["better"].passed
+    assert not scores["worse"].passed
+    least = scores["other_kernels"].agreement_iou
+    assert scores["worse"].reason.endswith(f"at least {least:.3g} is required")
+    # One that agrees closely with itself asks for no more than always.
+    close = verify_variants(red, {**moved, "same": red}, SPEC, samples, 1, same_net="same")
+    assert close["better"].reason.endswith("at least 0.98 is required")
+
+
 def test_masks_with_nan_fail_and_are_scored_as_background(red_folder: Build) -> None:
     def broken(inputs: Floats) -> Floats:
         mask = red(inputs).copy()

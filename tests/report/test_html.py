@@ -141,7 +141,7 @@ def test_accuracy_and_its_pictures(page: Page) -> None:
 def test_audit_says_what_to_change(page: Page) -> None:
     audit = page.said("audit")
     assert "2 ops outside XNNPACK in naive_batch1 baseline" in audit
-    assert "SOFTMAX 2 not in int8 use a sigmoid head" in audit
+    assert "SOFTMAX 2 not in int8 use a sigmoid – head" in audit
 
 
 def test_profiles_of_time_and_of_arm_cost(page: Page) -> None:

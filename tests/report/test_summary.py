@@ -37,7 +37,7 @@ def test_an_approximate_form_shows_residual_and_costs(report: Any) -> None:
     assert "→ resize_conv in the Keras graph, approximate" in text
     assert "up: resize_conv leaves a residual of 25.0%" in text
     assert "subpixel 1.25, resize_conv 0.70" in text
-    assert "fine-tuning" in text
+    assert "fine-tune with --finetune DIR" in text
 
 
 def test_a_mended_file(report: Any) -> None:
@@ -49,7 +49,7 @@ def test_another_rounding_in_a_file_is_no_other_function(report: Any) -> None:
     record = replace(report.rewrites[0], level=Level.FLATBUFFER, exact=False)
     text = shown(replace(report, rewrites=(record,)))
     assert "in the finished file, within one step" in text
-    assert "fine-tuning" not in text
+    assert "--finetune" not in text
 
 
 def test_gates_that_failed_come_with_a_way_on(report: Any) -> None:

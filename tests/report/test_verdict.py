@@ -102,7 +102,8 @@ def test_drawn_portraits_and_missing_labels_are_open_points(sound: Any) -> None:
 def test_an_approximate_form_is_an_open_point(sound: Any) -> None:
     fitted = replace(sound.rewrites[0], exact=False)
     points = open_points(replace(sound, rewrites=(fitted,)))
-    assert points == ["Rewrites: up: another function than before, fitted to it"]
+    (point,) = points
+    assert point.startswith("Rewrites: up: another function than before, fitted to it")
 
 
 def test_calibration_that_warns(full_report: Any) -> None:

@@ -9,8 +9,9 @@ import click
 from click.core import ParameterSource
 
 from portrait_tflite.cli.delegate_option import parse_delegates
+from portrait_tflite.cli.explained import print_explanation, print_rewrites
 from portrait_tflite.cli.output import command_line, print_json, progress, results
-from portrait_tflite.cli.rewrite_option import METAVAR, RewriteChoice, parse_rewrite
+from portrait_tflite.cli.rewrite_options import RewriteArguments, rewrite_options
 from portrait_tflite.cli.spec_options import (
     SEED,
     SpecArguments,
@@ -22,10 +23,9 @@ from portrait_tflite.errors import GateError, UsageError
 from portrait_tflite.file_names import is_tflite
 from portrait_tflite.models.registry import DEFAULT_NET
 from portrait_tflite.quiet import quiet
-from portrait_tflite.vocabulary import Delegate, IoType, Precision, RewriteMode, Target
+from portrait_tflite.vocabulary import Delegate, IoType, Precision
 
 if TYPE_CHECKING:
-    from portrait_tflite.convert.plan import RewriteRequest
     from portrait_tflite.vocabulary import ModelSpec
 
 _VARIANTS = {
@@ -35,12 +35,12 @@ _VARIANTS = {
     "dynamic": Precision.DYNAMIC,
     "int16x8": Precision.INT16X8,
 }
-# A finished .tflite is mended as it is; these say how one is made from a Keras model.
+# A finished .tflite is mended as it is, and a float one made int8; the others need the model.
 _NEED_KERAS = (
-    *_VARIANTS,
-    *("io", "rewrite", "rewrite_plan", "target", "custom_objects", "random_weights", "baseline"),
+    *(name for name in _VARIANTS if name != "int8"),
+    *("io", "rewrite_plan", "target", "tune", "finetune", "random_weights", "baseline"),
 )
-_DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
+_DEFAULT_VARIANTS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
 
 
 @click.command("convert")
@@ -82,28 +82,13 @@ _DEFAULT_VARIANTS = ("fp32", "fp16", "int8")
     show_default=True,
     help="Element type of the int8 file's input and output.",
 )
+@rewrite_options
 @click.option(
-    "--rewrite",
-    metavar=METAVAR,
-    type=parse_rewrite,
-    default=RewriteMode.AUTO,
-    show_default=True,
-    help="auto: exact forms, the cheapest for the target. exact: all exact forms. none: batch 1 "
-    "only. Other functions by name: resize, fitted resize + convolution.",
-)
-@click.option(
-    "--rewrite-plan",
-    metavar="FILE",
+    "--finetune",
+    metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Take the forms of an earlier run's rewrites.json.",
-)
-@click.option(
-    "--target",
-    metavar="|".join(Target),
-    type=one_of("--target", Target),
-    default=Target.BOTH,
-    show_default=True,
-    help="What rewriting aims at; both: int8 at the CPU, float16 at the GPU.",
+    help="Unlabelled pictures on which approximate forms are trained to give the network's own "
+    "masks again; 500 are good. An interrupted run goes on where it was.",
 )
 @spec_options
 @click.option("--random-weights", is_flag=True, help="Take a net of the zoo without weights.")
@@ -136,9 +121,8 @@ def command(
     validation: Path | None,
     max_drop: float,
     io: IoType,
-    rewrite: RewriteChoice,
-    rewrite_plan: Path | None,
-    target: Target,
+    rewriting: RewriteArguments,
+    finetune: Path | None,
     spec: SpecArguments,
     random_weights: bool,
     min_runtime: str,
@@ -162,7 +146,15 @@ def command(
       portrait-tflite convert two_class.keras --input-range 0,255 --output-channel 1 \\
           --calibration synthetic
       portrait-tflite convert released-int8.tflite --input-range 0,1 --validation val
+      portrait-tflite convert released-float.tflite --int8 --input-range 0,1 --calibration photos
+      portrait-tflite convert --rewrite -average_pool
+      portrait-tflite convert net.keras --input-range 0,1 --calibration photos \\
+          --rewrite resize --finetune photos
+      portrait-tflite convert --rewrite-report dec3_up
     """
+    if rewriting.list_rewrites:
+        print_rewrites(spec.custom_objects, as_json=as_json)
+        return
     named = {"int8": int8, "fp16": fp16, "fp32": fp32, "dynamic": dynamic, "int16x8": int16x8}
     chosen = tuple(_VARIANTS[name] for name in _VARIANTS if named[name])
     benchmarked = () if no_benchmark else _delegates(delegates)
@@ -171,7 +163,7 @@ def command(
         _refuse_keras_options(click.get_current_context())
 
     with quiet():  # TensorFlow talks while it is imported
-        from portrait_tflite.pipeline import ConvertRequest, convert_model
+        from portrait_tflite.pipeline import ConvertRequest, convert_model, explain_layer
         from portrait_tflite.quantize.pictures import PictureRequest
     from portrait_tflite.report.files import report_json
     from portrait_tflite.report.summary import summarize
@@ -181,19 +173,23 @@ def command(
         out=out,
         load=load_options_from(spec, random_weights=random_weights, seed=seed),
         tflite_spec=_tflite_spec(model, spec),
-        variants=chosen or tuple(_VARIANTS[name] for name in _DEFAULT_VARIANTS),
+        variants=chosen or (() if is_tflite(model) else _DEFAULT_VARIANTS),
         pictures=PictureRequest(calibration, calibration_count, validation, seed),
         max_drop=max_drop,
         io=io,
-        rewrite=_rewrite_request(rewrite, rewrite_plan),
-        target=target,
+        rewrite=rewriting.request(),
+        target=rewriting.target,
         min_runtime=min_runtime,
         delegates=benchmarked,
         runs=runs,
         baseline=baseline,
         force=force,
         command=command_line(),
+        finetune=finetune,
     )
+    if rewriting.rewrite_report is not None:
+        print_explanation(explain_layer(request, rewriting.rewrite_report, progress), as_json)
+        return
     converted = convert_model(request, progress)
     if as_json:
         print_json(report_json(converted.report))
@@ -216,7 +212,8 @@ def _refuse_keras_options(context: click.Context) -> None:
     if given:
         raise UsageError(
             f"a Keras model is required for {', '.join(given)}. Received: a .tflite, which is "
-            "mended in the precision it has. Leave them out, or convert the Keras model."
+            "mended in the precision it has, and made int8 where it is float. Leave them out, or "
+            "convert the Keras model."
         )
 
 
@@ -238,12 +235,6 @@ def _check_runtime(text: str) -> None:
         raise UsageError(f"--min-runtime must be a TFLite version such as 2.9. Received: {text!r}.")
 
 
-def _rewrite_request(choice: RewriteChoice, plan: Path | None) -> RewriteRequest:
-    from portrait_tflite.convert.plan import RewriteRequest, read_plans
-
-    return RewriteRequest(*choice, read_plans(plan) if plan else None)
-
-
 def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
     if not is_tflite(model):
         return None
@@ -253,4 +244,4 @@ def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
     path = Path(model)
     with quiet():
         runner = open_model(path)
-    return spec_of_tflite(path, runner.inputs[0], runner.outputs, spec)
+    return spec_of_tflite(path, runner.inputs, runner.outputs, spec)

@@ -29,10 +29,12 @@ from portrait_tflite.quantize.predictors import tflite_outputs, tflite_predictor
 from portrait_tflite.quiet import quiet
 from portrait_tflite.report.files import write_outputs
 from portrait_tflite.report.graph_picture import graph_svg
-from portrait_tflite.report.roles import main_variant
+from portrait_tflite.report.roles import AS_RELEASED, main_variant
 from portrait_tflite.vocabulary import (
     Accuracy,
+    Delegate,
     ModelRecord,
+    ModelSpec,
     Report,
     Variant,
 )
@@ -49,12 +51,20 @@ def finish(
     everything = {**network.files, **network.extra}
     with stage(progress, "auditing"), quiet():
         variants = {
-            name: describe_variant(f"{network.name}-{name}.tflite", data, network.layers)
+            name: describe_variant(
+                f"{network.name}-{name}.tflite",
+                data,
+                network.layers,
+                _spec_of(network, name),
+            )
             for name, data in everything.items()
         }
     scores = _verify(request, network, pictures, progress)
     variants = {
-        name: _scored(variant, scores.get(name), gated=name in network.files)
+        name: replace(
+            _scored(variant, scores.get(name), gated=name in network.files),
+            spec=network.own_spec(name),
+        )
         for name, variant in variants.items()
     }
     measured = measure(request, network, pictures, variants, progress)
@@ -80,8 +90,11 @@ def finish(
         max_drop=request.max_drop,
         passed=not failures,
         scored_on=pictures.scored_on,
+        scored_with=network.scored_with,
         benchmarks=measured.benchmarks,
         arm_cost=measured.arm_cost,
+        selection=request.rewrite.selection(),
+        fine_tuning=network.fine_tuning,
     )
     calibration = manifest(pictures.calibration) if pictures.calibration else None
     with stage(progress, "drawing the report"), quiet():
@@ -95,19 +108,27 @@ def finish(
     return Converted(report, folder.path, failures)
 
 
+def _spec_of(network: Network, variant: str) -> ModelSpec | None:
+    if variant not in network.files:
+        return network.extra_spec
+    return network.own_spec(variant) or network.spec
+
+
 def _verify(
     request: ConvertRequest, network: Network, pictures: Pictures, progress: Progress
 ) -> dict[str, Accuracy]:
     with quiet():
-        reference = tflite_predictor(network.reference, network.spec)
+        reference = tflite_predictor(network.reference, network.spec, network.scored_with)
         predictors = {
-            name: reference if data is network.reference else tflite_predictor(data, network.spec)
+            name: reference if data is network.reference else network.predictor(name)
             for name, data in network.files.items()
         }
+        # What was released is the reference; on other kernels it shows what rounding alone does.
+        other_kernels = network.scored_with is Delegate.CPU
         if network.extra_spec is not None:
             predictors |= {
                 name: reference
-                if data is network.reference
+                if data is network.reference and not other_kernels
                 else tflite_predictor(data, network.extra_spec)
                 for name, data in network.extra.items()
             }
@@ -119,8 +140,11 @@ def _verify(
             pictures.samples,
             request.max_drop,
             on_image=update,
+            same_net=AS_RELEASED if other_kernels else None,
             diagnose=lambda: diagnose_low_iou(
-                tflite_outputs(network.reference), network.spec, pictures.samples
+                tflite_outputs(network.reference, state=network.spec.state),
+                network.spec,
+                pictures.samples,
             ),
         )
 

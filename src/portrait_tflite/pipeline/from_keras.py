@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from portrait_tflite.convert.choice import CheapestForm, Chooser
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.load import LoadedModel, load_model
@@ -17,18 +19,35 @@ from portrait_tflite.convert.plan import (
 )
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.errors import ConversionError
-from portrait_tflite.images import Floats
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.output_folder import OutputFolder
-from portrait_tflite.pipeline.network import FITTED_ON, MENDED_ON, Network, probe_inputs
+from portrait_tflite.pipeline.explaining import layers_of_graph, require_layer
+from portrait_tflite.pipeline.fine_tuning import (
+    Unlabelled,
+    fine_tune_plans,
+    may_approximate,
+    read_unlabelled,
+    require_reason,
+)
+from portrait_tflite.pipeline.network import (
+    FITTED_ON,
+    MENDED_ON,
+    Network,
+    first_frames,
+    probe_frames,
+    single_frames,
+)
 from portrait_tflite.pipeline.request import (
     ConvertRequest,
     Progress,
     output_folder,
     stage,
 )
+from portrait_tflite.pipeline.tuning import HostTiming
 from portrait_tflite.quantize.calibration import Representative, representative_dataset
 from portrait_tflite.quantize.pictures import Pictures, gather_pictures
+from portrait_tflite.quantize.predictors import keras_outputs
+from portrait_tflite.quantize.previous_masks import Feeder, Frames
 from portrait_tflite.quantize.variants import (
     INTEGER,
     Built,
@@ -39,6 +58,7 @@ from portrait_tflite.quantize.variants import (
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
     Delegate,
+    FineTuning,
     Precision,
     SkippedRewrite,
     WholeNetError,
@@ -65,6 +85,7 @@ def build_from_keras(
         UsageError: Bad options or input.
         ConversionError: The model cannot be converted.
     """
+    require_reason(request)
     with stage(progress, "loading"), quiet():
         loaded = load_model(request.source, request.load)
     folder = output_folder(request, loaded.name, loaded.name)
@@ -73,15 +94,36 @@ def build_from_keras(
         pictures = gather_pictures(
             request.pictures, loaded.spec, scratch / "drawn", needed=quantized, zoo=loaded.zoo
         )
-    return _build(request, loaded, pictures, progress), pictures, folder
+        feeder = _feeder(loaded)
+        if pictures.calibration is not None:
+            pictures = replace(pictures, calibration=feeder.complete(pictures.calibration))
+        frames = probe_frames(pictures, feeder)
+    unlabelled = read_unlabelled(request, loaded.spec, pictures, progress)
+    return _build(request, loaded, pictures, frames, unlabelled, progress), pictures, folder
+
+
+def _feeder(loaded: LoadedModel) -> Feeder:
+    outputs_of = keras_outputs(loaded.model, loaded.spec.state)
+    return Feeder(loaded.spec, outputs_of, [tensor.shape for tensor in loaded.model.inputs])
 
 
 def _build(
-    request: ConvertRequest, loaded: LoadedModel, pictures: Pictures, progress: Progress
+    request: ConvertRequest,
+    loaded: LoadedModel,
+    pictures: Pictures,
+    inputs: Frames,
+    unlabelled: Unlabelled | None,
+    progress: Progress,
 ) -> Network:
-    inputs = probe_inputs(pictures, loaded.spec)
     graph, opaque = mask_graph(loaded.model, loaded.spec)
+    named = layers_of_graph(graph)
+    require_layer(request.explained, named)
     plans = _rewrite(request, graph, inputs, progress)
+    fine_tuning: tuple[FineTuning, ...] = ()
+    if unlabelled is not None:
+        plans, fine_tuning = fine_tune_plans(
+            unlabelled, loaded.spec, request.pictures.seed, graph, plans, inputs, progress
+        )
     representative = _representative(pictures)
     with progress(len(request.variants), "converting") as update:
         done: list[Precision] = []
@@ -96,8 +138,10 @@ def _build(
             request.target,
             representative,
             request.io,
-            [image[None] for image in inputs[:MENDED_ON]],
+            single_frames(inputs, MENDED_ON),
             on_variant,
+            request.rewrite.flatbuffer,
+            mask_spec(loaded.spec),
         )
     reference = _reference(plans, graph, built)
     extra, failed = _baselines(request, loaded, representative, progress)
@@ -123,21 +167,35 @@ def _build(
             ]
         ),
         rewritten=_whole_net(graph, plans, inputs),
+        named=named,
+        rewritings=plans,
+        built=built,
+        fine_tuning=fine_tuning,
     )
 
 
 def _rewrite(
-    request: ConvertRequest, graph: Graph, inputs: Floats, progress: Progress
+    request: ConvertRequest, graph: Graph, inputs: Frames, progress: Progress
 ) -> dict[Delegate, Rewritten]:
     delegates = list(dict.fromkeys(delegate_of(p, request.target) for p in request.variants))
-    images = inputs[: FITTED_ON if request.rewrite.approximate else _VERIFIED_ON]
+    images = first_frames(inputs, FITTED_ON if may_approximate(request.rewrite) else _VERIFIED_ON)
     plans: dict[Delegate, Rewritten] = {}
     with progress(len(delegates), "rewriting") as update:
         for delegate in delegates:
             with quiet():
-                plans[delegate] = rewrite_for(graph, delegate, request.rewrite, images)
+                plans[delegate] = rewrite_for(
+                    graph, delegate, request.rewrite, images, _tuned(request, delegate)
+                )
             update(len(plans))
     return plans
+
+
+def _tuned(request: ConvertRequest, delegate: Delegate) -> Chooser | None:
+    if not request.rewrite.tune:
+        return None
+    precisions = [p for p in request.variants if delegate_of(p, request.target) is delegate]
+    integer = any(p in INTEGER for p in precisions)
+    return HostTiming(CheapestForm(delegate, request.rewrite.approximate), integer=integer)
 
 
 def _reference(
@@ -178,8 +236,9 @@ def _representative(pictures: Pictures) -> Representative:
     return representative_dataset(pictures.calibration)
 
 
-def _whole_net(graph: Graph, plans: Mapping[Delegate, Rewritten], inputs: Floats) -> WholeNetError:
-    errors = [whole_net_error(graph, plan.graph, inputs[:_WHOLE_NET_ON]) for plan in plans.values()]
+def _whole_net(graph: Graph, plans: Mapping[Delegate, Rewritten], inputs: Frames) -> WholeNetError:
+    images = first_frames(inputs, _WHOLE_NET_ON)
+    errors = [whole_net_error(graph, plan.graph, images) for plan in plans.values()]
     return max(errors, key=lambda error: error.max_rel_error)
 
 

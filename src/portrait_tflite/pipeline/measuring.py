@@ -59,7 +59,10 @@ def measure(
                 cells,
                 runs=request.runs,
                 profile=True,
-                images=_inputs(pictures, network.spec),
+                images={
+                    name: _inputs(pictures, network.own_spec(name) or network.spec)
+                    for name in network.files
+                },
                 mask_of=lambda outputs: select_mask(outputs, network.spec.output),
                 on_progress=update,
             )

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import Floats, prepare, read_usable
+from portrait_tflite.images import prepare, read_usable
 from portrait_tflite.quantize.pictures import Pictures
+from portrait_tflite.quantize.predictors import (
+    Predictor,
+    mask_predictor,
+    renormalized,
+    tflite_outputs,
+)
+from portrait_tflite.quantize.previous_masks import Feeder, Frames
+from portrait_tflite.quantize.variants import Built
 from portrait_tflite.vocabulary import (
     Delegate,
+    FineTuning,
     ModelSpec,
     RewriteRecord,
     SkippedRewrite,
@@ -30,6 +41,11 @@ class Network:
         files: Finished files by variant.
         reference: The float file that accuracy is measured against.
         extra: Baselines, by variant.
+        named: Names of the layers as they came, with what each is.
+        rewritings: What rewriting the Keras graph did, by the delegate it was for.
+        built: What mending the files did, by variant.
+        fine_tuning: What fine-tuning approximate forms came to.
+        scored_with: Who runs the files for scoring.
     """
 
     name: str
@@ -45,14 +61,40 @@ class Network:
     records: tuple[RewriteRecord, ...] = ()
     skipped: tuple[SkippedRewrite, ...] = ()
     rewritten: WholeNetError | None = None
+    named: Mapping[str, str] = field(default_factory=dict)
+    rewritings: Mapping[Delegate, Rewritten] = field(default_factory=dict)
+    built: Mapping[str, Built] = field(default_factory=dict)
+    fine_tuning: tuple[FineTuning, ...] = ()
+    scored_with: Delegate = Delegate.XNNPACK
+
+    def own_spec(self, variant: str) -> ModelSpec | None:
+        """Return what a file takes, where that is not what the network does."""
+        return self.built[variant].spec if variant in self.built else None
+
+    def predictor(self, variant: str) -> Predictor:
+        """Return the mask of a finished file, from what the network is fed with."""
+        outputs_of = tflite_outputs(self.files[variant], self.scored_with, state=self.spec.state)
+        if own := self.own_spec(variant):
+            outputs_of = renormalized(outputs_of, self.spec, own)
+        return mask_predictor(outputs_of, self.spec)
 
 
-def probe_inputs(pictures: Pictures, spec: ModelSpec) -> Floats:
-    """A few network inputs `[n, h, w, c]` to verify rewrites on."""
+def probe_frames(pictures: Pictures, feeder: Feeder) -> Frames:
+    """A few network inputs `[n, h, w, c]`, one array for each, to verify rewrites on."""
     if pictures.calibration is not None:
-        return pictures.calibration.inputs[:FITTED_ON]
+        return first_frames(pictures.calibration.frames, FITTED_ON)
     paths = [sample.image for sample in pictures.samples[:FITTED_ON]]
-    inputs = [prepare(image, spec) for _, image in read_usable(paths)]
+    inputs = [prepare(image, feeder.spec) for _, image in read_usable(paths)]
     if not inputs:
         raise UsageError("pictures that can be read are required. Received: none.")
-    return np.concatenate(inputs)
+    return feeder.frames(np.concatenate(inputs))
+
+
+def first_frames(frames: Frames, count: int) -> Frames:
+    """The first of several frames."""
+    return tuple(array[:count] for array in frames)
+
+
+def single_frames(frames: Frames, count: int) -> list[Frames]:
+    """The first of several frames, one by one."""
+    return [tuple(array[i : i + 1] for array in frames) for i in range(min(count, len(frames[0])))]

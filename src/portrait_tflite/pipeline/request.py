@@ -37,6 +37,8 @@ class ConvertRequest:
         min_runtime: Oldest runtime that must load every file, e.g. `2.9`, or "".
         delegates: What is benchmarked; empty for nothing.
         command: The command line, for the report.
+        explained: Name of a layer that must exist, because it will be explained; or None.
+        finetune: Folder of unlabelled pictures to recover approximate forms on, or None.
     """
 
     source: str
@@ -55,6 +57,8 @@ class ConvertRequest:
     baseline: bool = False
     force: bool = False
     command: str = ""
+    explained: str | None = None
+    finetune: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def make_strips(
     if name is None or accuracy is None:
         return []
     reference = tflite_predictor(network.reference, network.spec)
-    candidate = tflite_predictor(network.files[name], network.spec)
+    candidate = network.predictor(name)
     by_name = {sample.name: sample for sample in samples}
     strips = (
         _strip(by_name[score.image], score, kind, name, (reference, candidate), network.spec)

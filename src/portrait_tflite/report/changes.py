@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from portrait_tflite.report import formats
-from portrait_tflite.vocabulary import Candidate, Level, Report, RewriteRecord, SkippedRewrite
+from portrait_tflite.vocabulary import (
+    Candidate,
+    Level,
+    Report,
+    RewriteMode,
+    RewriteRecord,
+    SkippedRewrite,
+)
 
 _SHOWN = 60  # layers of one group; report.json has them all
 
@@ -47,12 +54,16 @@ class ChangeGroup:
 
 @dataclass(frozen=True)
 class SkipGroup:
-    """Layers that one rewrite left as they were, for one reason."""
+    """Layers that one rewrite left as they were, for one reason.
+
+    `choices` are those of them that had several forms, with what each would have cost.
+    """
 
     rewrite: str
     reason: str
     count: int
     layers: str
+    choices: tuple[SkippedRewrite, ...] = ()
 
 
 def fitted_rewrites(report: Report) -> list[RewriteRecord]:
@@ -80,9 +91,34 @@ def skip_groups(report: Report) -> tuple[SkipGroup, ...]:
     for skipped in report.skipped:
         groups.setdefault((skipped.rewrite, skipped.reason), []).append(skipped)
     return tuple(
-        SkipGroup(rewrite, reason, len(group), listed(one.layer for one in group))
+        SkipGroup(
+            rewrite,
+            reason,
+            len(group),
+            listed(one.layer for one in group),
+            tuple(one for one in group if one.candidates)[:_SHOWN],
+        )
         for (rewrite, reason), group in groups.items()
     )
+
+
+def selection_notes(report: Report) -> tuple[str, ...]:
+    """Say which rewrites might not be applied, and whether timing chose."""
+    selection = report.selection
+    notes = []
+    if selection.mode is RewriteMode.NONE:
+        alone = listed(selection.only, _SHOWN)
+        notes.append(f"rewrites run alone: {alone}" if alone else "no rewrite was asked for")
+    if selection.dropped:
+        notes.append(f"rewrites left out by name: {listed(selection.dropped, _SHOWN)}")
+    if selection.own:
+        notes.append(f"rewrites of your own: {listed(selection.own, _SHOWN)}")
+    if selection.tuned:
+        notes.append(
+            f"forms were chosen by timing on this host ({report.machine.cpu}), which is no phone: "
+            "what is faster here may be slower there"
+        )
+    return tuple(notes)
 
 
 def listed(names: Iterable[str], most: int = 6) -> str:

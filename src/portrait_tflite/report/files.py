@@ -12,6 +12,7 @@ from typing import Any
 from portrait_tflite.report.audit_shape import shape_audit
 from portrait_tflite.report.html import render_html
 from portrait_tflite.report.roles import delegate_for, shipped_variants
+from portrait_tflite.report.spec import known_ends, spec_json
 from portrait_tflite.report.strips import Strip
 from portrait_tflite.vocabulary import REPORT_FILE, SCHEMA, Delegate, Json, Report, Variant
 
@@ -58,7 +59,10 @@ def write_outputs(
 def report_json(report: Report) -> Json:
     """Return what `report.json` holds."""
     data: Json = _plain(asdict(report))
-    data["variants"] = {name: shape_audit(each) for name, each in data["variants"].items()}
+    data["model"]["spec"] = spec_json(report.model.spec)
+    data["variants"] = {
+        name: known_ends(shape_audit(each)) for name, each in data["variants"].items()
+    }
     rewrites, skipped, error = data["rewrites"], data.pop("skipped"), data.pop("rewritten")
     # Beside the list of rewrites stand the ones that were skipped and the whole net's error.
     ordered: Json = {}
@@ -77,7 +81,7 @@ def model_json(report: Report) -> Json:
         "name": report.model.name,
         "licence": report.model.licence,
         "variants": {name: _variant_json(name, variant) for name, variant in variants.items()},
-        "spec": _plain(asdict(report.model.spec)),
+        "spec": spec_json(report.model.spec),
         "labels": [_PERSON],
         "person_channel": report.model.spec.output.channel,
         "golden": [],
@@ -91,10 +95,13 @@ def _variant_json(name: str, variant: Variant) -> Json:
         "sha256": variant.sha256,
         "input": asdict(variant.input),
         "output": asdict(variant.output),
+        "state_input": variant.state_input and asdict(variant.state_input),
+        "state_output": variant.state_output and asdict(variant.state_output),
         "recommended_delegate": delegate_for(name),
         "passed": variant.accuracy is None or variant.accuracy.passed,
+        "spec": variant.spec and spec_json(variant.spec),
     }
-    return data
+    return known_ends(data)
 
 
 def _write(path: Path, data: Json) -> None:

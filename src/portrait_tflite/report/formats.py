@@ -10,6 +10,7 @@ import math
 MISSING = "–"
 _MINUS = "\N{MINUS SIGN}"
 _LONGEST = 72
+_LEAST_MCYCLES = 5e-4  # less is 0.000 in our figures
 
 
 def fixed(value: float | None, digits: int = 2) -> str:
@@ -36,6 +37,16 @@ def significant(value: float | None) -> str:
 def millions(count: float | None) -> str:
     """Write a count in millions, without the unit."""
     return MISSING if count is None else significant(count / 1e6)
+
+
+def saving(mcycles: float | None) -> str:
+    """Write what a change saves: `saves 3.10 Mcyc`, `costs 0.25 Mcyc more`."""
+    if mcycles is None or not math.isfinite(mcycles):
+        return "not in the cost table"
+    if abs(mcycles) < _LEAST_MCYCLES:
+        return "costs the same"
+    figure = significant(abs(mcycles))
+    return f"saves {figure} Mcyc" if mcycles > 0 else f"costs {figure} Mcyc more"
 
 
 def size(count: int | None) -> str:
@@ -83,5 +94,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 FILTERS = {
     function.__name__: function
-    for function in (fixed, significant, millions, size, percent, error, shape, short, count)
+    for function in (
+        *(fixed, significant, millions, saving, size, percent, error, shape, short, count),
+    )
 }

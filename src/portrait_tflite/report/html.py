@@ -12,10 +12,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from portrait_tflite.report.arm_cost import arm_cost_gap, cost_charts
-from portrait_tflite.report.changes import change_groups, listed, skip_groups
+from portrait_tflite.report.changes import (
+    change_groups,
+    listed,
+    selection_notes,
+    skip_groups,
+)
 from portrait_tflite.report.findings import findings
+from portrait_tflite.report.fine_tuning import approximation_notes
 from portrait_tflite.report.formats import FILTERS, percent
 from portrait_tflite.report.latencies import variant_rows
+from portrait_tflite.report.lint import lint_rows
 from portrait_tflite.report.profiles import profiles
 from portrait_tflite.report.roles import (
     DELEGATE_NAMES,
@@ -24,6 +31,7 @@ from portrait_tflite.report.roles import (
     main_variant,
     reference_name,
 )
+from portrait_tflite.report.spec import describe_state
 from portrait_tflite.report.strips import Panel, Strip, differing, panels
 from portrait_tflite.report.tiles import tiles
 from portrait_tflite.report.verdict import judge
@@ -56,20 +64,24 @@ def render_html(
 
 
 def _context(report: Report, strips: Sequence[Strip], failures: Sequence[str]) -> dict[str, Any]:
-    reference = reference_name(report)
+    reference, main = reference_name(report), main_variant(report.variants)
     return {
         "report": report,
         "reference": reference,
         "verdict": judge(report, failures),
         "tiles": tiles(report),
-        "main": main_variant(report.variants),
+        "main": main,
         "variant_rows": variant_rows(report),
+        "state": describe_state(report),
         "cost_charts": cost_charts(report),
         "arm_cost_gap": arm_cost_gap(report),
         "change_groups": change_groups(report),
         "skip_groups": skip_groups(report),
+        "selection_notes": selection_notes(report),
+        "approximation_notes": approximation_notes(report),
         "strips": [StripView(s, panels(s, reference), percent(differing(s), 2)) for s in strips],
         "findings": findings(report),
+        "lint": lint_rows(report.variants[main].lint) if main else (),
         "profiles": profiles(report),
     }
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from portrait_tflite.report.changes import fitted_rewrites, how_near
+from portrait_tflite.report.changes import fitted_rewrites, how_near, selection_notes
+from portrait_tflite.report.fine_tuning import approximation_notes
 from portrait_tflite.report.measurements import measured_parts
 from portrait_tflite.report.roles import (
     DELEGATE_NAMES,
@@ -16,9 +17,11 @@ from portrait_tflite.report.roles import (
     delegate_for,
     shipped_variants,
 )
+from portrait_tflite.report.spec import describe_state
 from portrait_tflite.report.tables import FittingTable
 from portrait_tflite.vocabulary import (
     DRAWN,
+    Delegate,
     DelegateAudit,
     Level,
     Report,
@@ -35,6 +38,7 @@ def summarize(report: Report, out: str, failures: tuple[str, ...]) -> Renderable
 
 def _parts(report: Report, out: str, failures: tuple[str, ...]) -> Iterator[RenderableType]:
     yield _variants(report)
+    yield from _lines("Video", filter(None, [describe_state(report)]))
     yield from _lines("Not scored", _not_scored(report))
     if report.benchmarks or report.arm_cost:
         yield from measured_parts(report.machine, report.benchmarks, report.arm_cost, per_op=False)
@@ -52,6 +56,7 @@ def _variants(report: Report) -> RenderableType:
     labelled = any(v.accuracy and v.accuracy.labelled for v in report.variants.values())
     title = f"{report.model.name}: {report.model.parameters:,} parameters, "
     title += f"{report.model.macs / 1e6:,.0f} M MACs; scored on {report.scored_on}"
+    title += ", on the built-in kernels" if report.scored_with is Delegate.CPU else ""
     rows = [_cells(name, v, labelled=labelled) for name, v in report.variants.items()]
     return FittingTable(title, rows, spare=("KiB", "runtime"))
 
@@ -88,6 +93,7 @@ def _rewrites(report: Report) -> Iterator[str]:
         where = "in the finished file" if level is Level.FLATBUFFER else "in the Keras graph"
         kind = "" if exact else f", {how_near(level)}"
         yield f"{count} × {rewrite}{form} {where}{kind}"
+    yield from selection_notes(report)
     if report.rewritten:
         error = report.rewritten
         yield (
@@ -101,8 +107,7 @@ def _rewrites(report: Report) -> Iterator[str]:
             f"{record.layer}: {record.chosen} leaves a residual of {record.max_rel_error:.1%} "
             f"(estimated Mcyc: {costs})"
         )
-    if fitted:
-        yield "approximate forms want fine-tuning, which this version does not have yet"
+    yield from approximation_notes(report)
     for skipped in report.skipped:
         if "failed" in skipped.reason or "undone" in skipped.reason or skipped.rewrite == "all":
             yield f"kept {skipped.layer}: {skipped.reason}"

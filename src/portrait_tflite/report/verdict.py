@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from portrait_tflite.report import formats
 from portrait_tflite.report.arm_cost import compare_arm_cost
-from portrait_tflite.report.changes import fitted_rewrites
 from portrait_tflite.report.faults import faults
+from portrait_tflite.report.fine_tuning import approximation_point
 from portrait_tflite.report.points import Mark, Point
 from portrait_tflite.report.roles import (
     audit_of,
@@ -63,10 +63,9 @@ def _points(report: Report, failures: Sequence[str]) -> Iterator[Point]:
     yield from faults(report)
     yield from _arm_cost(report)
     yield from _calibration(report)
-    fitted = [record.layer for record in fitted_rewrites(report)]
-    if fitted:
-        text = f"{', '.join(fitted[:3])}: another function than before, fitted to it"
-        yield Point(Mark.LOOK, "Rewrites", text)
+    approximated = approximation_point(report)
+    if approximated:
+        yield Point(Mark.LOOK, "Rewrites", approximated)
 
 
 def _failures(report: Report, failures: Sequence[str]) -> Iterator[Point]:
@@ -92,6 +91,12 @@ def _accuracy(report: Report) -> Iterator[Point]:
         yield Point(Mark.GOOD, "Accuracy", _kept(report, passed))
     if not first.labelled:
         text = "no labels: what is known is how far the masks agree, not whether they are right"
+        yield Point(Mark.LOOK, "Accuracy", text)
+    if report.scored_with is Delegate.CPU:
+        text = (
+            "compared on the built-in kernels; the row of the released file shows what XNNPACK's "
+            "rounding alone changes. Labels (--validation DIR) tell which masks are right"
+        )
         yield Point(Mark.LOOK, "Accuracy", text)
     if report.scored_on == DRAWN:
         text = "scored on drawn portraits, which are no photographs; --validation DIR takes yours"

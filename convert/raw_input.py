@@ -1,0 +1,126 @@
+"""A network that takes the bytes of a picture as they are: range, mean and std inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from portrait_tflite.convert.choice import CheapestForm, EveryExactForm
+from portrait_tflite.convert.graph import Graph, Node, Value, apply_op, replaced
+from portrait_tflite.convert.rewriter import rewrite_graph
+from portrait_tflite.convert.rewrites.keras.affine import ChannelAffine, affine_of
+from portrait_tflite.convert.rewrites.keras.affine_before import FoldAffineBefore
+from portrait_tflite.convert.rewrites.keras.packed_columns import ColumnsAsChannels
+from portrait_tflite.convert.rewrites.keras.site import Array, Site, Uses, single
+from portrait_tflite.convert.spec import BYTES
+from portrait_tflite.images import Floats
+from portrait_tflite.vocabulary import Delegate, ModelSpec, RewriteRecord, SkippedRewrite
+
+_LAYER = "input_normalization"
+_NAME = "raw_input"
+
+
+@dataclass(frozen=True)
+class RawInput:
+    """A graph that takes bytes.
+
+    Attributes:
+        graph: Its input is `[1, h, w, c]` in 0–255.
+        spec: What it takes.
+        records: How the normalization went into the first convolution.
+    """
+
+    graph: Graph
+    spec: ModelSpec
+    records: tuple[RewriteRecord, ...]
+
+
+class _BehindPacks:
+    """Brings a scale and shift behind the reshape that makes columns channels.
+
+    Given:  x → ChannelAffine(s, t) → ColumnsAsChannels → y
+    Result: x → ColumnsAsChannels → ChannelAffine(s, t, for every column of a pack) → y
+    """
+
+    name = "affine_behind_packs"
+
+    def match(self, value: Value, uses: Uses) -> Site | None:
+        reshape = value.node
+        if not isinstance(reshape.op, ColumnsAsChannels):
+            return None
+        before = reshape.inputs[0]
+        affine = affine_of(before.node)
+        packs = value.shape[-1] // before.shape[-1]
+        if affine is None or uses[before] > 1 or not packs:
+            return None
+        tiled = ChannelAffine(np.tile(affine.scale, packs), np.tile(affine.shift, packs))
+
+        def build(boundary: Sequence[Value]) -> Value:
+            packed = apply_op(reshape.name, reshape.op, boundary[0])
+            return apply_op(before.node.name, tiled, packed)
+
+        return Site(before.node.name, value, before.node.inputs, single("moved", build), "it folds")
+
+
+def stores_bytes(spec: ModelSpec) -> bool:
+    """Tell whether an 8-bit input of the spec's full range stores byte `v` as `v`.
+
+    So it is where all channels are normalized alike and zero is itself a byte.
+    """
+    scale, shift = _normalization(spec)
+    zero = -shift[0] / scale[0]
+    alike = np.ptp(scale) == 0 and np.ptp(shift) == 0 and scale[0] > 0
+    return bool(alike and abs(zero - round(zero)) < 1e-6 and 0 <= round(zero) <= 255)
+
+
+def full_range(spec: ModelSpec) -> tuple[float, float]:
+    """Return the smallest and the largest number that a byte of a picture can become."""
+    scale, shift = _normalization(spec)
+    ends = np.concatenate([shift, 255 * scale + shift])
+    return float(ends.min()), float(ends.max())
+
+
+def take_bytes(graph: Graph, spec: ModelSpec, pictures: Floats) -> RawInput | SkippedRewrite:
+    """Fold a spec's range, mean and std into the first convolution.
+
+    Given:  picture in the spec's units → Conv2D → …
+    Result: bytes → Conv2D with other weights, its border that of a byte → …
+
+    Args:
+        graph: As it is exported, rewritten already.
+        spec: Of its input.
+        pictures: `[n, h, w, c]` in 0–255, to verify it on.
+
+    Returns:
+        The graph, or why its input must stay as it is.
+    """
+    if spec.state is not None:
+        return SkippedRewrite(_NAME, _LAYER, "the network remembers: its inputs have one range")
+    source = Node(graph.input.node.name, None, (), (), {}, graph.input.node.shapes).output
+    normalized = apply_op(_LAYER, ChannelAffine(*_normalization(spec)), source)
+    whole = _fed_by(graph, source, normalized)
+    chooser = EveryExactForm(CheapestForm(Delegate.XNNPACK))
+    rewritten = rewrite_graph(whole, pictures, chooser, (_BehindPacks(), FoldAffineBefore()))
+    if any(_LAYER in node.name for node in rewritten.graph.nodes()):
+        why = next((s.reason for s in rewritten.skipped if s.layer == _LAYER), "no convolution")
+        return SkippedRewrite(_NAME, _LAYER, f"the first layer cannot take it ({why})")
+    taken = replace(spec, input_range=BYTES, mean=(), std=())
+    return RawInput(rewritten.graph, taken, rewritten.records)
+
+
+def _normalization(spec: ModelSpec) -> tuple[Array, Array]:
+    """Return what multiplies a byte and what is added then, `[channels]` each, in float64."""
+    low, high = spec.input_range
+    mean, std = (
+        np.broadcast_to(np.asarray(numbers or (neutral,), np.float64), (spec.channels.depth,))
+        for numbers, neutral in ((spec.mean, 0.0), (spec.std, 1.0))
+    )
+    return (high - low) / 255 / std, (low - mean) / std
+
+
+def _fed_by(graph: Graph, source: Value, normalized: Value) -> Graph:
+    """Put `normalized` in the place of a graph's picture, which is computed from `source`."""
+    fed = replaced(graph, lambda old, kept, _: normalized if old == graph.input else kept)
+    return replace(fed, input=source)
