@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
@@ -14,6 +15,7 @@ from portrait_tflite.convert.delegates.gpu import predict_gpu
 from portrait_tflite.convert.delegates.partitions import find_partitions
 from portrait_tflite.convert.delegates.rule import CUSTOM_FIX, Refusal, is_custom
 from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction, predict_xnnpack
+from portrait_tflite.convert.delegates.xnnpack_scales import kills_runtime
 from portrait_tflite.convert.flatbuffer import op_name, read_model
 from portrait_tflite.convert.flatbuffer_nodes import Node, count_ops, list_nodes
 from portrait_tflite.convert.layer_names import name_layers
@@ -53,16 +55,18 @@ def audit_model(source: Path | bytes, layers: Iterable[str] = ()) -> Audit:
 
 
 def _audit_xnnpack(model: schema.ModelT, source: Path | bytes, found: _Found) -> DelegateAudit:
-    predicted = predict_xnnpack(model)
+    with np.errstate(all="ignore"):  # broken scales have no ratio
+        predicted = predict_xnnpack(model)
     count = len(predicted.partitions)
     # The runtime does not even load a file with a custom op that it has not.
     if found.custom():
         return found.audit(None, predicted.refused, _NOT_RUN, count)
+    if any(map(kills_runtime, list_nodes(model))):
+        return found.audit(None, predicted.refused, _DEADLY, count)
     try:
         runner = open_model(source, Delegate.XNNPACK)
     except UsageError:
-        if not predicted.fatal:
-            raise
+        open_model(source, Delegate.CPU)  # raises where the file itself is at fault
         return found.audit(None, {**predicted.refused, **predicted.fatal}, _NOT_LOADED, count)
     refused = {row.index: predicted.refused.get(row.index, _UNKNOWN) for row in runner.outside}
     finding = _compare(runner.partitions, set(refused), predicted)
@@ -80,6 +84,7 @@ def _compare(partitions: int, outside: set[int], predicted: Prediction) -> str:
 
 
 _NOT_RUN = "this runtime has not the custom op: the rules alone were asked"
+_DEADLY = "not run: XNNPACK ends the process on a QUANTIZE whose scale is 0 or no normal number"
 _NOT_LOADED = "the runtime does not load this file with XNNPACK, which takes an op and then fails"
 _UNKNOWN = Refusal(
     "this runtime refuses it by a rule that is not in our table", "replace the layer"

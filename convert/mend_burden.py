@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from portrait_tflite.convert.delegates.xnnpack_ops import (
     XNNPACK_OPS,
 )
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
+from portrait_tflite.convert.delegates.xnnpack_scales import kills_runtime
 from portrait_tflite.convert.flatbuffer import indices, read_model
 from portrait_tflite.convert.flatbuffer_lookups import find_lookups
 from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
@@ -29,7 +29,6 @@ _TARGET = "arm64"
 # The table is off by that at times, and what is outside it knows least; of a single op most.
 _MARGIN = 1.1
 _LITTLE_CYCLES = 10_000
-_LEAST = float(np.finfo(np.float32).tiny)
 _BYTES = frozenset({"int8", "uint8"})
 
 
@@ -99,7 +98,7 @@ def _delegation(
     """Ask the runtime: whether XNNPACK breaks the file, its ops outside and its partitions."""
     try:
         # LiteRT 2.3 does not refuse these: the process dies.
-        runner = None if any(map(_kills, nodes)) else open_model(data, Delegate.XNNPACK)
+        runner = None if any(map(kills_runtime, nodes)) else open_model(data, Delegate.XNNPACK)
     except UsageError:
         runner = None
     if runner is None:
@@ -107,14 +106,6 @@ def _delegation(
             found = predict_xnnpack(model)
         return 1, [*found.refused, *found.fatal], len(found.partitions)
     return 0, [node.index for node in runner.outside], runner.partitions
-
-
-def _kills(node: Node) -> bool:
-    """Tell whether an op is a QUANTIZE of bytes whose scale is 0 or below any normal number."""
-    if node.op != "QUANTIZE":
-        return False
-    operands = (*node.given(), *node.outputs)
-    return any(o.dtype in _BYTES and not _LEAST <= o.scale < math.inf for o in operands)
 
 
 def _priced_as_inside(outside: Sequence[Node]) -> set[str]:

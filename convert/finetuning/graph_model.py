@@ -11,6 +11,8 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.graph import Graph, Node, Value, replaced
+from portrait_tflite.convert.rewrites.keras.site import Array
+from portrait_tflite.images import Floats
 
 Tensor = Any
 
@@ -39,6 +41,17 @@ def teacher_of(graph: Graph) -> keras.Model:
     model = GraphModel(graph)
     model.compile(jit_compile=False)  # compiling takes longer than it gains
     return model
+
+
+def masks_of(model: keras.Model, inputs: Floats, batch_size: int) -> Array:
+    """Run a model on `batch_size` inputs, or fewer, which are filled up.
+
+    A batch of another size would have the model traced again for batches of any size, which not
+    every graph can be: it was made for one of known size.
+    """
+    missing = batch_size - len(inputs)
+    filled = np.concatenate([inputs, inputs[-1:].repeat(missing, axis=0)]) if missing else inputs
+    return np.asarray(model.predict_on_batch(filled), np.float32)[: len(inputs)]
 
 
 def weights_digest(graph: Graph) -> str:

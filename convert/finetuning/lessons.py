@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_tflite.convert.finetuning.graph_model import teacher_of, weights_digest
+from portrait_tflite.convert.finetuning.graph_model import masks_of, teacher_of, weights_digest
 from portrait_tflite.convert.finetuning.options import FineTuningOptions
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.errors import UsageError
@@ -122,7 +122,7 @@ def make_lessons(
     masks = []
     for start in range(0, len(everything), options.batch_size):
         inputs = normalize(everything[start : start + options.batch_size], spec)
-        masks.append(np.asarray(model.predict_on_batch(inputs), np.float16))
+        masks.append(masks_of(model, inputs, options.batch_size).astype(np.float16))
         if on_pictures:
             on_pictures(start + len(inputs), len(everything))
     count, digest = len(views), weights_digest(teacher)

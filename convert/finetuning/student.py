@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from portrait_tflite.convert.finetuning.graph_model import GraphModel, with_own_weights
+from portrait_tflite.convert.finetuning.graph_model import GraphModel, masks_of, with_own_weights
 from portrait_tflite.convert.finetuning.lessons import Lessons
 from portrait_tflite.convert.finetuning.options import FineTuningOptions
 from portrait_tflite.convert.graph import Graph, Node
@@ -68,9 +68,9 @@ class Student:
     def score(self, lessons: Lessons, batch_size: int) -> Score:
         """Compare its masks with the teacher's."""
         pairs = [
-            (np.asarray(ours[..., 0], np.float32), theirs[..., 0])
+            (ours[..., 0], theirs[..., 0])
             for inputs, masks in lessons.chunks(batch_size)
-            for ours, theirs in zip(self._model.predict_on_batch(inputs), masks, strict=True)
+            for ours, theirs in zip(masks_of(self._model, inputs, batch_size), masks, strict=True)
         ]
         agreement = float(np.mean([iou(*pair) for pair in pairs]))
         return Score(agreement, -float(np.mean([mae(*pair) for pair in pairs])))

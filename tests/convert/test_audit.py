@@ -280,6 +280,17 @@ def test_a_prediction_that_the_runtime_does_not_share_is_a_finding(
     assert "not in our table" in xnnpack.outside[0].reason
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-40, float("nan"), float("inf")])
+def test_a_scale_that_kills_the_runtime_is_not_run(tiny_graph: Build, scale: float) -> None:
+    graph = tiny_graph()
+    x = graph.tensor("x", (1, 4, 4, 2), "int8", 0.1)
+    y = graph.tensor("y", (1, 4, 4, 2), "int8", scale)
+    graph.op("QUANTIZE", [x], y, 2)
+    audit = audit_model(graph.build([x], [y])).xnnpack
+    assert audit.partitions is None
+    assert "ends the process" in audit.finding
+
+
 def test_a_file_that_xnnpack_breaks_is_told(tiny_graph: Build) -> None:
     graph = tiny_graph()
     shape = (1, 1, 1, 1, 4, 4, 2)

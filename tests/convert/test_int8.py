@@ -19,7 +19,15 @@ from portrait_tflite.quantize.post_training import assert_int8
 from portrait_tflite.quantize.variants import Built, build_variants, delegate_of
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import to_real, to_stored
-from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision, RewriteMode, Target
+from portrait_tflite.vocabulary import (
+    Approximation,
+    Delegate,
+    IoType,
+    ModelSpec,
+    Precision,
+    RewriteMode,
+    Target,
+)
 
 Build = Callable[..., Any]
 SPEC = ModelSpec(16, 16)
@@ -37,6 +45,14 @@ def _net(randomized: Build, how: str, kernel: int = 3) -> keras.Model:
     return randomized(keras.Model(x, mask))
 
 
+AUTO = RewriteRequest()
+REQUESTS = {
+    "auto": AUTO,
+    "exact": RewriteRequest(RewriteMode.EXACT),
+    "resize": RewriteRequest(approximate=frozenset({Approximation.RESIZE})),
+}
+
+
 def _pictures() -> Any:
     return np.random.default_rng(1).uniform(0, 1, (8, 16, 16, 3)).astype(np.float32)
 
@@ -46,10 +62,9 @@ def _representative() -> Iterator[list[Any]]:
 
 
 def _build(
-    model: keras.Model, io: IoType = IoType.INT8, mode: RewriteMode = RewriteMode.AUTO
+    model: keras.Model, io: IoType = IoType.INT8, request: RewriteRequest = AUTO
 ) -> dict[str, Built]:
     graph, _ = mask_graph(model, SPEC)
-    request = RewriteRequest(mode)
     graphs = {
         delegate: rewrite_for(graph, delegate, request, _pictures()).graph
         for delegate in (Delegate.XNNPACK, Delegate.GPU)
@@ -73,7 +88,7 @@ def test_one_partition_and_nothing_outside(
     randomized: Build, how: str, kernel: int, mode: str
 ) -> None:
     model = _net(randomized, how, kernel)
-    built = _build(model, mode=RewriteMode(mode))
+    built = _build(model, request=REQUESTS[mode])
     audits = {name: audit_model(one.data) for name, one in built.items()}
     for name, audit in audits.items():
         assert (name, audit.xnnpack.partitions, audit.xnnpack.outside) == (name, 1, ())
@@ -98,7 +113,9 @@ def test_input_and_output_are_as_asked(randomized: Build, io: IoType) -> None:
     runner = open_model(data)
     assert (runner.inputs[0].name, runner.inputs[0].dtype) == ("image", str(io))
     assert (runner.outputs[0].name, runner.outputs[0].dtype) == ("mask", str(io))
-    assert_int8(data, io)
+    # From uint8 XNNPACK quantizes through float only: mending goes that way.
+    if io is not IoType.UINT8:
+        assert_int8(data, io)
     _assert_same_mask(model, data, 0.05)
     for other in set(IoType) - {io}:
         with pytest.raises(ConversionError, match=f"must be {other}. Received: {io.upper()} at"):

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from portrait_tflite.convert.finetuning.graph_model import with_own_weights
-from portrait_tflite.convert.graph import trace
+from portrait_tflite.convert.finetuning.graph_model import masks_of, teacher_of, with_own_weights
+from portrait_tflite.convert.graph import Graph, apply_op, trace
 
 
 class _NoConfiguration(layers.Layer):
@@ -68,3 +68,23 @@ def test_a_frozen_layer_learns(randomized: Any) -> None:
     model = randomized(keras.Model(x, layers.Conv2D(4, 1, trainable=False)(x)))
     _, copies = with_own_weights(trace(model))
     assert len(copies[0].trainable_weights) == 2
+
+
+def test_batches_are_filled_up_to_one_size(images_for: Any) -> None:
+    x = keras.Input((6, 6, 1))
+    model = keras.Model(x, layers.ReLU()(x))
+    sizes = []
+
+    def remember(tensor: Any) -> Any:
+        sizes.append(tensor.shape[0])
+        return tensor
+
+    graph = trace(model)
+    graph = Graph(graph.input, apply_op("remember", remember, graph.output))
+    teacher = teacher_of(graph)
+    images = images_for(model, 5)
+    sizes.clear()
+    found = [masks_of(teacher, images[start : start + 4], 4) for start in (0, 4)]
+    assert [len(masks) for masks in found] == [4, 1]
+    np.testing.assert_array_equal(np.concatenate(found), np.maximum(images, 0))
+    assert set(sizes) == {4}
