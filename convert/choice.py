@@ -109,6 +109,38 @@ class PlannedForm:
         )
 
 
+@dataclass(frozen=True)
+class BeforeFineTuning:
+    """Approximate forms, and what is no choice: what there is to train.
+
+    Exact forms that are chosen by cost come behind it: they spread weights over zeros and copies,
+    and are not the same for CPU and GPU.
+
+    Attributes:
+        chooser: Picks among a site's forms.
+    """
+
+    chooser: Chooser
+
+    def candidates(self, site: Site) -> tuple[Candidate, ...]:
+        return self.chooser.candidates(site)
+
+    def choose(self, rewrite: str, site: Site) -> tuple[Form, str] | None:
+        choice = self.chooser.choose(rewrite, site)
+        if choice is None:
+            return None
+        form, _ = choice
+        only = len(site.forms) == 1 and form.only is None
+        return choice if only or not form.exact else None
+
+
+def is_planned(chooser: Chooser) -> bool:
+    """Whether a chooser takes the forms of a plan, which is obeyed."""
+    if isinstance(chooser, BeforeFineTuning):
+        return is_planned(chooser.chooser)
+    return isinstance(chooser, PlannedForm)
+
+
 def outside(form: Form, delegate: Delegate) -> int:
     """Count the ops of a form that `delegate` would leave to the built-in kernels."""
     return sum(_is_outside(op, form, delegate) for op in form.ops)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from portrait_tflite.convert.choice import Chooser, PlannedForm
+from portrait_tflite.convert.choice import Chooser, is_planned
 from portrait_tflite.convert.graph import Frames, Graph, Value, as_arrays, evaluate, replaced
 from portrait_tflite.convert.rewrites.failure import named_failure
 from portrait_tflite.convert.rewrites.keras.order import REWRITES
@@ -53,6 +53,15 @@ class Rewritten:
     records: tuple[RewriteRecord, ...]
     skipped: tuple[SkippedRewrite, ...]
     looks: tuple[Look, ...] = ()
+
+    def followed_by(self, later: Rewritten) -> Rewritten:
+        """Join with what was done to this graph afterwards; what was skipped is as it is then."""
+        return Rewritten(
+            later.graph,
+            self.records + later.records,
+            later.skipped,
+            self.looks + later.looks,
+        )
 
 
 def rewrite_graph(
@@ -136,7 +145,7 @@ class _Run:
             return None
         trial = _try(form, boundary, activations)
         if not form.exact:
-            if not isinstance(self._chooser, PlannedForm):  # a plan is obeyed
+            if not is_planned(self._chooser):
                 trial, reason = _best_fit(trial, site, boundary, activations, reason)
         # `not <=` rather than `>`: a NaN must fail too.
         elif not trial.relative <= TOLERANCE:

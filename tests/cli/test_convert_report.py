@@ -12,11 +12,15 @@ import pytest
 _TOP = [
     "schema", "created", "command", "versions", "machine", "model", "rewrites", "skipped",
     "rewritten", "calibration", "variants", "max_drop", "passed", "scored_on", "benchmarks",
-    "arm_cost",
+    "arm_cost", "selection", "fine_tuning", "scored_with",
 ]  # fmt: skip
 _FORMS = ["float32", "float16", "int8", "dynamic", "int16x8"]
 _TENSOR = {"name", "shape", "dtype", "scale", "zero_point"}
-_OUTSIDE = {"op", "tensor", "layer", "reason", "fix"}
+_OUTSIDE = {
+    "op", "tensor", "layer", "reason", "fix", "rule", "index", "rewrite", "worth_mcycles",
+    "partitions_saved",
+}  # fmt: skip
+_CANDIDATE = {"form", "outside", "cost", "host_ms"}
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +77,9 @@ def test_rewrites(report: Any) -> None:
             "candidates", "reason",
         }  # fmt: skip
         assert record["exact"]
-        assert all(set(form) == {"form", "outside", "cost"} for form in record["candidates"])
-    assert all(set(skipped) == {"rewrite", "layer", "reason"} for skipped in report["skipped"])
+        assert all(set(form) == _CANDIDATE for form in record["candidates"])
+    for skipped in report["skipped"]:
+        assert set(skipped) == {"rewrite", "layer", "reason", "candidates"}
     assert set(report["rewritten"]) == {"max_abs_error", "max_rel_error", "images"}
     assert report["rewritten"]["max_rel_error"] < 1e-5
 
@@ -91,7 +96,7 @@ def test_variants(report: Any, folder: Path) -> None:
     for variant in report["variants"].values():
         assert set(variant) == {
             "file", "bytes", "sha256", "input", "output", "ops", "min_runtime", "min_runtime_op",
-            "remedies", "float_layers", "audit", "accuracy",
+            "remedies", "float_layers", "audit", "accuracy", "lint",
         }  # fmt: skip
         data = (folder / variant["file"]).read_bytes()
         assert variant["bytes"] == len(data)
@@ -107,9 +112,9 @@ def test_audit(report: Any) -> None:
     for variant in report["variants"].values():
         audit = variant["audit"]
         assert set(audit) == {"xnnpack", "gpu", "cpu"}
-        assert set(audit["gpu"]) == {"complete", "rejected"}
-        for name in ("xnnpack", "cpu"):
-            assert set(audit[name]) == {"partitions", "complete", "outside"}
+        assert set(audit["gpu"]) == {"complete", "rejected", "predicted"}
+        assert set(audit["cpu"]) == {"partitions", "complete", "outside"}
+        assert set(audit["xnnpack"]) == {"partitions", "complete", "outside", "predicted"}
         ops = [*audit["xnnpack"]["outside"], *audit["gpu"]["rejected"]]
         assert all(set(op) == _OUTSIDE for op in ops)
     audits = {name: v["audit"]["xnnpack"] for name, v in report["variants"].items()}

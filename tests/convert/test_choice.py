@@ -9,7 +9,14 @@ import keras
 import pytest
 from keras import layers
 
-from portrait_tflite.convert.choice import CheapestForm, EveryExactForm, PlannedForm, outside
+from portrait_tflite.convert.choice import (
+    BeforeFineTuning,
+    CheapestForm,
+    EveryExactForm,
+    PlannedForm,
+    is_planned,
+    outside,
+)
 from portrait_tflite.convert.cost_series import Axis, Series
 from portrait_tflite.convert.cost_table import CostTable
 from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
@@ -230,3 +237,25 @@ def test_the_committed_table_ranks_blocks_as_they_were_counted(
     assert (costs["subpixel"] < costs["transpose_conv"]) == (subpixel < transposed)
     assert costs["subpixel"] == pytest.approx(subpixel, rel=0.3)
     assert costs["transpose_conv"] == pytest.approx(transposed, rel=0.3)
+
+
+def test_before_fine_tuning_only_what_is_trained_is_taken() -> None:
+    asked = CheapestForm(Delegate.XNNPACK, frozenset({Approximation.RESIZE}))
+    site = _site(3, 2)
+    chosen = BeforeFineTuning(asked).choose("transposed_convolution", site)
+    assert chosen == asked.choose("transposed_convolution", site)
+    # What cost decides among exact forms has time.
+    assert XNNPACK.choose("transposed_convolution", site) is not None
+    assert BeforeFineTuning(XNNPACK).choose("transposed_convolution", site) is None
+    alone = Site(site.layer, site.root, site.boundary, site.forms[:1], "")
+    assert BeforeFineTuning(XNNPACK).choose("transposed_convolution", alone) is not None
+    for_one = Form("one", lambda boundary: boundary[0], only=Delegate.XNNPACK)
+    alone = Site(site.layer, site.root, site.boundary, (for_one,), "")
+    assert BeforeFineTuning(XNNPACK).choose("hard_sigmoid_for_gpu", alone) is None
+
+
+def test_a_plan_is_one_before_fine_tuning_too() -> None:
+    planned = PlannedForm(XNNPACK, {})
+    assert is_planned(planned)
+    assert is_planned(BeforeFineTuning(planned))
+    assert not is_planned(BeforeFineTuning(XNNPACK))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from portrait_tflite.convert.choice import CheapestForm, Chooser
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.load import LoadedModel, load_model
@@ -14,7 +13,6 @@ from portrait_tflite.convert.plan import (
     mask_graph,
     mask_spec,
     plan_of,
-    rewrite_for,
     whole_net_error,
 )
 from portrait_tflite.convert.rewriter import Rewritten
@@ -22,15 +20,8 @@ from portrait_tflite.errors import ConversionError
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.pipeline.explaining import layers_of_graph, require_layer
-from portrait_tflite.pipeline.fine_tuning import (
-    Unlabelled,
-    fine_tune_plans,
-    may_approximate,
-    read_unlabelled,
-    require_reason,
-)
+from portrait_tflite.pipeline.fine_tuning import Unlabelled, read_unlabelled, require_reason
 from portrait_tflite.pipeline.network import (
-    FITTED_ON,
     MENDED_ON,
     Network,
     first_frames,
@@ -43,7 +34,7 @@ from portrait_tflite.pipeline.request import (
     output_folder,
     stage,
 )
-from portrait_tflite.pipeline.tuning import HostTiming
+from portrait_tflite.pipeline.rewriting import rewrite_graphs
 from portrait_tflite.quantize.calibration import Representative, representative_dataset
 from portrait_tflite.quantize.pictures import Pictures, gather_pictures
 from portrait_tflite.quantize.predictors import keras_outputs
@@ -53,19 +44,15 @@ from portrait_tflite.quantize.variants import (
     Built,
     build_naive,
     build_variants,
-    delegate_of,
 )
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
     Delegate,
-    FineTuning,
     Precision,
     SkippedRewrite,
     WholeNetError,
 )
 
-# Pictures that rewrites are verified on.
-_VERIFIED_ON = 2
 _WHOLE_NET_ON = 4
 # Baselines of `--baseline`: whether the batch is fixed to 1.
 _NAIVE = {"naive": False, "naive_batch1": True}
@@ -118,12 +105,7 @@ def _build(
     graph, opaque = mask_graph(loaded.model, loaded.spec)
     named = layers_of_graph(graph)
     require_layer(request.explained, named)
-    plans = _rewrite(request, graph, inputs, progress)
-    fine_tuning: tuple[FineTuning, ...] = ()
-    if unlabelled is not None:
-        plans, fine_tuning = fine_tune_plans(
-            unlabelled, loaded.spec, request.pictures.seed, graph, plans, inputs, progress
-        )
+    plans, fine_tuning = rewrite_graphs(request, loaded.spec, graph, inputs, unlabelled, progress)
     representative = _representative(pictures)
     with progress(len(request.variants), "converting") as update:
         done: list[Precision] = []
@@ -172,30 +154,6 @@ def _build(
         built=built,
         fine_tuning=fine_tuning,
     )
-
-
-def _rewrite(
-    request: ConvertRequest, graph: Graph, inputs: Frames, progress: Progress
-) -> dict[Delegate, Rewritten]:
-    delegates = list(dict.fromkeys(delegate_of(p, request.target) for p in request.variants))
-    images = first_frames(inputs, FITTED_ON if may_approximate(request.rewrite) else _VERIFIED_ON)
-    plans: dict[Delegate, Rewritten] = {}
-    with progress(len(delegates), "rewriting") as update:
-        for delegate in delegates:
-            with quiet():
-                plans[delegate] = rewrite_for(
-                    graph, delegate, request.rewrite, images, _tuned(request, delegate)
-                )
-            update(len(plans))
-    return plans
-
-
-def _tuned(request: ConvertRequest, delegate: Delegate) -> Chooser | None:
-    if not request.rewrite.tune:
-        return None
-    precisions = [p for p in request.variants if delegate_of(p, request.target) is delegate]
-    integer = any(p in INTEGER for p in precisions)
-    return HostTiming(CheapestForm(delegate, request.rewrite.approximate), integer=integer)
 
 
 def _reference(
