@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.export import Export
+from portrait_tflite.convert.export import Export, named
 from portrait_tflite.convert.flatbuffer import indices, read_model
 from portrait_tflite.errors import ConversionError
-from portrait_tflite.images import Floats
 from portrait_tflite.quantize.calibration import Representative
+from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.tensor_ranges import Range, measure_ranges
 from portrait_tflite.vocabulary import IoType, Precision
 
 _IO = {IoType.INT8: tf.int8, IoType.UINT8: tf.uint8, IoType.FLOAT32: tf.float32}
@@ -43,33 +43,24 @@ def quantize_model(
     Raises:
         ConversionError: An op cannot be quantized, or the file does not hold what was promised.
     """
-    if input_range is not None:
-        representative = over_whole_range(representative, *input_range)
-    data = export.convert(lambda converter: configure(converter, precision, representative, io))
-    if precision is Precision.INT8:
-        assert_int8(data, io)
+    if precision is not Precision.INT8:
+        return export.convert(lambda converter: configure(converter, precision, representative, io))
+    network = ranged_network(export, representative, input_range)
+    data = named(quantize_network(network, io))
+    assert_int8(data, io)
     return data
 
 
-def over_whole_range(representative: Representative, low: float, high: float) -> Representative:
-    """Let calibration pictures reach from `low` to `high`, so that every byte has its own step.
-
-    The darkest number of the first picture becomes `low` and its brightest `high`: what is
-    measured behind the input hardly moves.
-    """
-
-    def pictures() -> Iterator[list[Floats]]:
-        for number, (picture, *others) in enumerate(representative()):
-            yield [picture if number else _stretched(picture, low, high), *others]
-
-    return pictures
-
-
-def _stretched(picture: Floats, low: float, high: float) -> Floats:
-    stretched = picture.copy()
-    stretched.flat[picture.argmin()] = low
-    stretched.flat[picture.argmax()] = high
-    return stretched
+def ranged_network(
+    export: Export,
+    representative: Representative,
+    input_range: tuple[float, float] | None = None,
+) -> RangedNetwork:
+    """Measure the ranges of an exported graph; see `quantize_model`."""
+    data = export.float_model(Precision.FLOAT32)
+    ranges = measure_ranges(data, [tuple(frame) for frame in representative()])
+    network = RangedNetwork(data, ranges)
+    return network if input_range is None else network.with_picture(Range(*input_range))
 
 
 def configure(

@@ -13,7 +13,6 @@ from keras import layers
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.plan import mask_graph
 from portrait_tflite.images import normalize
-from portrait_tflite.quantize.post_training import over_whole_range
 from portrait_tflite.quantize.predictors import renormalized, tflite_outputs
 from portrait_tflite.quantize.variants import Built, build_variants
 from portrait_tflite.runtime import open_model
@@ -136,15 +135,3 @@ def test_what_a_file_of_bytes_is_fed_with_in_other_units() -> None:
     assert np.abs(found - expected).max() <= 0.03
     # Fed with the network's units, it sees a black picture.
     assert np.abs(plain(inputs)[0] - expected).max() > 0.03
-
-
-def test_only_two_numbers_of_the_first_picture_are_stretched() -> None:
-    inputs = normalize(_pixels(), UNIT)
-    given = [[image[None], np.ones(1, np.float32)] for image in inputs]
-    stretched = list(over_whole_range(lambda: iter(given), 0.0, 1.0)())
-    first, state = stretched[0]
-    assert (first.min(), first.max()) == (0.0, 1.0)
-    assert np.sum(first != given[0][0]) == 2
-    assert state is given[0][1]
-    assert all(a[0] is b[0] for a, b in zip(stretched[1:], given[1:], strict=True))
-    assert given[0][0].min() > 0
