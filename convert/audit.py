@@ -15,11 +15,11 @@ from portrait_tflite.convert.delegates.gpu import predict_gpu
 from portrait_tflite.convert.delegates.partitions import find_partitions
 from portrait_tflite.convert.delegates.rule import CUSTOM_FIX, Refusal, is_custom
 from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction, predict_xnnpack
-from portrait_tflite.convert.delegates.xnnpack_scales import kills_runtime
 from portrait_tflite.convert.flatbuffer import op_name, read_model
 from portrait_tflite.convert.flatbuffer_nodes import Node, count_ops, list_nodes
 from portrait_tflite.convert.layer_names import name_layers
 from portrait_tflite.convert.op_versions import first_runtime, runtime_order
+from portrait_tflite.deadly_ops import find_deadly_op
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Audit, Delegate, DelegateAudit, OutsideOp
@@ -61,8 +61,9 @@ def _audit_xnnpack(model: schema.ModelT, source: Path | bytes, found: _Found) ->
     # The runtime does not even load a file with a custom op that it has not.
     if found.custom():
         return found.audit(None, predicted.refused, _NOT_RUN, count)
-    if any(map(kills_runtime, list_nodes(model))):
-        return found.audit(None, predicted.refused, _DEADLY, count)
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    if deadly := find_deadly_op(data, Delegate.XNNPACK):
+        return found.audit(None, predicted.refused, f"{_DEADLY} {deadly}", count)
     try:
         runner = open_model(source, Delegate.XNNPACK)
     except UsageError:
@@ -84,7 +85,7 @@ def _compare(partitions: int, outside: set[int], predicted: Prediction) -> str:
 
 
 _NOT_RUN = "this runtime has not the custom op: the rules alone were asked"
-_DEADLY = "not run: XNNPACK ends the process on a QUANTIZE whose scale is 0 or no normal number"
+_DEADLY = "not run, since the runtime ends the process on"
 _NOT_LOADED = "the runtime does not load this file with XNNPACK, which takes an op and then fails"
 _UNKNOWN = Refusal(
     "this runtime refuses it by a rule that is not in our table", "replace the layer"

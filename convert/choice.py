@@ -48,13 +48,17 @@ class CheapestForm:
         )
 
     def choose(self, rewrite: str, site: Site) -> tuple[Form, str] | None:
-        meant = [f for f in site.forms if f.only in (None, self.delegate)]
+        meant = self.meant(site)
         forms = [f for f in meant if f.approximation in self.approximate] or [
             f for f in meant if f.exact
         ]
         if not any(form.changes for form in forms):
             return None
         return min(forms, key=self._rank), f"cheapest for {self.delegate}"
+
+    def meant(self, site: Site) -> tuple[Form, ...]:
+        """The forms that are for this delegate."""
+        return tuple(form for form in site.forms if form.only in (None, self.delegate))
 
     def _rank(self, form: Form) -> tuple[int, float]:
         return outside(form, self.delegate), self._cost(form)
@@ -66,7 +70,10 @@ class CheapestForm:
 
 @dataclass(frozen=True)
 class EveryExactForm:
-    """`--rewrite exact`: the rewritten form of every site, whatever it costs."""
+    """`--rewrite exact`: the rewritten form of every site, whatever it costs.
+
+    One that is made for the other delegate is none: `auto` never takes it here.
+    """
 
     costs: CheapestForm
 
@@ -77,7 +84,7 @@ class EveryExactForm:
         approximate = self.costs.approximate
         if any(form.approximation in approximate for form in site.forms):
             return self.costs.choose(rewrite, site)
-        form = next((f for f in site.forms if f.exact and f.build), None)
+        form = next((f for f in self.costs.meant(site) if f.exact and f.build), None)
         return (form, "asked for: --rewrite exact") if form else None
 
 
@@ -102,6 +109,12 @@ class PlannedForm:
         for form in site.forms:
             if form.name == wanted:
                 return form, "from the plan"
+        if wanted in site.unfit:
+            raise UsageError(
+                f"a plan's form must fit what the network's tensors hold. Received: {wanted!r} for "
+                f"{rewrite} at layer {site.layer!r}: {site.unfit[wanted]}. "
+                "Write a new plan by leaving out --rewrite-plan."
+            )
         known = ", ".join(form.name for form in site.forms)
         raise UsageError(
             f"a plan's form for {rewrite} at layer {site.layer!r} must be one of {known}. "

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp, copied
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand, list_nodes
+from portrait_tflite.convert.costed_nodes import costed_ops, looked_up, precision_of_node
+from portrait_tflite.convert.costed_op import BUILTIN, INT8, CostedOp
+from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
+from portrait_tflite.convert.flatbuffer import indices, read_model
+from portrait_tflite.convert.flatbuffer_lookups import find_lookups
+from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.xnnpack_steps import constant_nodes, group_steps
-
-_CHANNEL_KINDS = {"ADD": "ADD_CHANNELS", "SUB": "ADD_CHANNELS", "MUL": "MUL_CHANNELS"}
-_SAME_COST = {"SLICE": "STRIDED_SLICE", "PADV2": "PAD", "RELU_N1_TO_1": "RELU6"}
 
 
 @dataclass(frozen=True)
@@ -46,128 +47,64 @@ class Step:
     unknown: tuple[str, ...] = ()
 
 
-def predict(model: bytes, table: CostTable) -> Prediction:
+def predict(data: bytes, table: CostTable, outside: Collection[int] | None = None) -> Prediction:
     """Predict what one inference of a `.tflite` costs on the table's target, with XNNPACK.
+
+    Args:
+        data: The file.
+        table: Of the target.
+        outside: Positions of the ops that XNNPACK leaves, where the runtime was asked; None for
+            what its rules say.
 
     Raises:
         UsageError: It is no whole `.tflite`.
     """
-    steps = list(cost_steps(list_nodes(read_model(model)), table))
+    model = read_model(data)
+    if outside is None:
+        with np.errstate(all="ignore"):  # broken scales have no ratio
+            outside = predict_xnnpack(model).refused
+    outputs = indices(model.subgraphs[0].outputs)
+    steps = list(cost_steps(list_nodes(model), table, outside, outputs))
     unknown = {kind for step in steps for kind in step.unknown}
     return Prediction(table.call + sum(step.cycles for step in steps), tuple(sorted(unknown)))
 
 
-def cost_steps(nodes: Sequence[Node], table: CostTable) -> Iterator[Step]:
-    """Cost the ops of a graph, in their order; what runs once at start-up is left away."""
+def cost_steps(
+    nodes: Sequence[Node],
+    table: CostTable,
+    outside: Collection[int],
+    outputs: Collection[int],
+) -> list[Step]:
+    """Cost the ops of a graph, in their order; what runs once at start-up is left away.
+
+    Args:
+        nodes: The ops.
+        table: What they cost.
+        outside: Positions of those that XNNPACK leaves to the built-in kernels.
+        outputs: Tensors that are outputs of the graph.
+    """
     constant = constant_nodes(nodes)
-    for group in group_steps([node for node in nodes if node.index not in constant]):
-        # The others of a step cost nothing: a PAD before it, a clamp behind it.
-        node = group[-1] if group[0].op == "PAD" else group[0]
-        precision = precision_of_node(node)
-        ops = list(costed_ops(node)) if node.inputs and node.outputs else [_shapeless(node)]
-        known = [op for op in ops if table.knows(op.kind, precision)]
-        unknown = {f"{op.kind} in {precision}" for op in ops if op not in known}
-        cycles = sum(table.op_cost(op, precision) for op in known)
-        yield Step(tuple(group), precision, cycles, tuple(sorted(unknown)))
+    moving = [node for node in nodes if node.index not in constant]
+    rows = find_lookups(moving, outside, outputs)
+    taken = {node.index for row in rows for node in row}
+    groups = group_steps([node for node in moving if node.index not in taken])
+    steps = [_group_step(group, table, outside) for group in groups]
+    steps += [_step(row, [looked_up(row)], INT8, table) for row in rows]
+    return sorted(steps, key=lambda step: step.nodes[0].index)
 
 
-def precision_of_node(node: Node) -> str:
-    """Tell the precision in which the table has an op."""
-    operands = [*(o for o in node.given() if not o.constant), *node.outputs]
-    return INT8 if operands and "int8" in operands[0].dtype else FLOAT32
+def _group_step(group: Sequence[Node], table: CostTable, outside: Collection[int]) -> Step:
+    # The others of a step cost nothing: a PAD before it, a clamp behind it.
+    node = group[-1] if group[0].op == "PAD" else group[0]
+    precision = precision_of_node(node)
+    ops = list(costed_ops(node))
+    if node.index in outside:
+        ops = [replace(op, kind=BUILTIN.get(op.kind, op.kind)) for op in ops]
+    return _step(group, ops, precision, table)
 
 
-def costed_ops(node: Node) -> Iterator[CostedOp]:
-    """Yield an op as its cost sees it: one, or one per input where it copies each."""
-    yield from _READERS.get(node.op, _elementwise)(node)
-
-
-def _convolution(node: Node) -> Iterator[CostedOp]:
-    source, weights = node.given()[:2]
-    yield _sized(node, node.outputs[0], source, weights.shape[1:3], _stride(node))
-
-
-def _transposed(node: Node) -> Iterator[CostedOp]:
-    _, weights, source, *bias = node.given()
-    # XNNPACK leaves it to the built-in kernels, whose cost the table does not hold.
-    kind = f"{node.op} outside of XNNPACK" if bias and len(bias[0].shape) > 1 else None
-    yield _sized(node, node.outputs[0], source, weights.shape[1:3], _stride(node), kind)
-
-
-def _dense(node: Node) -> Iterator[CostedOp]:
-    source, target = node.given()[0], node.outputs[0]
-    rows = target.size // target.shape[-1]
-    yield CostedOp(node.op, rows, 1, source.size // rows, target.shape[-1])
-
-
-def _pool(node: Node) -> Iterator[CostedOp]:
-    window = (node.option("filterHeight", 1), node.option("filterWidth", 1))
-    yield _sized(node, node.outputs[0], node.given()[0], window, _stride(node))
-
-
-def _mean(node: Node) -> Iterator[CostedOp]:
-    yield _sized(node, node.given()[0], node.given()[0])
-
-
-def _concatenation(node: Node) -> Iterator[CostedOp]:
-    axis = node.option("axis", -1) % max(1, len(node.outputs[0].shape))
-    for source in node.given():
-        runs = prod(source.shape[:axis])
-        yield copied(abs(runs), abs(source.size // max(1, runs)))
-
-
-def _rearranged(node: Node) -> Iterator[CostedOp]:
-    block = node.option("blockSize", 1)
-    yield _sized(node, node.outputs[0], node.given()[0], stride=block)
-
-
-def _elementwise(node: Node) -> Iterator[CostedOp]:
-    source, target = node.given()[0], node.outputs[0]
-    kind = _SAME_COST.get(node.op, node.op)
-    others = [o.size for o in node.given() if 1 < o.size < target.size]
-    if others and node.op in _CHANNEL_KINDS:
-        kind = _CHANNEL_KINDS[node.op]
-    yield _sized(node, target, source, kind=kind)
-
-
-def _sized(
-    node: Node,
-    target: Operand,
-    source: Operand,
-    kernel: tuple[int, ...] = (1, 1),
-    stride: int = 1,
-    kind: str | None = None,
-) -> CostedOp:
-    """Make an op of the size of `target`, whose last dimension is its channels."""
-    channels = target.shape[-1] if target.shape else 1
-    positions = abs(target.size) // max(1, channels)  # a size of -1, known at run time, counts once
-    return CostedOp(
-        kind=kind or node.op,
-        height=positions,
-        width=1,
-        channels_in=source.shape[-1] if source.shape else 1,
-        channels_out=channels,
-        kernel=(kernel[0], kernel[1]),
-        stride=stride,
-    )
-
-
-def _stride(node: Node) -> int:
-    return int(node.option("strideH", 1))
-
-
-def _shapeless(node: Node) -> CostedOp:
-    return CostedOp(node.op, 1, 1, 1, 1)  # a call of another graph, and the like
-
-
-_READERS: dict[str, Callable[[Node], Iterator[CostedOp]]] = {
-    "CONV_2D": _convolution,
-    "DEPTHWISE_CONV_2D": _convolution,
-    "TRANSPOSE_CONV": _transposed,
-    "FULLY_CONNECTED": _dense,
-    "MAX_POOL_2D": _pool,
-    "AVERAGE_POOL_2D": _pool,
-    "MEAN": _mean,
-    "CONCATENATION": _concatenation,
-    "DEPTH_TO_SPACE": _rearranged,
-}
+def _step(nodes: Sequence[Node], ops: Sequence[CostedOp], precision: str, table: CostTable) -> Step:
+    known = [op for op in ops if table.knows(op.kind, precision)]
+    unknown = {f"{op.kind} in {precision}" for op in ops if op not in known}
+    cycles = sum(table.op_cost(op, precision) for op in known)
+    return Step(tuple(nodes), precision, cycles, tuple(sorted(unknown)))

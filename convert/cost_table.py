@@ -7,16 +7,19 @@ what lies between them. `docs/cost-tables.md` tells how it is made and how far i
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from math import prod, sqrt
 from pathlib import Path
 from typing import Any
 
 from portrait_tflite.convert.cost_series import Axis, Series
-from portrait_tflite.convert.costed_op import CostedOp
+from portrait_tflite.convert.costed_op import BUILTIN, CostedOp
 from portrait_tflite.errors import UsageError
 
 SCHEMA = 1
+
+_PHASED = frozenset({"TRANSPOSE_CONV", BUILTIN["TRANSPOSE_CONV"]})
 
 _FOLDER = Path(__file__).parent / "costs"
 
@@ -60,7 +63,7 @@ class CostTable:
         """Return the cycles of one op inside of a network.
 
         Args:
-            op: The op; at a stride that was not counted, the nearest one that was stands for it.
+            op: The op; at strides that were not counted, the nearest one that was stands for them.
             precision: `int8` or `float32`: what its input is.
 
         Raises:
@@ -73,7 +76,13 @@ class CostTable:
                 f"an op of the cost table {self.target} is required: {known}. "
                 f"Received: {op.kind} in {precision}. Count it: scripts/measure_cost_tables.py."
             )
-        return min(series, key=lambda one: (abs(one.stride - op.stride), one.stride)).cost(op)
+        side = sqrt(prod(op.strides))
+        # One of stride 1 works another way: nothing is cut in phases, nothing left out.
+        nearest = min(
+            series,
+            key=lambda one: ((one.stride == 1) != (side == 1), abs(one.stride - side), one.stride),
+        )
+        return nearest.cost(_at_stride(op, nearest.stride))
 
     def _strides(self, kind: str, precision: str) -> list[Series]:
         return [s for s in self.series if (s.kind, s.precision) == (kind, precision)]
@@ -111,6 +120,17 @@ def write_table(table: CostTable) -> str:
     }
     lines = ",\n".join(f"    {json.dumps(_series_record(one))}" for one in table.series)
     return json.dumps(head, indent=2).removesuffix("\n}") + f',\n  "series": [\n{lines}\n  ]\n}}\n'
+
+
+def _at_stride(op: CostedOp, stride: int) -> CostedOp:
+    """Let a transposed convolution have as many taps per phase at the stride that was counted.
+
+    That is what it costs: 3×3 at strides of 2 and 1 is 4.5 taps for every position of the output.
+    """
+    if op.kind not in _PHASED or op.strides == (stride, stride):
+        return op
+    taps = max(1, round(op.taps * stride**2 / prod(op.strides)))
+    return replace(op, kernel=(taps, 1))
 
 
 @cache

@@ -8,20 +8,27 @@ from math import prod
 # Precisions of the cost tables. Files with float16 weights compute in float32 on a CPU.
 INT8, FLOAT32 = "int8", "float32"
 
+# Ops that XNNPACK takes in one way and leaves to the built-in kernels in another, where they are
+# of another kind: they cost several times as much.
+BUILTIN = {"STRIDED_SLICE": "STRIDED_SLICE_BUILTIN", "TRANSPOSE_CONV": "TRANSPOSE_CONV_BUILTIN"}
+
 
 @dataclass(frozen=True)
 class CostedOp:
     """One op of a network.
 
     Attributes:
-        kind: Its builtin name, except that CONCATENATION is the copying of one of its inputs, and
-            `ADD_CHANNELS` and `MUL_CHANNELS` read a number per channel again at every position.
+        kind: Its builtin name, except that CONCATENATION is the copying of one of its inputs,
+            `ADD_CHANNELS` and `MUL_CHANNELS` read a number per channel again at every position,
+            and those of `BUILTIN` are outside of XNNPACK. A TRANSPOSE is one of two dimensions:
+            of `positions` runs of `channels_out` numbers that stay together.
         height: Of its output; of the input where the op looks at all positions (MEAN).
         width: As `height`.
         channels_in: Channels of its input.
         channels_out: Channels of its output.
         kernel: Kernel or window, height × width.
-        stride: Of a convolution or a pool; the factor of a TRANSPOSE_CONV or DEPTH_TO_SPACE.
+        stride: Of a convolution or a pool; the factor of a TRANSPOSE_CONV or DEPTH_TO_SPACE; the
+            smaller of the dimensions that a TRANSPOSE changes.
         fused: Whether an activation is fused into it, which costs nothing but has its versions.
         stride_columns: Stride of the columns where it is not that of the rows.
     """

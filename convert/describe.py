@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.half_precision import is_allowed
 from portrait_tflite.convert.lint.rules import lint_model
 from portrait_tflite.convert.previous_mask import End, find_inputs
 from portrait_tflite.convert.worth import value_fixes
@@ -48,6 +49,7 @@ def describe_variant(
         lint=lint_model(data, audit.xnnpack, named),
         state_input=None if state is None else runner.inputs[state],
         state_output=None if fed_back == mask else runner.outputs[fed_back],
+        half_precision=is_allowed(data),
     )
 
 

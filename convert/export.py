@@ -22,6 +22,7 @@ INPUT_NAMES = (INPUT_NAME, "state")
 OUTPUT_NAMES = (OUTPUT_NAME, "next_state")
 
 _NO_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+_NO_16_BIT = re.compile(r"Quantization to 16x8-bit not yet supported for op: '(\w+)'")
 _COUNTED = re.compile(r"_\d+$")
 
 
@@ -36,7 +37,9 @@ class Export:
         self._graph = graph  # tf.function holds variables weakly: their layers must live on
         signature = _signature([value.shape for value in graph.inputs])
         with quiet():
-            self._concrete = tf.function(graph, input_signature=signature).get_concrete_function()
+            # AutoGraph looks into no Keras layer anyway, and takes time to find that out.
+            traced = tf.function(graph, input_signature=signature, autograph=False)
+            self._concrete = traced.get_concrete_function()
 
     def convert(self, configure: Callable[[Any], None] | None = None) -> bytes:
         """Convert with `TFLiteConverter`.
@@ -122,6 +125,12 @@ def _explain(message: str, layer_of: Callable[[str], str]) -> str:
             f"every op must have a TFLite builtin. Received: tf.{op.group(1)}"
             f"{f' (layer {layer!r})' if layer else ''}. "
             "Replace that layer by built-in ones and train again."
+        )
+    op = _NO_16_BIT.search(message)
+    if op:
+        return (
+            f"int16x8 must have 16-bit kernels for every op. Received: {op.group(1)}, which has "
+            "none. Leave --int16x8 out, or replace that layer and train again."
         )
     first = next((line.strip() for line in message.splitlines() if line.strip()), "no message")
     return f"TFLiteConverter must take the network. Received from it: {first[:200]}"

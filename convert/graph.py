@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_tflite.convert.dilated_transposed import as_convolution, is_dilated_transposed
 from portrait_tflite.convert.opened import has_own_call, is_composite, open_part
 from portrait_tflite.convert.values import (
     Node,
@@ -189,6 +190,9 @@ def _trace_call(keras_node: Any, inputs: list[Value]) -> list[Value]:
         return _trace_functional(opened, inputs)
     shapes = tuple(batch_one(t.shape) for t in keras_node.outputs)
     node = Node(operation.name, operation, tuple(inputs), args, kwargs, shapes)
+    # Nothing here could be held against what TensorFlow does not run.
+    if is_dilated_transposed(operation):
+        return [as_convolution(node)]
     return [Value(node, index) for index in range(len(shapes))]
 
 

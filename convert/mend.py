@@ -19,6 +19,7 @@ from portrait_tflite.convert.flatbuffer_pruning import drop_unused
 from portrait_tflite.convert.layer_names import name_layers
 from portrait_tflite.convert.mend_burden import Burden, is_dearer, weigh
 from portrait_tflite.convert.mend_judge import PlaceJudge
+from portrait_tflite.convert.model_metadata import attach_files, attached_files
 from portrait_tflite.convert.rewrites.failure import named_failure
 from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
@@ -65,6 +66,7 @@ def mend_model(
     inputs: Sequence[Array | tuple[Array, ...]] = (),
     rewrites: Iterable[FlatbufferRewrite] = REWRITES,
     layers: Iterable[str] = (),
+    delegate: Delegate = Delegate.XNNPACK,
 ) -> MendResult:
     """Apply every rewrite that leaves the outputs byte-equal, or moves an op by one step.
 
@@ -75,6 +77,8 @@ def mend_model(
             empty, and where a file has more inputs than are given.
         rewrites: In this order.
         layers: Names of the Keras layers, to name the places by.
+        delegate: Who is to run the file; for the GPU, rewrites that are of no use there are left
+            out.
 
     Raises:
         UsageError: Not a `.tflite`, or one that the built-in kernels cannot run.
@@ -83,7 +87,8 @@ def mend_model(
     original = open_model(data, Delegate.CPU)
     checks = _check_inputs(original, inputs)
     name_of = name_layers(read_model(data), layers)
-    forms = tuple(rewrites)
+    gpu = delegate is Delegate.GPU
+    forms = tuple(rewrite for rewrite in rewrites if rewrite.helps_gpu or not gpu)
     run = _Run(data, checks, name_of)
     burden = run.apply_all(forms)
     # What brings an op inside may cost more than it did outside: together that must not be.
@@ -95,7 +100,8 @@ def mend_model(
         undone = "undone: the whole file gains nothing"
         skipped = [SkippedRewrite(r.rewrite, r.layer, undone) for r in run.records]
         return MendResult(data, (), (*run.skipped, *skipped))
-    return MendResult(run.data, tuple(run.records), tuple(run.skipped), run.whole_error(original))
+    mended = attach_files(run.data, attached_files(data)) if run.records else data
+    return MendResult(mended, tuple(run.records), tuple(run.skipped), run.whole_error(original))
 
 
 class _Run:

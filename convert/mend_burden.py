@@ -8,18 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.cost_prediction import cost_steps, predict
+from portrait_tflite.convert.cost_prediction import predict
 from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import INT8, CostedOp
+from portrait_tflite.convert.costed_op import BUILTIN
 from portrait_tflite.convert.delegates.gpu import predict_gpu
 from portrait_tflite.convert.delegates.xnnpack_ops import (
     XNNPACK_FLOAT_ONLY_OPS,
     XNNPACK_OPS,
 )
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
-from portrait_tflite.convert.delegates.xnnpack_scales import kills_runtime
-from portrait_tflite.convert.flatbuffer import indices, read_model
-from portrait_tflite.convert.flatbuffer_lookups import find_lookups
+from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
@@ -63,27 +61,19 @@ def weigh(data: bytes) -> Burden:
     model = read_model(data)
     nodes = list_nodes(model)
     integer = any(o.dtype in _BYTES for n in nodes for o in n.outputs)
-    unloadable, outside, partitions = _delegation(data, model, nodes)
+    unloadable, outside, partitions = _delegation(data, model)
     table = CostTable.load(_TARGET)
-    prediction = predict(data, table)
-    lookups = find_lookups(nodes, outside, indices(model.subgraphs[0].outputs))
+    prediction = predict(data, table, outside)
     return Burden(
         unloadable=unloadable,
         outside=len(outside),
         refused=0 if integer else len(predict_gpu(model)),
         partitions=partitions,
         unknown=len(prediction.unknown) + len(_priced_as_inside([nodes[i] for i in outside])),
-        cycles=prediction.cycles - sum(_saved_by_lookup(row, table) for row in lookups),
+        cycles=prediction.cycles,
         ops=len(nodes),
         size_bytes=len(data),
     )
-
-
-def _saved_by_lookup(row: Sequence[Node], table: CostTable) -> float:
-    """Return what the ops of a row cost by the table more than one look-up, as LOGISTIC's."""
-    single = sum(step.cycles for step in cost_steps(row, table))
-    size = row[-1].outputs[0].size
-    return single - table.op_cost(CostedOp("LOGISTIC", size, 1, 1, 1), INT8)
 
 
 def is_dearer(new: Burden, old: Burden) -> bool:
@@ -92,16 +82,11 @@ def is_dearer(new: Burden, old: Burden) -> bool:
     return more and new.unknown >= old.unknown
 
 
-def _delegation(
-    data: bytes, model: schema.ModelT, nodes: Sequence[Node]
-) -> tuple[int, list[int], int]:
+def _delegation(data: bytes, model: schema.ModelT) -> tuple[int, list[int], int]:
     """Ask the runtime: whether XNNPACK breaks the file, its ops outside and its partitions."""
     try:
-        # LiteRT 2.3 does not refuse these: the process dies.
-        runner = None if any(map(kills_runtime, nodes)) else open_model(data, Delegate.XNNPACK)
+        runner = open_model(data, Delegate.XNNPACK)
     except UsageError:
-        runner = None
-    if runner is None:
         with np.errstate(all="ignore"):  # such scales have no ratio
             found = predict_xnnpack(model)
         return 1, [*found.refused, *found.fatal], len(found.partitions)
@@ -110,9 +95,10 @@ def _delegation(
 
 def _priced_as_inside(outside: Sequence[Node]) -> set[str]:
     """Name the kinds of ops outside that the table only knows as XNNPACK runs others of them."""
-    ours = XNNPACK_OPS - XNNPACK_FLOAT_ONLY_OPS
+    inside = XNNPACK_OPS - BUILTIN.keys()
+    integer = inside - XNNPACK_FLOAT_ONLY_OPS
     return {
         node.op
         for node in outside
-        if node.op in ours or (node.op in XNNPACK_OPS and node.outputs[0].dtype == "float32")
+        if node.op in integer or (node.op in inside and node.outputs[0].dtype == "float32")
     }

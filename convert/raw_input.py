@@ -13,9 +13,9 @@ from portrait_tflite.convert.rewriter import rewrite_graph
 from portrait_tflite.convert.rewrites.keras.affine import ChannelAffine, affine_of
 from portrait_tflite.convert.rewrites.keras.affine_before import FoldAffineBefore
 from portrait_tflite.convert.rewrites.keras.packed_columns import ColumnsAsChannels
-from portrait_tflite.convert.rewrites.keras.site import Array, Site, Uses, single
+from portrait_tflite.convert.rewrites.keras.site import Site, Uses, single
 from portrait_tflite.convert.spec import BYTES
-from portrait_tflite.images import Floats
+from portrait_tflite.images import Floats, affine_of_bytes
 from portrait_tflite.vocabulary import Delegate, ModelSpec, RewriteRecord, SkippedRewrite
 
 _LAYER = "input_normalization"
@@ -69,7 +69,7 @@ def stores_bytes(spec: ModelSpec) -> bool:
 
     So it is where all channels are normalized alike and zero is itself a byte.
     """
-    scale, shift = _normalization(spec)
+    scale, shift = affine_of_bytes(spec)
     zero = -shift[0] / scale[0]
     alike = np.ptp(scale) == 0 and np.ptp(shift) == 0 and scale[0] > 0
     return bool(alike and abs(zero - round(zero)) < 1e-6 and 0 <= round(zero) <= 255)
@@ -77,7 +77,7 @@ def stores_bytes(spec: ModelSpec) -> bool:
 
 def full_range(spec: ModelSpec) -> tuple[float, float]:
     """Return the smallest and the largest number that a byte of a picture can become."""
-    scale, shift = _normalization(spec)
+    scale, shift = affine_of_bytes(spec)
     ends = np.concatenate([shift, 255 * scale + shift])
     return float(ends.min()), float(ends.max())
 
@@ -99,7 +99,7 @@ def take_bytes(graph: Graph, spec: ModelSpec, pictures: Floats) -> RawInput | Sk
     if spec.state is not None:
         return SkippedRewrite(_NAME, _LAYER, "the network remembers: its inputs have one range")
     source = Node(graph.input.node.name, None, (), (), {}, graph.input.node.shapes).output
-    normalized = apply_op(_LAYER, ChannelAffine(*_normalization(spec)), source)
+    normalized = apply_op(_LAYER, ChannelAffine(*affine_of_bytes(spec)), source)
     whole = _fed_by(graph, source, normalized)
     chooser = EveryExactForm(CheapestForm(Delegate.XNNPACK))
     rewritten = rewrite_graph(whole, pictures, chooser, (_BehindPacks(), FoldAffineBefore()))
@@ -108,16 +108,6 @@ def take_bytes(graph: Graph, spec: ModelSpec, pictures: Floats) -> RawInput | Sk
         return SkippedRewrite(_NAME, _LAYER, f"the first layer cannot take it ({why})")
     taken = replace(spec, input_range=BYTES, mean=(), std=())
     return RawInput(rewritten.graph, taken, rewritten.records)
-
-
-def _normalization(spec: ModelSpec) -> tuple[Array, Array]:
-    """Return what multiplies a byte and what is added then, `[channels]` each, in float64."""
-    low, high = spec.input_range
-    mean, std = (
-        np.broadcast_to(np.asarray(numbers or (neutral,), np.float64), (spec.channels.depth,))
-        for numbers, neutral in ((spec.mean, 0.0), (spec.std, 1.0))
-    )
-    return (high - low) / 255 / std, (low - mean) / std
 
 
 def _fed_by(graph: Graph, source: Value, normalized: Value) -> Graph:

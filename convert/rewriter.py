@@ -172,15 +172,15 @@ class _Run:
 
     def _fitting(self, rewrite: str, site: Site) -> Site:
         """Leave away the forms that what the tensors hold speaks against, each with its reason."""
-        kept = []
+        unfit = {}
         for form in site.forms:
             why = form.unfit(self._activations_of(site)) if form.unfit else ""
             if why:
+                unfit[form.name] = why
                 skipped = SkippedRewrite(rewrite, site.layer, f"{form.name}: {why}")
                 self._skip(skipped, site.layers())
-            else:
-                kept.append(form)
-        return replace(site, forms=tuple(kept))
+        kept = tuple(form for form in site.forms if form.name not in unfit)
+        return replace(site, forms=kept, unfit=unfit)
 
     def _activations_of(self, site: Site) -> Activations:
         inputs = tuple(self._held(value) for value in site.boundary)

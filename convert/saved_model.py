@@ -9,9 +9,10 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from portrait_tflite.convert.previous_mask import End, find_inputs
 from portrait_tflite.convert.saved_model_layers import rebuild
 from portrait_tflite.convert.sizing import Size, first_sentence
-from portrait_tflite.errors import ConversionError, UsageError
+from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Channels
 
 GRAPH = "saved_model.pb"
@@ -21,7 +22,13 @@ _UNSAFE_OPS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc", "WriteFile"
 
 
 class SignatureLayer(keras.layers.TFSMLayer):
-    """`TFSMLayer` of a folder that the user named; unlike it, may be cloned."""
+    """`TFSMLayer` of a folder that the user named; unlike it, may be cloned.
+
+    Its inputs are a dictionary by the names that the signature gives them.
+    """
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        return self.call_endpoint_fn(**inputs)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **_: Any) -> SignatureLayer:
@@ -38,7 +45,7 @@ def load_saved_model(folder: Path, size: Size | None, channels: Channels | None)
     Raises:
         UsageError: The folder is no SavedModel, is damaged or would run code or touch files, or
             its size is dynamic and `size` is not given.
-        ConversionError: The signature takes several inputs.
+        ConversionError: The signature takes other inputs than the picture and a previous mask.
     """
     _check_graph(folder)
     try:
@@ -48,22 +55,30 @@ def load_saved_model(folder: Path, size: Size | None, channels: Channels | None)
         raise UsageError(f"{folder} is damaged: {first_sentence(error)}") from error
     name = _choose_signature(folder, list(signatures))
     _, inputs = signatures[name].structured_input_signature
-    if len(inputs) != 1:
-        raise ConversionError(
-            "a network with one input, the image, is required. "
-            f"Received: {folder}, whose signature takes {len(inputs)} "
-            f"({', '.join(sorted(inputs))})."
-        )
-    keyword, spec = next(iter(inputs.items()))
-    rebuilt = rebuild(folder, loaded, lambda x: signatures[name](**{keyword: tf.constant(x)}))
+    picture, mask = _find_inputs(folder, inputs)
+    rebuilt = rebuild(folder, loaded, signatures[name], picture)
     if rebuilt is not None:
         return rebuilt
-    shape = _input_shape(folder, spec, size, channels)
-    image = keras.Input(batch_shape=shape, dtype=spec.dtype.name)
-    layer = SignatureLayer(str(folder), call_endpoint=name, name="saved_model")
-    outputs = layer(image)
+    shape = _input_shape(folder, inputs[picture], size, channels)
+    images = {picture: keras.Input(batch_shape=shape, dtype=inputs[picture].dtype.name)}
+    if mask:
+        own = inputs[mask].shape.as_list()
+        beside = (shape[0], *(n or m for n, m in zip(own[1:3], shape[1:3], strict=True)), 1)
+        images[mask] = keras.Input(batch_shape=beside, dtype=inputs[mask].dtype.name, name=mask)
+    outputs = SignatureLayer(str(folder), call_endpoint=name, name="saved_model")(images)
     values = list(outputs.values()) if isinstance(outputs, dict) else outputs
-    return keras.Model(image, values, name="saved_model")
+    return keras.Model(list(images.values()), values, name="saved_model")
+
+
+def _find_inputs(folder: Path, inputs: dict[str, Any]) -> tuple[str, str]:
+    """Name the picture's input, and the previous mask's; "" where there is none."""
+    ends = [
+        End(name, tuple(spec.shape.as_list()[1:] if spec.shape.rank is not None else ()))
+        for name, spec in inputs.items()
+    ]
+    names = [end.name for end in ends]
+    picture, mask = find_inputs(ends, str(folder))
+    return names[picture], "" if mask is None else names[mask]
 
 
 def _check_graph(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tensorflow.python.keras.protobuf import saved_metadata_pb2
 
 from portrait_tflite.convert.custom_objects import CustomObjects
@@ -24,13 +25,14 @@ _TOLERANCE = 1e-4  # of the largest magnitude, against the signature
 _SEED = 20240
 
 
-def rebuild(folder: Path, loaded: Any, signature: Any) -> keras.Model | None:
+def rebuild(folder: Path, loaded: Any, signature: Any, picture: str) -> keras.Model | None:
     """Rebuild the Keras model of a SavedModel from its metadata and variables.
 
     Args:
         folder: Of the SavedModel.
         loaded: What `tf.saved_model.load` gave.
-        signature: What the rebuilt network must compute: a function of the picture.
+        signature: What the rebuilt network must compute.
+        picture: Its input that is the picture.
 
     Returns:
         The network; None where there is no metadata, or where what was built of it is another
@@ -43,7 +45,7 @@ def rebuild(folder: Path, loaded: Any, signature: Any) -> keras.Model | None:
         repaired = repair_config(folder, config, CustomObjects())
         model = keras.models.model_from_json(json.dumps(repaired), CLASSES)
         model.set_weights([np.asarray(variable) for variable in loaded.variables])
-        same = _computes(model, signature)
+        same = _computes(model, signature, picture)
     # Whatever Keras 3 does not understand of it: the signature is there still.
     except Exception:
         return None
@@ -77,12 +79,14 @@ def _plain(tree: Any) -> Any:
     return [_plain(value) for value in tree] if isinstance(tree, list) else tree
 
 
-def _computes(model: keras.Model, signature: Any) -> bool:
-    (image,) = model.inputs
-    shape = [1, *(size or 64 for size in image.shape[1:])]
-    picture = np.random.default_rng(_SEED).random(shape, np.float32)
-    expected = _arrays(signature(picture))
-    found = _arrays(model(picture))
+def _computes(model: keras.Model, signature: Any, picture: str) -> bool:
+    rng = np.random.default_rng(_SEED)
+    shapes = ([1, *(size or 64 for size in tensor.shape[1:])] for tensor in model.inputs)
+    arrays = [rng.random(shape, np.float32) for shape in shapes]
+    # One input may be called otherwise in the signature; of several each by its layer's name.
+    names = [picture] if len(arrays) == 1 else [tensor.name for tensor in model.inputs]
+    expected = _arrays(signature(**{n: tf.constant(a) for n, a in zip(names, arrays, strict=True)}))
+    found = _arrays(model(arrays if len(arrays) > 1 else arrays[0]))
     return len(expected) == len(found) and all(map(_near, _by_size(expected), _by_size(found)))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.cost_prediction import costed_ops, precision_of_node, predict
+from portrait_tflite.convert.cost_prediction import predict
 from portrait_tflite.convert.cost_table import CostTable
+from portrait_tflite.convert.costed_nodes import costed_ops, precision_of_node
 from portrait_tflite.convert.delegates.fixes import BECOMES, FIXES
 from portrait_tflite.convert.delegates.partitions import find_partitions
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
@@ -24,7 +25,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     Verdict,
     copy_graph,
 )
-from portrait_tflite.vocabulary import Audit, DelegateAudit, OutsideOp
+from portrait_tflite.vocabulary import Audit, OutsideOp
 
 _MCYCLES = 1e6
 _MOST_ELEMENTS = 1 << 24  # of a tensor: a judge runs every place several times
@@ -51,13 +52,6 @@ def value_fixes(
     saved = _partitions_saved(nodes, valued)
     outside = tuple(replace(op, partitions_saved=saved[op.index]) for op in valued)
     return replace(audit, xnnpack=replace(audit.xnnpack, outside=outside))
-
-
-def partitions_without(data: bytes, audit: DelegateAudit, mended: Collection[int]) -> int:
-    """Count XNNPACK's partitions once some of the ops outside, by position, are inside."""
-    nodes = list_nodes(read_model(data))
-    outside = {op.index for op in audit.outside} - {*mended}
-    return len(find_partitions(nodes, {node.index for node in nodes} - outside))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,7 +30,7 @@ class _Reading:
     inverted: bool
 
 
-def diagnose_low_iou(outputs_of: Outputs, spec: ModelSpec, samples: Sequence[Sample]) -> str:
+def diagnose_low_iou(outputs_of: Outputs, spec: ModelSpec, samples: Iterable[Sample]) -> str:
     """Say which input range, channel order and output would score best.
 
     Args:
@@ -68,7 +68,7 @@ def diagnose_low_iou(outputs_of: Outputs, spec: ModelSpec, samples: Sequence[Sam
     return f"best would be {_advice(best, spec)} (IoU {best_iou:.2f} on {len(pairs)} images)"
 
 
-def _pairs(samples: Sequence[Sample]) -> list[tuple[Bytes, Floats]]:
+def _pairs(samples: Iterable[Sample]) -> list[tuple[Bytes, Floats]]:
     pairs: list[tuple[Bytes, Floats]] = []
     for sample in samples:
         decoded = read_sample(sample)

@@ -1,4 +1,4 @@
-"""int8 from a float `.tflite` whose Keras model is gone, by ai-edge-quantizer."""
+"""int8 from a float `.tflite` whose Keras model is gone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,31 @@ from portrait_tflite.convert.flatbuffer import indices, read_model, serialize
 from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.tensor_ranges import Range, measure_ranges
 
 _SIGNATURE = "serving_default"
 # Pictures between two steps of the progress bar.
 _CHUNK = 10
+
+
+def ranged_file(
+    data: bytes,
+    frames: Sequence[tuple[Floats, ...]],
+    picture: Range | None,
+    on_images: Callable[[int], None] | None = None,
+) -> RangedNetwork:
+    """Measure the ranges of a file.
+
+    Args:
+        data: The file; float32, or float16 weights that are widened in front of each op.
+        frames: The calibration inputs: an array `[1, h, w, c]` per input each.
+        picture: What its picture has steps for; None for what the pictures hold.
+        on_images: Called with how many of them were seen.
+    """
+    wide = serialize(widen_weights(read_model(data)))
+    network = RangedNetwork(wide, measure_ranges(wide, frames, on_images))
+    return network if picture is None else network.with_picture(picture)
 
 
 def quantize_float_file(
@@ -24,9 +45,10 @@ def quantize_float_file(
     frames: Sequence[tuple[Floats, ...]],
     on_images: Callable[[int], None] | None = None,
 ) -> bytes:
-    """Quantize weights (per channel) and activations (per tensor) to int8, ends included.
+    """Quantize to int8 by ai-edge-quantizer: the way for files that `TFLiteConverter` refuses.
 
-    ai-edge-quantizer leaves some ops between DEQUANTIZE and QUANTIZE in float; mending takes most
+    Weights are per channel, activations per tensor, ends included. It leaves some ops between
+    DEQUANTIZE and QUANTIZE in float; mending takes most
     of those away (`quantized_island`).
 
     Args:

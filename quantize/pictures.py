@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +10,11 @@ import cv2
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.models.synthetic import draw_portrait
-from portrait_tflite.quantize.calibration import (
-    SYNTHETIC,
-    CalibrationSet,
-    calibration_images,
-    hold_out,
-    load_calibration,
-)
+from portrait_tflite.quantize.calibration import SYNTHETIC, CalibrationSet, load_calibration
+from portrait_tflite.quantize.calibration.held_out import held_out
+from portrait_tflite.quantize.calibration.picture import Picture, PictureFile
+from portrait_tflite.quantize.calibration.sources import Source, open_source
+from portrait_tflite.quantize.scored_check import check_not_scored
 from portrait_tflite.quantize.validation import Sample, load_validation
 from portrait_tflite.vocabulary import DRAWN, ModelSpec
 
@@ -45,7 +44,7 @@ class PictureRequest:
     """What `--calibration` and `--validation` say.
 
     Attributes:
-        calibration: A folder, `synthetic`, or None where nothing was said.
+        calibration: A source as `open_source` takes it, or None where nothing was said.
         count: Calibration pictures to use.
         validation: A folder, or None.
     """
@@ -57,33 +56,43 @@ class PictureRequest:
 
 
 def gather_pictures(
-    request: PictureRequest, spec: ModelSpec, drawn: Path, *, needed: bool, zoo: bool
+    request: PictureRequest,
+    spec: ModelSpec,
+    drawn: Path,
+    *,
+    needed: bool,
+    zoo: bool,
+    on_picture: Callable[[int], None] | None = None,
 ) -> Pictures:
     """Load the calibration set and list what is scored on.
 
     Args:
-        drawn: Folder for drawn portraits, where there is nothing else to score on.
+        drawn: Folder for pictures that are no files: drawn ones, where there is nothing else to
+            score on, and those that are held out of an array file or a video.
         needed: Whether a variant is quantized.
         zoo: Whether the net is our own: its default calibration set is the drawn one.
+        on_picture: Called with how many calibration pictures are read.
 
     Raises:
-        UsageError: A foreign model is quantized without pictures, or the folders are unfit.
+        UsageError: A foreign model is quantized without pictures, or the sources are unfit.
     """
-    source = request.calibration or (SYNTHETIC if zoo else None)
-    if needed and source is None:
+    text = request.calibration or (SYNTHETIC if zoo else None)
+    if needed and text is None:
         raise UsageError(
             "int8 needs pictures like those the network will see: --calibration DIR is required "
             "(--calibration synthetic takes drawn portraits). Received: neither."
         )
-    held: list[Path] = []
+    source = None if text is None else open_source(text, spec, request.count, request.seed)
+    held: frozenset[Path] = frozenset()
     if request.validation is not None:
         samples = load_validation(request.validation)
-        held = [sample.image for sample in samples]
+        held = frozenset(sample.image for sample in samples)
         scored_on = str(request.validation)
-    elif source is not None and source != SYNTHETIC:
-        _, held = hold_out(calibration_images(Path(source)))
-        samples = [Sample(path.name, path) for path in held]
-        scored_on = f"a fifth of {source}, held out"
+    elif source is not None and source.path is not None:
+        kept = held_out(source)
+        held = frozenset(picture.place for picture in kept)
+        samples = [sample for picture in kept if (sample := _as_sample(picture, drawn))]
+        scored_on = f"a fifth of {source.path}, held out"
     else:
         # A net of ours knows a person when it sees one drawn; about others that is not known, so
         # they are asked for agreement only.
@@ -91,8 +100,35 @@ def gather_pictures(
         scored_on = DRAWN
     if not needed or source is None:
         return Pictures(None, samples, scored_on)
-    calibration = load_calibration(source, spec, request.count, request.seed, frozenset(held))
+    calibration = _load(request, source, spec, samples, held, on_picture)
     return Pictures(calibration, samples, scored_on)
+
+
+def _load(
+    request: PictureRequest,
+    source: Source,
+    spec: ModelSpec,
+    samples: Sequence[Sample],
+    held: frozenset[Path],
+    on_picture: Callable[[int], None] | None,
+) -> CalibrationSet:
+    # A manifest's pictures are taken whatever is scored on: that is for the check to say.
+    excluded = frozenset() if source.manifest else held
+    loaded = load_calibration(source, spec, request.count, request.seed, excluded, on_picture)
+    return loaded.checked(check_not_scored(loaded, samples, spec))
+
+
+def _as_sample(picture: Picture, folder: Path) -> Sample | None:
+    """Score on a picture; what is no file becomes one. None where it cannot be read."""
+    if isinstance(picture, PictureFile):
+        return Sample(picture.name, picture.place)
+    pixels = picture.pixels()
+    if pixels is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{picture.name}.png"
+    cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    return Sample(picture.name, path)
 
 
 def _draw_samples(spec: ModelSpec, folder: Path, *, labelled: bool) -> list[Sample]:

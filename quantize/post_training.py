@@ -11,6 +11,7 @@ from portrait_tflite.convert.export import Export, named
 from portrait_tflite.convert.flatbuffer import indices, read_model
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.calibration import Representative
+from portrait_tflite.quantize.probabilities import with_probabilities
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.tensor_ranges import Range, measure_ranges
 from portrait_tflite.vocabulary import IoType, Precision
@@ -45,9 +46,20 @@ def quantize_model(
     """
     if precision is not Precision.INT8:
         return export.convert(lambda converter: configure(converter, precision, representative, io))
-    network = ranged_network(export, representative, input_range)
+    return quantize_ranged(ranged_network(export, representative, input_range), io)
+
+
+def quantize_ranged(network: RangedNetwork, io: IoType, *, islands: bool = False) -> bytes:
+    """Quantize a network over its ranges, and check that the file is what was asked for.
+
+    Args:
+        islands: Whether ops that have no int8 form may stay in float.
+
+    Raises:
+        ConversionError: An op cannot be quantized, or the file does not hold what was promised.
+    """
     data = named(quantize_network(network, io))
-    assert_int8(data, io)
+    assert_int8(data, io, but=islands or bool(network.in_float))
     return data
 
 
@@ -59,7 +71,7 @@ def ranged_network(
     """Measure the ranges of an exported graph; see `quantize_model`."""
     data = export.float_model(Precision.FLOAT32)
     ranges = measure_ranges(data, [tuple(frame) for frame in representative()])
-    network = RangedNetwork(data, ranges)
+    network = with_probabilities(RangedNetwork(data, ranges))
     return network if input_range is None else network.with_picture(Range(*input_range))
 
 
@@ -81,8 +93,11 @@ def configure(
     converter.inference_output_type = _IO[io]
 
 
-def assert_int8(data: bytes, io: IoType) -> None:
+def assert_int8(data: bytes, io: IoType, *, but: bool = False) -> None:
     """Check that a file is int8 throughout and that its inputs and outputs are as asked.
+
+    Args:
+        but: Whether ops inside may be float, as was asked for.
 
     Raises:
         ConversionError: A tensor is not; it is named.
@@ -93,6 +108,8 @@ def assert_int8(data: bytes, io: IoType) -> None:
         tensor = graph.tensors[index]
         if tensor.type != _IO_CODE[io]:
             raise ConversionError(_wrong(tensor, str(io)))
+    if but:
+        return
     allowed = {schema.TensorType.INT8, schema.TensorType.INT32}  # int32: biases, shapes, axes
     for index, tensor in enumerate(graph.tensors):
         if index not in ends and tensor.type not in allowed:

@@ -25,7 +25,7 @@ from portrait_tflite.vocabulary import IoType
 _IO = {IoType.INT8: tf.int8, IoType.UINT8: tf.uint8, IoType.FLOAT32: tf.float32}
 
 # Ops whose output has the scale of what they move.
-_MOVES = frozenset(
+MOVES = frozenset(
     {
         "CONCATENATION",
         "DEPTH_TO_SPACE",
@@ -52,18 +52,26 @@ class RangedNetwork:
         data: The float32 `.tflite`.
         ranges: What each activation tensor is to hold, by its number.
         in_float: Names of the tensors whose ops stay in float.
+        exact: The float file before weights were rounded and biases corrected for int8, which makes
+            another function of it in float; None where it is `data` still.
     """
 
     data: bytes
     ranges: Mapping[int, Range]
     in_float: frozenset[str] = frozenset()
+    exact: bytes | None = None
+
+    @property
+    def reference(self) -> bytes:
+        """The float file whose masks int8 is to give."""
+        return self.data if self.exact is None else self.exact
 
     def with_picture(self, picture: Range) -> RangedNetwork:
         """Quantize the picture, the first input, over another range."""
         model = read_model(self.data)
         moved = {indices(model.subgraphs[0].inputs)[0]}
         for node in list_nodes(model):
-            if node.op in _MOVES and not moved.isdisjoint(o.index for o in node.given()):
+            if node.op in MOVES and not moved.isdisjoint(o.index for o in node.given()):
                 moved.add(node.outputs[0].index)
         return replace(self, ranges={**self.ranges, **dict.fromkeys(moved, picture)})
 

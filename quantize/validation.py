@@ -1,8 +1,9 @@
-"""Validation sets on disk: pictures, and where there are labels, a mask for each."""
+"""What is scored on: pictures, where there are labels with a mask for each, or a video."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from portrait_tflite.errors import UsageError
@@ -15,19 +16,27 @@ from portrait_tflite.images import (
     read_mask,
     reading_folder,
 )
+from portrait_tflite.video import VIDEOS, FrameReader
 
 # Masks of a wrong size are mostly all of a wrong size: so many pairs are looked at before any work
 # is begun, the others when their turn comes.
 _PROBED = 8
+MOST_FRAMES = 300
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture to score on; `label` is its mask, or None where there is none."""
+    """A picture to score on.
+
+    Attributes:
+        label: Its mask, or None where there is none.
+        pixels: RGB bytes `[h, w, 3]` where it is no file of its own.
+    """
 
     name: str
     image: Path
     label: Path | None = None
+    pixels: Bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,44 @@ class Decoded:
 
     image: Bytes
     label: Floats | None
+
+
+class VideoSamples(Collection[Sample]):
+    """The frames of a video, decoded one after the other as they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a video, of which the first `MOST_FRAMES` frames are used.
+
+        Raises:
+            UsageError: It is none, or cannot be decoded.
+        """
+        self._path = path
+        self._count = min(FrameReader(path).frames, MOST_FRAMES)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Sample]:
+        for number, frame in zip(range(self._count), FrameReader(self._path), strict=False):
+            place = self._path.with_name(f"{self._path.name}#{number}")
+            yield Sample(place.name, place, pixels=frame)
+
+    def __contains__(self, item: object) -> bool:
+        return any(sample == item for sample in self)
+
+
+def is_video(path: Path) -> bool:
+    """Tell whether a path names a video file, by its suffix."""
+    return path.suffix.lower() in VIDEOS and not path.is_dir()
+
+
+def open_samples(path: Path) -> Collection[Sample]:
+    """List the samples of a folder (see `load_validation`), or the frames of a video.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    return VideoSamples(path) if is_video(path) else load_validation(path)
 
 
 def load_validation(folder: Path) -> list[Sample]:
@@ -76,7 +123,7 @@ def read_sample(sample: Sample) -> Decoded | None:
     Raises:
         UsageError: The label cannot be read or is not of its picture's size.
     """
-    image = read_image(sample.image)
+    image = read_image(sample.image) if sample.pixels is None else sample.pixels
     if image is None:
         return None
     if sample.label is None:

@@ -12,19 +12,20 @@ from numpy.typing import NDArray
 
 from portrait_tflite.convert.export import Export, keras_converter, run_converter
 from portrait_tflite.convert.graph import Graph
+from portrait_tflite.convert.half_precision import allow_half_precision
 from portrait_tflite.convert.mend import REWRITES, mend_model
 from portrait_tflite.convert.raw_input import full_range, stores_bytes, take_bytes
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.images import denormalize
+from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.calibration import Representative
-from portrait_tflite.quantize.post_training import configure, quantize_model
+from portrait_tflite.quantize.post_training import configure, quantize_model, ranged_network
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
     Delegate,
     IoType,
     ModelSpec,
     Precision,
-    RewriteRecord,
     SkippedRewrite,
     Target,
 )
@@ -32,25 +33,19 @@ from portrait_tflite.vocabulary import (
 INTEGER = (Precision.INT8, Precision.INT16X8)
 
 
-@dataclass(frozen=True)
-class Built:
-    """A variant's file and what making and mending it did.
-
-    Attributes:
-        spec: What it takes, where that is not what the network does.
-    """
-
-    data: bytes
-    mended: tuple[RewriteRecord, ...] = ()
-    skipped: tuple[SkippedRewrite, ...] = ()
-    spec: ModelSpec | None = None
-
-
 def delegate_of(precision: Precision, target: Target) -> Delegate:
-    """Return whose delegate a variant is rewritten for: float16 is the GPU's, int8 the CPU's."""
+    """Return whose delegate a variant is rewritten for: float16 is the GPU's, int8 the CPU's.
+
+    int16x8 has none: many ops of the rewritten graph have no 16-bit kernel.
+    """
+    if precision is Precision.INT16X8:
+        return Delegate.CPU
     if target is Target.GPU or (target.gpu and precision is Precision.FLOAT16):
         return Delegate.GPU
     return Delegate.XNNPACK
+
+
+_NOTHING = Built(b"")
 
 
 @dataclass(frozen=True)
@@ -58,16 +53,19 @@ class _Source:
     """What a variant is made of; see `build_variants`.
 
     Attributes:
-        records: What was done for this variant alone.
-        skipped: What was not.
+        before: What was done for this variant alone.
     """
 
     graph: Graph
     representative: Representative
     checks: Sequence[tuple[NDArray[np.float32], ...]]
     spec: ModelSpec | None
-    records: tuple[RewriteRecord, ...] = ()
-    skipped: tuple[SkippedRewrite, ...] = ()
+    before: Built = _NOTHING
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the Keras layers."""
+        return [node.name for node in self.graph.nodes()]
 
 
 def build_variants(
@@ -104,27 +102,59 @@ def build_variants(
             source = _of_bytes(source)
         if id(source.graph) not in exports:
             exports[id(source.graph)] = Export(source.graph)
-        data = _export(source, exports[id(source.graph)], precision, io)
-        layers = [node.name for node in source.graph.nodes()]
-        with quiet():
-            mended = mend_model(data, source.checks, mending, layers)
-        built[str(precision)] = Built(
-            mended.data,
-            (*source.records, *mended.records),
-            (*source.skipped, *mended.skipped),
-            None if source.spec is spec else source.spec,
-        )
+        export = exports[id(source.graph)]
+        delegate = delegate_of(precision, target)
+        if precision is Precision.INT8:
+            one = _treatable(source, export, io, mending, delegate).build()
+        else:
+            data = _export(source, export, precision, io)
+            one = _mended(source, data, precision, mending, delegate)
+        built[str(precision)] = one
     return built
 
 
 def _export(source: _Source, export: Export, precision: Precision, io: IoType) -> bytes:
     if precision in (Precision.FLOAT32, Precision.FLOAT16):
         return export.float_model(precision)
-    whole = None
+    return quantize_model(export, precision, source.representative, io)
+
+
+def _mended(
+    source: _Source,
+    data: bytes,
+    precision: Precision,
+    mending: Sequence[FlatbufferRewrite],
+    delegate: Delegate,
+) -> Built:
+    with quiet():
+        mended = mend_model(data, source.checks, mending, source.layers, delegate)
+        finished, kept = mended.data, None
+        if precision is Precision.FLOAT16:
+            finished, kept = allow_half_precision(mended.data, source.checks)
+    return Built(finished, mended.records, (*mended.skipped, *([kept] if kept else [])))
+
+
+def _treatable(
+    source: _Source,
+    export: Export,
+    io: IoType,
+    mending: Sequence[FlatbufferRewrite],
+    delegate: Delegate,
+) -> Treatable:
+    """Measure the ranges of a graph: what its int8 file, and remedies, begin with."""
     # A previous mask in the picture itself has a range of its own.
-    if precision is Precision.INT8 and source.spec and not source.spec.state:
-        whole = full_range(source.spec)
-    return quantize_model(export, precision, source.representative, io, whole)
+    spec = source.spec
+    whole = full_range(spec) if spec is not None and spec.state is None else None
+    return Treatable(
+        network=ranged_network(export, source.representative, whole),
+        frames=[tuple(frame) for frame in source.representative()],
+        checks=source.checks,
+        io=io,
+        mending=mending,
+        layers=source.layers,
+        delegate=delegate,
+        before=source.before,
+    )
 
 
 def _of_bytes(source: _Source) -> _Source:
@@ -139,8 +169,9 @@ def _of_bytes(source: _Source) -> _Source:
     checks = [(denormalize(frame[0], spec),) for frame in source.checks]
     taken = take_bytes(source.graph, spec, np.concatenate([frame[0] for frame in checks]))
     if isinstance(taken, SkippedRewrite):
-        return replace(source, skipped=(taken,))
-    return _Source(taken.graph, pictures, checks, taken.spec, taken.records)
+        return replace(source, before=Built(b"", skipped=(taken,)))
+    done = Built(b"", taken.records, spec=taken.spec)
+    return _Source(taken.graph, pictures, checks, taken.spec, done)
 
 
 def build_naive(model: keras.Model, representative: Representative, *, batch_one: bool) -> Built:

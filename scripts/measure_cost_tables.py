@@ -19,12 +19,13 @@ from pathlib import Path
 
 import click
 from cost_tables.grids import GRIDS, Grid
-from cost_tables.one_op_files import CONCATENATED, one_op_file
+from cost_tables.moving_ops import CONCATENATED
+from cost_tables.one_op_files import one_op_file
 
 from portrait_tflite.benchmarks.arm.count import ArmCell, count_files
 from portrait_tflite.benchmarks.arm.setup import status
 from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_series import Series
+from portrait_tflite.convert.cost_series import Axis, Series
 from portrait_tflite.convert.cost_table import CostTable, write_table
 from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
 from portrait_tflite.vocabulary import ArmCost, Delegate
@@ -41,6 +42,8 @@ _NO_OP = ("DEQUANTIZE", FLOAT32)
 
 _MAX_ERROR_PERCENT = 15.0
 
+_Key = tuple[str, str, int, tuple[Axis, ...]]
+
 
 @click.group()
 def main() -> None:
@@ -49,21 +52,27 @@ def main() -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=_TABLE, show_default=True)
-def measure(out: Path) -> None:
+@click.option("--again", multiple=True, help="A kind to count although the table holds it.")
+@click.option("--new", is_flag=True, help="Count only what the committed table does not hold.")
+def measure(out: Path, again: Sequence[str], new: bool) -> None:
     """Count every size of every op and write the table."""
+    held = _held(again) if new else {}
     plans = list(plan_series())
-    ops = [(op, precision) for grid, precision in plans for op in grid.ops()]
+    counted = [plan for plan in plans if _key(*plan) not in held]
+    ops = [(op, precision) for grid, precision in counted for op in grid.ops()]
     call, *cycles = count_ops([(_NOTHING, FLOAT32), *ops])
-    costs = iter(_alone(op, counted - call) for (op, _), counted in zip(ops, cycles, strict=True))
+    _require_same_machine(call, held)
+    costs = iter(_alone(op, count - call) for (op, _), count in zip(ops, cycles, strict=True))
+    fresh = {_key(*plan): _series(*plan, costs) for plan in counted}
     table = CostTable(
         target="arm64",
         unit=_UNIT,
         versions=status().details,
         call=call,
-        series=tuple(_series(grid, precision, costs) for grid, precision in plans),
+        series=tuple({**held, **fresh}[_key(*plan)] for plan in plans),
     )
     out.write_text(write_table(table), "utf-8")
-    click.echo(f"{out}: {len(ops)} ops in {len(table.series)} series")
+    click.echo(f"{out}: {len(ops)} ops counted; {len(table.series)} series")
 
 
 @main.command()
@@ -167,6 +176,26 @@ def count_ops(ops: Sequence[tuple[CostedOp, str]]) -> list[int]:
         if cost.cycles is None:
             raise click.ClickException(f"{cost.variant}: {cost.unavailable}")
     return [round(cost.cycles) for cost in costs if cost.cycles is not None]
+
+
+def _held(again: Sequence[str]) -> dict[_Key, Series]:
+    """The committed series by what they hold, without those to be counted again."""
+    kept = (one for one in CostTable.load("arm64").series if one.kind not in again)
+    return {(s.kind, s.precision, s.stride, s.axes): s for s in kept}
+
+
+def _key(grid: Grid, precision: str) -> _Key:
+    return grid.kind, precision, grid.stride, grid.axes(precision)
+
+
+def _require_same_machine(call: int, held: dict[_Key, Series]) -> None:
+    """Refuse to put counts of two machines in one table."""
+    table = CostTable.load("arm64")
+    if held and (table.call, table.versions) != (call, status().details):
+        raise click.ClickException(
+            f"the machine of the committed table is required: {table.versions}, {table.call} "
+            f"cycles a call. Received: {status().details}, {call}. Leave --new out."
+        )
 
 
 def _alone(op: CostedOp, cycles: int) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
+import cv2
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -183,3 +185,21 @@ def run_once() -> Callable[[bytes], list[bytes]]:
         return [array.tobytes() for array in runner.run(*images)]
 
     return run
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Callable[..., Path]:
+    """Give a builder of videos whose red is twice the number of the frame."""
+
+    def build(count: int, name: str = "clip.mp4") -> Path:
+        path = tmp_path / name
+        code = cv2.VideoWriter.fourcc(*"mp4v")
+        writer = cv2.VideoWriter(str(path), code, 25, (64, 48))
+        for number in range(count):
+            frame = np.zeros((48, 64, 3), np.uint8)
+            frame[..., 2] = 2 * number
+            writer.write(frame)
+        writer.release()
+        return path
+
+    return build

@@ -18,6 +18,7 @@ from portrait_tflite.images import (
     prepare,
     read_image,
     read_mask,
+    read_reduced,
     restore_mask,
 )
 from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec
@@ -134,3 +135,18 @@ def test_two_masks_of_one_picture_are_refused(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="folder of images is required. Received: .*missing"):
         list_images(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(("side", "expected"), [(800, 100), (200, 200)])
+def test_large_pictures_are_reduced_and_small_ones_whole(
+    tmp_path: Path, side: int, expected: int
+) -> None:
+    image = np.zeros((side, side + 8, 3), np.uint8)
+    image[..., 2] = 250  # red, as OpenCV writes it
+    cv2.imwrite(str(tmp_path / "a.jpg"), image)
+    reduced = read_reduced(tmp_path / "a.jpg")
+    assert reduced is not None
+    assert reduced.shape[0] == expected
+    assert reduced[..., 0].mean() > 240 > 20 > reduced[..., 2].mean()
+    (tmp_path / "b.jpg").write_bytes(b"none")
+    assert read_reduced(tmp_path / "b.jpg") is None

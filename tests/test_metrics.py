@@ -140,3 +140,18 @@ def test_boundary_f_is_its_definition_by_brute_force(
         both = precision + recall
         expected = 2 * precision * recall / both if both else 0.0
     assert metrics.boundary_f(*pair, tolerance_px=tolerance) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("size", [200, 400, 1600])
+def test_the_fine_boundary_tolerates_a_share_of_the_diagonal(size: int) -> None:
+    whole = square(size // 4, size // 4, size // 2, size)
+    # 0.7 % of the side is 0.5 % of the diagonal.
+    near, far = (np.roll(whole, round(share * size), axis=1) for share in (0.006, 0.012))
+    assert metrics.boundary_f_fine(whole, near) == 1
+    assert metrics.boundary_f_fine(whole, far) < 0.6
+    assert metrics.boundary_f_fine(whole, whole) == 1
+
+
+def test_the_fine_boundary_wants_one_shape() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        metrics.boundary_f_fine(square(0, 0), square(0, 0, size=32))

@@ -6,7 +6,7 @@ commit f674577 (August 2026).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ai_edge_litert import schema_py_generated as schema
@@ -43,7 +43,7 @@ def predict_xnnpack(model: schema.ModelT, rules: Sequence[Rule] = XNNPACK_RULES)
     """Predict which ops of the first subgraph XNNPACK takes, and in how many partitions."""
     nodes = list_nodes(model)
     tensors = model.subgraphs[0].tensors
-    unpacking = {n.outputs[0].index: n for n in nodes if _unpacks(n)}
+    unpacking = _find_unpacking(nodes)
     halved = frozenset(t for t, node in unpacking.items() if _stays_half(node, nodes))
     unpacked = frozenset(unpacking)
     refused: dict[int, Refusal] = {}
@@ -56,20 +56,33 @@ def predict_xnnpack(model: schema.ModelT, rules: Sequence[Rule] = XNNPACK_RULES)
             refused[node.index] = found
         elif found := first_broken(XNNPACK_FATAL_RULES, site):
             fatal[node.index] = found
+    readers = [nodes[index] for index in refused]  # a DENSIFY does not follow its DEQUANTIZE
     for tensor, node in unpacking.items():
-        if any(_reads(nodes[index], tensor) for index in refused):
+        if any(_reads(reader, tensor) for reader in readers):
             refused[node.index] = _FOLLOWS
     inside = {node.index for node in nodes} - refused.keys()
     return Prediction(dict(sorted(refused.items())), find_partitions(nodes, inside), fatal)
 
 
-def _unpacks(node: Node) -> bool:
-    """Whether it turns weights in the file to float32, which XNNPACK does once and for all."""
-    if node.op != "DEQUANTIZE" or len(node.given()) != 1:
+def _find_unpacking(nodes: Sequence[Node]) -> dict[int, Node]:
+    """Find the ops that unpack weights, which XNNPACK does once and for all, by what they write."""
+    found: dict[int, Node] = {}
+    for node in nodes:
+        if _unpacks(node, found):
+            found[node.outputs[0].index] = node
+    return found
+
+
+def _unpacks(node: Node, unpacked: Collection[int]) -> bool:
+    """Whether it turns packed weights to float32, or sparse ones, which may be packed, to dense."""
+    if node.op not in {"DENSIFY", "DEQUANTIZE"} or len(node.given()) != 1 or not node.outputs:
         return False
     source, target = node.given()[0], node.outputs[0]
+    if node.op == "DENSIFY":
+        return source.constant and target.dtype == source.dtype
     packed = source.dtype == "float16" or (source.dtype == "int8" and source.channels > 0)
-    return source.constant and packed and target.dtype == "float32"
+    given = source.constant or source.index in unpacked
+    return given and packed and target.dtype == "float32"
 
 
 def _stays_half(node: Node, nodes: Sequence[Node]) -> bool:

@@ -13,24 +13,12 @@ import numpy as np
 
 from portrait_tflite.convert.delegates.site import Site
 from portrait_tflite.convert.delegates.xnnpack_types import BYTES, flowing
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.flatbuffer_nodes import Operand
 
 _SUM = (2.0**-10, 2.0**8)  # below the second
 _PRODUCT = (2.0**-16, 2.0**8)  # below the second
 _REQUANTIZED = (2.0**-8, 2.0**7)
-_LEAST = float(np.finfo(np.float32).tiny)
 _LEAKY = (-127.99609375, 128.0)
-
-
-def kills_runtime(node: Node) -> bool:
-    """Tell whether LiteRT 2.3 dies of an op instead of refusing it.
-
-    It does of a QUANTIZE of bytes whose scale is 0, below any normal number or not finite.
-    """
-    if node.op != "QUANTIZE":
-        return False
-    operands = (*node.given(), *node.outputs)
-    return any(o.dtype in BYTES and not _LEAST <= o.scale < math.inf for o in operands)
 
 
 def sum_ratio(site: Site) -> str:

@@ -47,6 +47,7 @@ def fine_tune(
     options: FineTuningOptions,
     folder: Path,
     on_step: Callable[[int, int], None] | None = None,
+    played: Callable[[Graph], Graph] | None = None,
 ) -> FineTuned:
     """Train a copy of a graph until the rounds are over or it gets no better.
 
@@ -59,13 +60,14 @@ def fine_tune(
         lessons: To train on, and to score on.
         folder: Where the checkpoint is while it runs.
         on_step: Called with `(steps done, steps in all)`.
+        played: Makes of the graph what is run in its place, on the same layers.
 
     Raises:
         UsageError: `folder` cannot be written.
     """
     train, held = lessons
-    student = Student(graph, approximated, options)
-    path = folder / f"{_key(graph, lessons, options)}.npz"
+    student = Student(graph, approximated, options, played)
+    path = folder / f"{_key(played(graph) if played else graph, lessons, options)}.npz"
     state = read_checkpoint(path)
     if state is None:
         state = _start(student, student.score(held, options.batch_size))

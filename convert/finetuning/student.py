@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import keras
@@ -45,15 +45,21 @@ class Student:
         graph: What to train; it stays as it is.
         approximated: Names of the layers that became other functions: what stands before the first
             of them still does what it did, and is not trained. Without any, all is.
+        played: Makes of the copy what is run, on the same layers: int8 played in float.
     """
 
     def __init__(
-        self, graph: Graph, approximated: Collection[str], options: FineTuningOptions
+        self,
+        graph: Graph,
+        approximated: Collection[str],
+        options: FineTuningOptions,
+        played: Callable[[Graph], Graph] | None = None,
     ) -> None:
         self.graph, layers = with_own_weights(graph)
         behind = _behind(self.graph, approximated)
         trained = [layer for layer in layers if not behind or id(layer) in behind]
-        self._model = GraphModel(self.graph, trained)
+        run = played(self.graph) if played else self.graph
+        self._model = GraphModel(run, trained)
         self._model.compile(
             optimizer=keras.optimizers.Adam(_schedule(options), clipnorm=_LARGEST_GRADIENT),
             loss=distance,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from portrait_tflite.convert.cost_prediction import (
-    Step,
-    cost_steps,
-    costed_ops,
-    precision_of_node,
-)
+from portrait_tflite.convert.cost_prediction import Step, cost_steps
 from portrait_tflite.convert.cost_table import CostTable
+from portrait_tflite.convert.costed_nodes import costed_ops, precision_of_node
 from portrait_tflite.convert.costed_op import CostedOp
 from portrait_tflite.convert.flatbuffer import indices, read_model
 from portrait_tflite.convert.flatbuffer_nodes import Node, Operand, list_nodes
@@ -49,7 +45,7 @@ class Net:
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """What XNNPACK runs as one, in order, with its cost."""
-        return tuple(cost_steps(self.nodes, self.table))
+        return tuple(self._cost(self.nodes))
 
     @cached_property
     def mcycles(self) -> float:
@@ -99,7 +95,11 @@ class Net:
     def with_shapes(self, shapes: Mapping[int, Shape]) -> float:
         """What the net would cost in million cycles if tensors had other shapes."""
         nodes = [_reshaped(node, shapes) for node in self.nodes]
-        return (self.table.call + sum(s.cycles for s in cost_steps(nodes, self.table))) / _MCYCLES
+        return (self.table.call + sum(step.cycles for step in self._cost(nodes))) / _MCYCLES
+
+    def _cost(self, nodes: Sequence[Node]) -> list[Step]:
+        outside = {op.index for op in self.xnnpack.outside}
+        return cost_steps(nodes, self.table, outside, self.outputs)
 
     def cost_as(self, ops: Iterable[CostedOp], like: Node) -> float | None:
         """What ops would cost in the precision of another one; None where the table lacks one."""

@@ -38,13 +38,15 @@ LINT_RULES: tuple[LintRule, ...] = (
     LintRule(
         "convolution_and_pool",
         convolution_and_pool,
-        "let the convolution have the stride: the pooling throws most of its results away",
+        "let the convolution have the stride: the pooling throws most of its results away; "
+        "`--rewrite strided` fits that to a trained net",
         "Striving for Simplicity (Springenberg et al. 2014): strides for pooling",
     ),
     LintRule(
         "odd_channels",
         odd_channels,
-        "take multiples of 8: kernels compute whole tiles of channels",
+        "take multiples of 8: kernels compute whole tiles of channels; `--rewrite channels8` fits "
+        "that to a trained net",
         "MobileNetV2's reference code: make_divisible(…, 8)",
     ),
     LintRule(
@@ -62,7 +64,8 @@ LINT_RULES: tuple[LintRule, ...] = (
     LintRule(
         "costly_activation",
         costly_activation,
-        "take ReLU or ReLU6, which runs inside of the convolution before it",
+        "take ReLU or ReLU6, which runs inside of the convolution before it; `--rewrite relu6` "
+        "puts it into a trained net",
         "MobileNetV3 (Howard et al. 2019): what h-swish costs",
     ),
     LintRule(

@@ -12,10 +12,13 @@ from itertools import product
 from math import isqrt
 
 from portrait_tflite.convert.cost_series import Axis
-from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
 
 _DEPTHS_IN = (1, 4, 8, 16, 64)
 _DEPTHS_OUT = (1, 2, 4, 8, 16, 32, 64)
+_BUILTIN_DEPTHS = (1, 4, 16, 64)
+# Numbers in a row that stay together: up to 4 bytes XNNPACK has kernels of their own.
+_RUNS = (1, 2, 3, 4, 5, 16, 64)
 _ELEMENT_CHANNELS = 16
 
 # What kernels compute at once, as steps of the counts show: for int8 on a core with dot products
@@ -30,7 +33,7 @@ _BY_POSITION = (
 )
 _BY_ELEMENT = (
     *("ADD", "DEQUANTIZE", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "MUL", "QUANTIZE", "RELU"),
-    *("RELU6", "RESHAPE", "SUB", "TANH"),
+    *("RELU6", "RESHAPE", BUILTIN["STRIDED_SLICE"], "SUB", "TANH"),
 )
 
 
@@ -104,6 +107,21 @@ def _pool(kind: str, stride: int, taps: tuple[int, ...]) -> Grid:
     )
 
 
+def _builtin(stride: int) -> Grid:
+    """A TRANSPOSE_CONV that XNNPACK leaves to the built-in kernels."""
+    entries = {
+        "taps": (4, 9, 25),
+        "positions": (16, 256),
+        "channels_in": _BUILTIN_DEPTHS,
+        "channels_out": _BUILTIN_DEPTHS,
+    }
+    return Grid(BUILTIN["TRANSPOSE_CONV"], entries, stride)
+
+
+def _transpose(stride: int) -> Grid:
+    return Grid("TRANSPOSE", {"positions": (64, 4096), "channels_out": _RUNS}, stride)
+
+
 def _by_position(kind: str, stride: int = 1) -> Grid:
     positions = (16, 256, 4096)
     return Grid(kind, {"positions": positions, "channels_out": _DEPTHS_OUT}, stride)
@@ -119,12 +137,13 @@ GRIDS: tuple[Grid, ...] = (
     _dense("TRANSPOSE_CONV", 1, (4, 9, 25), (1, 256)),
     _dense("TRANSPOSE_CONV", 2, (4, 9, 16, 36), (4, 256)),
     _dense("TRANSPOSE_CONV", 4, (16, 64), (16, 256)),
+    *(_builtin(stride) for stride in (1, 2)),
     _dense("FULLY_CONNECTED", 1, (), (1, 16)),
     _pool("MAX_POOL_2D", 1, (9, 25)),
     _pool("MAX_POOL_2D", 2, (4, 9)),
-    _pool("AVERAGE_POOL_2D", 1, (9, 49)),
-    _pool("AVERAGE_POOL_2D", 2, (4, 9)),
+    *(_pool("AVERAGE_POOL_2D", stride, (4, 9, 49, 256)) for stride in (1, 2)),
     *(_by_position("DEPTH_TO_SPACE", stride) for stride in (2, 4)),
+    *(_transpose(stride) for stride in (2, 4, 16)),
     *(_by_position(kind) for kind in _BY_POSITION),
     *(_by_element(kind) for kind in _BY_ELEMENT),
 )

@@ -52,12 +52,14 @@ class OneOpNet:
         values = self._rng.integers(-127, 128, shape, np.int8)
         return self._constant(values, np.full(channels, WEIGHT_SCALE), channel_axis)
 
-    def add_bias(self, channels: int) -> int:
+    def add_bias(self, channels: int, rank: int = 1) -> int:
         """Add a random bias: a bias of zeros would be another graph."""
+        shape = (*[1] * (rank - 1), channels)
         if not self._integer:
-            return self._constant(self._rng.random(channels, np.float32))
-        values = self._rng.integers(-1000, 1000, channels, np.int32)
-        return self._constant(values, np.full(channels, WEIGHT_SCALE * ACTIVATION_SCALE))
+            return self._constant(self._rng.random(shape, np.float32))
+        values = self._rng.integers(-1000, 1000, shape, np.int32)
+        scales = np.full(channels, WEIGHT_SCALE * ACTIVATION_SCALE)
+        return self._constant(values, scales, rank - 1)
 
     def add_operand(self, *shape: int) -> int:
         """Add a random constant of the activations' kind."""

@@ -16,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_tflite.errors import UsageError
-from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec
+from portrait_tflite.tensor_values import Array, to_stored
+from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec, TensorInfo
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+
+_LEAST_REDUCED = 64  # pixels of the short side, below which reducing changes how a picture looks
 
 _INTERPOLATION = {
     Interpolation.BILINEAR: cv2.INTER_LINEAR,
@@ -109,6 +112,14 @@ def read_image(path: Path) -> Bytes | None:
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8)
 
 
+def read_reduced(path: Path) -> Bytes | None:
+    """Decode a large picture at an eighth of its size, a small one whole; None where it is none."""
+    image = _decode(path, cv2.IMREAD_REDUCED_COLOR_8)
+    if image is None or min(image.shape[:2]) < _LEAST_REDUCED:
+        return read_image(path)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8)
+
+
 def read_mask(path: Path) -> Floats | None:
     """Decode a label to `[height, width]` in 0–1; None where it is no picture.
 
@@ -183,6 +194,33 @@ def normalize(pixels: Bytes | Floats, spec: ModelSpec) -> Floats:
     if spec.std:
         values /= np.asarray(spec.std, np.float32)
     return values
+
+
+def affine_of_bytes(spec: ModelSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what multiplies a byte and what is added then, `[channels]` each, in float64."""
+    low, high = spec.input_range
+    mean, std = (
+        np.broadcast_to(np.asarray(numbers or (neutral,), np.float64), (spec.channels.depth,))
+        for numbers, neutral in ((spec.mean, 0.0), (spec.std, 1.0))
+    )
+    return (high - low) / 255 / std, (low - mean) / std
+
+
+def stored_pixels(spec: ModelSpec, info: TensorInfo) -> Array:
+    """Return what an input holds for each byte of a picture: `[256, channels]` in its dtype.
+
+    Args:
+        spec: What the file takes.
+        info: Its input.
+    """
+    pixels = np.arange(256, dtype=np.uint8)[:, None].repeat(spec.channels.depth, axis=1)
+    return to_stored(normalize(pixels, spec), info)
+
+
+def takes_raw_bytes(spec: ModelSpec, info: TensorInfo) -> bool:
+    """Whether the bytes of a picture are an input as they are."""
+    stored = stored_pixels(spec, info)
+    return stored.dtype == np.uint8 and bool((stored == np.arange(256)[:, None]).all())
 
 
 def denormalize(values: Floats, spec: ModelSpec) -> Floats:

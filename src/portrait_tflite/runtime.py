@@ -103,7 +103,8 @@ def open_model(
     """Open a `.tflite` on the built-in kernels (`CPU`) or with XNNPACK.
 
     Raises:
-        UsageError: No such file, not a `.tflite`, a custom op, or refused by the runtime.
+        UsageError: No such file, not a `.tflite`, a custom op, or refused by the runtime; or one
+            of which the runtime would end the process.
         UnavailableError: `Delegate.GPU`, which this interpreter has not.
     """
     data = _read(model)
@@ -145,6 +146,7 @@ def _open(data: bytes, delegate: Delegate, threads: int, name: str) -> Runner:
             model_content=data, num_threads=threads, experimental_op_resolver_type=resolver
         )
         loaded = time.perf_counter_ns()
+        _require_harmless(data, delegate, name)
         # XNNPACK joins in allocate_tensors: until then the rows are the file's own ops.
         operators = len(interpreter._get_ops_details())
         allocating = time.perf_counter_ns()
@@ -155,6 +157,17 @@ def _open(data: bytes, delegate: Delegate, threads: int, name: str) -> Runner:
         raise UsageError(
             f"a .tflite that the runtime loads is required. Received: {name}: {_one_line(error)}"
         ) from error
+
+
+def _require_harmless(data: bytes, delegate: Delegate, name: str) -> None:
+    """Refuse a file that would end the process; the runtime has checked that it is whole."""
+    from portrait_tflite.deadly_ops import find_deadly_op
+
+    if deadly := find_deadly_op(data, delegate):
+        raise UsageError(
+            f"a .tflite that the runtime survives is required. Received: {name}: {deadly}. "
+            "Quantize the network anew."
+        )
 
 
 def _one_line(error: Exception) -> str:

@@ -122,6 +122,17 @@ class Approximation(StrEnum):
     CHANNELS8 = "channels8"  # channel counts → multiples of 8
 
 
+class RemedyName(StrEnum):
+    """What may be done for an int8 file that misses the gate, cheapest first."""
+
+    RANGES = "ranges"  # another choice of what each tensor is to hold
+    EQUALIZATION = "equalization"  # channels of like sizes, exact in float
+    BIAS_ABSORPTION = "bias_absorption"  # what a channel never falls below, exact in float
+    ROUNDING = "rounding"  # of weights, together
+    BIAS_CORRECTION = "bias_correction"  # the means that quantizing moves
+    SELECTIVE_FLOAT = "selective_float"  # the worst layers stay in float
+
+
 class Level(StrEnum):
     """Where a rewrite takes place."""
 
@@ -267,12 +278,31 @@ class RewriteSelection:
 
 
 @dataclass(frozen=True)
+class RoundingError:
+    """How far float32 networks are from the original in float64, relative to its largest value.
+
+    Attributes:
+        original: The network as it came.
+        rewritten: The same after all rewrites.
+    """
+
+    original: float
+    rewritten: float
+
+
+@dataclass(frozen=True)
 class WholeNetError:
-    """Difference between the network before and after all rewrites, on images."""
+    """Difference between the network before and after all rewrites, on images.
+
+    Attributes:
+        rounding: What of it is rounding; None below 1e-5 of the largest value, and where float64
+            does not run.
+    """
 
     max_abs_error: float
     max_rel_error: float
     images: int
+    rounding: RoundingError | None = None
 
 
 @dataclass(frozen=True)
@@ -443,12 +473,67 @@ class ImageScore:
 
 
 @dataclass(frozen=True)
+class ImageDetail:
+    """All that was scored on one image: a row of `accuracy.csv`.
+
+    Fields that end in `_float` are the float model's. See `Accuracy` for the others; `foreground`
+    is the share of the picture that is person, 0 to 1.
+    """
+
+    image: str
+    iou_float: float
+    iou: float
+    miou_float: float
+    miou: float
+    boundary_f_float: float
+    boundary_f: float
+    boundary_f_fine_float: float
+    boundary_f_fine: float
+    mae: float
+    sad: float
+    agreement_iou: float
+    foreground_float: float
+    foreground: float
+
+
+@dataclass(frozen=True)
 class Drop:
     """Float minus variant, in points (×100)."""
 
     iou: float
     miou: float
     boundary_f: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a figure lies with 95 % confidence, by what it was measured on."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class DropInterval:
+    """The bootstrap interval of each figure of `Drop`, in points: other pictures of the same kind
+    would move it so far.
+    """
+
+    iou: Interval
+    miou: Interval
+    boundary_f: Interval
+
+
+@dataclass(frozen=True)
+class Flicker:
+    """How much masks change from frame to frame where the picture does not.
+
+    Both are the share of still pixels that change sides, 0 to 1, averaged over pairs of frames.
+    """
+
+    pairs: int
+    float_model: float
+    variant: float
 
 
 @dataclass(frozen=True)
@@ -459,6 +544,17 @@ class Accuracy:
     where `labelled` is false; `mae` is the mean absolute difference of the soft masks of variant
     and float model; `agreement_iou` is the IoU of the two. `worst` and `median` name the images
     that lose most and as much as half of the others do.
+
+    Attributes:
+        boundary_f: With a tolerance of 2 px at the network's resolution.
+        boundary_f_fine: With one of 0.5 % of the diagonal, at the picture's own.
+        sad: Sum of absolute differences to the float model's soft mask, in thousands of pixels at
+            the network's resolution.
+        label_mae: Mean absolute difference to the label, soft where it is; None without labels.
+        interval: Of `drop`; None of a single image.
+        foreground_drift: How much more of a picture is person than with the float model, in points.
+        flicker: None where what was scored is no video.
+        images_scored: Image by image, for `accuracy.csv`; not in `report.json`.
     """
 
     images: int
@@ -473,15 +569,47 @@ class Accuracy:
     passed: bool
     reason: str = ""
     median: tuple[ImageScore, ...] = ()
+    boundary_f_fine: float | None = None
+    sad: float | None = None
+    label_mae: float | None = None
+    interval: DropInterval | None = None
+    foreground_drift: float | None = None
+    flicker: Flicker | None = None
+    images_scored: tuple[ImageDetail, ...] = ()
 
 
 @dataclass(frozen=True)
-class Remedy:
-    """A step that quantization took to keep the accuracy, and what it gained and cost."""
+class RemedyStep:
+    """A step that quantization took to keep the accuracy, and what it gained and cost.
+
+    Attributes:
+        name: Of the remedy.
+        gain: What the file loses less against float, in points of mIoU, without labels of
+            agreement; negative where it lost more.
+        cost: What it costs more by the cost table, in million cycles.
+        kept: Whether the file has it; what loses more is undone.
+        passed: Whether the gate held with it.
+        loss: What the file lost with it, in points.
+        mcycles_before: Predicted ARM cost without it, in million cycles.
+        mcycles_after: The same with it.
+        partitions_before: XNNPACK's without it.
+        partitions_after: XNNPACK's with it.
+        minutes: What it took.
+        detail: What was done, or why nothing was.
+    """
 
     name: str
     gain: float
     cost: float
+    kept: bool
+    passed: bool
+    loss: float
+    mcycles_before: float
+    mcycles_after: float
+    partitions_before: int
+    partitions_after: int
+    minutes: float
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -493,12 +621,64 @@ class FloatLayer:
 
 
 @dataclass(frozen=True)
+class Harm:
+    """What masks lose against the float network's.
+
+    Attributes:
+        points: Of mIoU.
+        moved: Mean absolute difference, 0 to 1; tells apart what moves no pixel over the edge.
+    """
+
+    points: float = 0.0
+    moved: float = 0.0
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """One op of an int8 file, and what it loses.
+
+    Attributes:
+        rank: 1 for the one that harms the masks most.
+        layer: The Keras layer, or the tensor's name where that is not known.
+        op: Builtin name.
+        tensor: Name of its output.
+        index: Its position in the float file.
+        steps: Root mean square error of its output in the int8 file, with all that was lost before
+            it, in steps of the output's scale; 0 where that is float.
+        share: The same as a share of the output's largest magnitude.
+        constants: What masks lose where only its weights and factors are int8.
+        output: What they lose where only its output is.
+    """
+
+    rank: int
+    layer: str
+    op: str
+    tensor: str
+    index: int
+    steps: float
+    share: float
+    constants: Harm
+    output: Harm
+
+    @property
+    def points(self) -> float:
+        """What masks lose by it, in points of mIoU."""
+        return self.constants.points + self.output.points
+
+    @property
+    def moved(self) -> float:
+        """What they move by it, 0 to 1."""
+        return self.constants.moved + self.output.moved
+
+
+@dataclass(frozen=True)
 class Variant:
     """One written `.tflite` and everything known about it.
 
     `input` takes the picture and `output` is the mask; `state_input` and `state_output` are there
     where a network that remembers (`StateSpec`) has tensors of their own for it. `spec` is there
-    where the file takes a picture otherwise than the network does: as bytes.
+    where the file takes a picture otherwise than the network does: as bytes. `half_precision` says
+    that ARM CPUs may compute it in float16.
     """
 
     file: str
@@ -509,13 +689,15 @@ class Variant:
     ops: dict[str, int]
     min_runtime: str
     audit: Audit
-    remedies: tuple[Remedy, ...] = ()
+    remedies: tuple[RemedyStep, ...] = ()
     float_layers: tuple[FloatLayer, ...] = ()
     accuracy: Accuracy | None = None
     state_input: TensorInfo | None = None
     state_output: TensorInfo | None = None
     lint: tuple[LintFinding, ...] = ()
     spec: ModelSpec | None = None
+    half_precision: bool = False
+    sensitivity: tuple[LayerError, ...] = ()
 
 
 @dataclass(frozen=True)

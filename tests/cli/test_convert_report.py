@@ -97,6 +97,7 @@ def test_variants(report: Any, folder: Path) -> None:
         assert set(variant) == {
             "file", "bytes", "sha256", "input", "output", "ops", "min_runtime", "min_runtime_op",
             "remedies", "float_layers", "audit", "accuracy", "lint",
+            "half_precision",
         }  # fmt: skip
         data = (folder / variant["file"]).read_bytes()
         assert variant["bytes"] == len(data)
@@ -184,6 +185,7 @@ def test_model_json(folder: Path, report: Any) -> None:
     for name, variant in model["variants"].items():
         assert set(variant) == {
             "file", "bytes", "sha256", "input", "output", "recommended_delegate", "passed",
+            "io", "half_precision", "tolerance",
         }  # fmt: skip
         assert variant["sha256"] == report["variants"][name]["sha256"]
     assert model["variants"]["float16"]["recommended_delegate"] == "gpu"

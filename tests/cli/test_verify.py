@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from portrait_tflite.cli.known_spec import spec_beside, spec_from_json
 from portrait_tflite.cli.verify import command
-from portrait_tflite.errors import GateError, UsageError
+from portrait_tflite.errors import GateError, UnavailableError, UsageError
 from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec, OutputSpec
 
 HEIGHT, WIDTH = 16, 20
@@ -23,14 +24,20 @@ HEIGHT, WIDTH = 16, 20
 
 @pytest.fixture
 def red_net(tiny_graph: Callable[[], Any], tmp_path: Path) -> Callable[..., Path]:
-    """Give a builder of a `.tflite` that sums chosen channels of its input: red alone is right."""
+    """Give a builder of a `.tflite` that sums chosen channels of its input: red alone is right.
 
-    def build(name: str, *weights: float, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Path:
+    With a `side` it averages them over so many pixels.
+    """
+
+    def build(
+        name: str, *weights: float, size: tuple[int, int] = (HEIGHT, WIDTH), side: int = 1
+    ) -> Path:
         from ai_edge_litert import schema_py_generated as schema
 
         graph = tiny_graph()
         source = graph.tensor("image", (1, *size, 3), "float32")
-        kernel = graph.tensor("w", (1, 1, 1, 3), "float32", data=np.array(weights, np.float32))
+        values = np.tile(np.array(weights, np.float32) / side**2, (1, side, side, 1))
+        kernel = graph.tensor("w", values.shape, "float32", data=values)
         bias = graph.tensor("b", (1,), "float32", data=np.zeros(1, np.float32))
         mask = graph.tensor("mask", (1, *size, 1), "float32")
         options = schema.Conv2DOptionsT(strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1)
@@ -72,7 +79,7 @@ def test_prints_both_and_the_drop(red_net: Callable[..., Path], folder: Path) ->
     result = verify(good, fair, "--data", folder, "--input-range", "0,1")
     assert result.exit_code == 0
     assert "3 images against labels" in result.stdout
-    for row in ("float", "candidate", "drop, points", "passed"):
+    for row in ("float", "candidate", "drop of mIoU", "passed"):
         assert row in result.stdout
     assert result.stderr == ""
 
@@ -262,3 +269,97 @@ def test_which_channel_of_a_foreign_file_is_never_guessed(
             spec_of_tflite(file, [image], [one], SpecArguments(input_range=(0.0, 1.0), **wrong))
     right = SpecArguments(input_range=(0.0, 1.0), output_channel=1)
     assert spec_of_tflite(file, [image], [two], right).output == OutputSpec(0, 1)
+
+
+def test_each_delegate_named_is_scored(red_net: Callable[..., Path], folder: Path) -> None:
+    good, fair = red_net("good", 1, 0, 0), red_net("fair", 0.9, 0, 0.01)
+    given = ("--data", folder, "--input-range", "0,1", "--delegate", "cpu,xnnpack")
+    shown = verify(good, fair, *given, "--float-delegate", "cpu")
+    assert shown.exit_code == 0
+    assert "candidate, cpu" in shown.stdout
+    assert "candidate, xnnpack" in shown.stdout
+    data = json.loads(verify(good, fair, *given, "--json").stdout)
+    assert list(data["delegates"]) == ["cpu", "xnnpack"]
+    assert data["accuracy"] == data["delegates"]["cpu"]["accuracy"]
+    assert data["delegates"]["cpu"]["adapter"] is None
+    assert "images_scored" not in data["accuracy"]
+    assert data["accuracy"]["interval"]["miou"]["low"] <= data["accuracy"]["drop"]["miou"]
+
+
+def test_every_delegate_must_pass(red_net: Callable[..., Path], folder: Path) -> None:
+    good, bad = red_net("good", 1, 0, 0), red_net("bad", 0, 0, 1)
+    given = ("--data", folder, "--input-range", "0,1", "--delegate", "cpu,xnnpack")
+    with pytest.raises(GateError, match=r"candidate, cpu: mIoU drops.*candidate, xnnpack: mIoU"):
+        verify(good, bad, *given)
+
+
+def test_a_delegate_for_a_keras_model_is_refused(
+    red_net: Callable[..., Path], folder: Path
+) -> None:
+    good = red_net("good", 1, 0, 0)
+    with pytest.raises(
+        UsageError, match=r"a \.tflite is required for a delegate.*cpu for net\.ker"
+    ):
+        verify(good, "net.keras", "--data", folder, "--input-range", "0,1", "--delegate", "cpu")
+
+
+def test_a_gpu_that_is_not_there_is_named(
+    red_net: Callable[..., Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from portrait_tflite.benchmarks.gpu import outputs
+
+    def find_none() -> None:
+        raise UnavailableError("a Vulkan adapter is required. Received: none.")
+
+    monkeypatch.setattr(outputs, "find_adapter", find_none)
+    good = red_net("good", 1, 0, 0)
+    with pytest.raises(UnavailableError, match="Vulkan adapter") as refused:
+        verify(good, good, "--data", folder, "--input-range", "0,1", "--delegate", "gpu")
+    assert refused.value.exit_code == 5
+
+
+def test_the_gpu_is_scored_and_a_software_one_called_so(
+    red_net: Callable[..., Path], folder: Path, require_or_skip: Callable[[str], NoReturn]
+) -> None:
+    from portrait_tflite.benchmarks.gpu.adapters import find_adapter
+
+    try:
+        adapter = find_adapter()
+    except UnavailableError as error:
+        require_or_skip(str(error))
+    net = red_net("good", 0.8, 0.03, 0.07, side=3)  # sums that depend on their order
+    result = verify(net, net, "--data", folder, "--input-range", "0,1", "--delegate", "gpu")
+    assert result.exit_code == 0
+    assert "candidate, gpu: on " in result.stdout
+    assert ("a software adapter: numerics, no speed" in result.stdout) == adapter.software
+
+
+def test_all_scores_go_to_a_csv(red_net: Callable[..., Path], folder: Path, tmp_path: Path) -> None:
+    good, fair = red_net("good", 1, 0, 0), red_net("fair", 0.9, 0, 0.01)
+    given = (good, fair, "--data", folder, "--input-range", "0,1", "--csv")
+    verify(*given, tmp_path / "scores.csv")
+    with (tmp_path / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["0.png", "1.png", "2.png"]
+    assert all(row["variant"] == "candidate" and float(row["iou"]) > 0.9 for row in rows)
+    with pytest.raises(UsageError, match=r"--csv must be a file that can be written"):
+        verify(*given, tmp_path / "no" / "folder.csv")
+
+
+def test_a_video_and_a_folder_of_frames_are_scored_by_agreement_and_flicker(
+    red_net: Callable[..., Path], folder: Path, film: Callable[..., Path]
+) -> None:
+    good, fair = red_net("good", 1, 0, 0), red_net("fair", 0.99, 0, 0.01)
+    shown = verify(good, fair, "--data", film(20), "--input-range", "0,1").stdout
+    assert "20 images against the float model's masks" in shown
+    assert "of still pixels change sides from frame to frame" in shown
+    given = (good, fair, "--data", folder / "images", "--input-range", "0,1", "--json")
+    assert json.loads(verify(*given).stdout)["accuracy"]["flicker"] is None
+    assert json.loads(verify(*given, "--frames").stdout)["accuracy"]["flicker"]["pairs"] == 2
+
+
+def test_a_video_that_is_none_is_refused(red_net: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"no video")
+    good = red_net("good", 1, 0, 0)
+    with pytest.raises(UsageError, match="a video that OpenCV can decode"):
+        verify(good, good, "--data", tmp_path / "clip.mp4", "--input-range", "0,1")

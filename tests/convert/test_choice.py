@@ -140,6 +140,22 @@ def test_auto_never_takes_an_approximate_form() -> None:
     assert XNNPACK.choose("transposed_convolution", tempting)[0].exact
 
 
+@pytest.mark.parametrize(
+    ("delegate", "form"), [(Delegate.XNNPACK, "for_all"), (Delegate.GPU, "for_gpu")]
+)
+def test_exact_takes_no_form_that_is_for_the_other_delegate(delegate: Delegate, form: str) -> None:
+    site = _site(3, 2)
+    for_gpu = Form("for_gpu", lambda boundary: boundary[0], only=Delegate.GPU)
+    for_all = Form("for_all", lambda boundary: boundary[0])
+    chooser = EveryExactForm(CheapestForm(delegate))
+    both = Site(site.layer, site.root, site.boundary, (for_gpu, for_all), "")
+    choice = chooser.choose("mine", both)
+    assert choice is not None
+    assert choice[0].name == form
+    alone = Site(site.layer, site.root, site.boundary, (for_gpu, Form("kept")), "")
+    assert (chooser.choose("mine", alone) is None) == (delegate is Delegate.XNNPACK)
+
+
 def test_candidates_say_what_each_form_costs() -> None:
     candidates = {c.form: c for c in XNNPACK.candidates(_site(3, 2))}
     exact = ["subpixel", "rows", "phases", "transpose_conv"]
@@ -251,7 +267,7 @@ def test_before_fine_tuning_only_what_is_trained_is_taken() -> None:
     assert BeforeFineTuning(XNNPACK).choose("transposed_convolution", alone) is not None
     for_one = Form("one", lambda boundary: boundary[0], only=Delegate.XNNPACK)
     alone = Site(site.layer, site.root, site.boundary, (for_one,), "")
-    assert BeforeFineTuning(XNNPACK).choose("hard_sigmoid_for_gpu", alone) is None
+    assert BeforeFineTuning(XNNPACK).choose("transposed_convolution", alone) is None
 
 
 def test_a_plan_is_one_before_fine_tuning_too() -> None:

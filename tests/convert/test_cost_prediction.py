@@ -11,7 +11,10 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.cost_prediction import predict
 from portrait_tflite.convert.cost_series import Axis, Series
 from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costed_nodes import costed_ops
+from portrait_tflite.convert.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.flatbuffer_nodes import list_nodes
 from portrait_tflite.errors import UsageError
 
 Build = Callable[..., Any]
@@ -70,7 +73,9 @@ def test_a_clamp_of_a_tensor_that_others_need_is_an_op(tiny_graph: Build) -> Non
     assert prediction.unknown == ("RELU in float32",)
 
 
-def test_a_transposed_convolution_that_xnnpack_leaves_has_no_entry(tiny_graph: Build) -> None:
+def test_a_transposed_convolution_that_xnnpack_leaves_has_an_entry_of_its_own(
+    tiny_graph: Build,
+) -> None:
     def build(bias_shape: tuple[int, ...]) -> bytes:
         graph = tiny_graph()
         shape = graph.tensor("shape", (4,), "int32", data=[1, 8, 8, 2])
@@ -85,9 +90,73 @@ def test_a_transposed_convolution_that_xnnpack_leaves_has_no_entry(tiny_graph: B
 
     table = _table("TRANSPOSE_CONV")
     assert predict(build((2,)), table).cycles == pytest.approx(CALL + 128)
-    assert predict(build((1, 1, 1, 2)), table).unknown == (
-        "TRANSPOSE_CONV outside of XNNPACK in float32",
-    )
+    outside = build((1, 1, 1, 2))
+    assert predict(outside, table).unknown == (f"{BUILTIN['TRANSPOSE_CONV']} in float32",)
+    assert predict(outside, _table(BUILTIN["TRANSPOSE_CONV"])).cycles == pytest.approx(CALL + 128)
+    # What the runtime leaves counts, whatever the rules say.
+    assert predict(build((2,)), table, outside={0}).unknown
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "positions", "run", "stride"),
+    [
+        ((8, 12, 3, 5), (0, 2, 1, 3), 8 * 12 * 3, 5, 3),
+        ((1, 3, 6, 10), (0, 2, 3, 1), 180, 1, 3),  # channels from first to last
+        ((1, 6, 10, 16), (0, 3, 1, 2), 960, 1, 16),
+        ((1, 6, 10, 16), (0, 2, 1, 3), 60, 16, 6),
+        ((6, 1, 10, 4), (2, 1, 0, 3), 60, 4, 6),  # a dimension of 1 is none
+        ((1, 4, 1, 6), (0, 3, 2, 1), 24, 1, 4),
+        ((1, 6, 10, 16), (0, -1, 1, 2), 960, 1, 16),
+    ],
+)
+def test_a_transpose_moves_runs(
+    tiny_graph: Build,
+    shape: tuple[int, ...],
+    order: tuple[int, ...],
+    positions: int,
+    run: int,
+    stride: int,
+) -> None:
+    (op,) = costed_ops(_transpose(tiny_graph, shape, order))
+    expected = CostedOp("TRANSPOSE", positions, 1, run, run, stride=stride)
+    assert op == expected
+
+
+def test_a_transpose_that_moves_nothing_is_a_copy(tiny_graph: Build) -> None:
+    (op,) = costed_ops(_transpose(tiny_graph, (1, 6, 1, 4), (0, 2, 1, 3)))
+    assert (op.kind, op.elements) == ("RESHAPE", 24)
+
+
+def _transpose(tiny_graph: Build, shape: tuple[int, ...], order: tuple[int, ...]) -> Any:
+    graph = tiny_graph()
+    source = graph.tensor("x", shape, "float32")
+    axes = graph.tensor("order", (len(order),), "int32", data=list(order))
+    target = graph.tensor("y", tuple(shape[axis] for axis in order), "float32")
+    graph.op("TRANSPOSE", [source, axes], target, 2, schema.TransposeOptionsT())
+    return list_nodes(read_model(graph.build([source], [target])))[0]
+
+
+def _through_float(tiny_graph: Build, *, shared: bool) -> bytes:
+    """An int8 HARD_SWISH in float, whose result is an output, too, where it is `shared`."""
+    graph = tiny_graph()
+    x, y = (graph.tensor(name, (1, 8, 8, 4), "int8", scale=0.1) for name in "xy")
+    f, g = (graph.tensor(name, (1, 8, 8, 4), "float32") for name in "fg")
+    graph.op("DEQUANTIZE", [x], f, 2)
+    graph.op("HARD_SWISH", [f], g, 1, schema.HardSwishOptionsT())
+    graph.op("QUANTIZE", [g], y, 2)
+    data: bytes = graph.build([x], [y, g] if shared else [y])
+    return data
+
+
+def test_a_row_that_xnnpack_looks_up_costs_one_look_up(tiny_graph: Build) -> None:
+    data = _through_float(tiny_graph, shared=False)
+    table = _table("LOGISTIC", precision=INT8)
+    assert predict(data, table).cycles == pytest.approx(CALL + 8 * 8 * 4)
+    assert predict(data, table).unknown == ()
+    # Neither where the runtime leaves one of its ops, nor where the number in between is needed.
+    assert "HARD_SWISH in float32" in predict(data, table, outside={1}).unknown
+    apart = predict(_through_float(tiny_graph, shared=True), table)
+    assert "HARD_SWISH in float32" in apart.unknown
 
 
 def test_a_concatenation_copies_each_input(tiny_graph: Build) -> None:

@@ -41,6 +41,31 @@ def test_the_nearest_stride_stands_for_one_that_was_not_counted(stride: int, cos
     assert _table().op_cost(_depthwise(stride), INT8) == cost
 
 
+@pytest.mark.parametrize(
+    ("kernel", "strides", "series", "taps"),
+    [
+        ((3, 3), (2, 1), 2, 18),
+        ((3, 3), (1, 2), 2, 18),
+        ((4, 2), (4, 1), 2, 8),
+        ((4, 4), (4, 2), 2, 8),
+        ((6, 6), (3, 3), 2, 16),
+        ((8, 8), (8, 8), 4, 16),
+        ((3, 3), (2, 2), 2, 9),
+        ((5, 5), (1, 1), 1, 25),
+    ],
+)
+def test_a_transposed_convolution_has_as_many_taps_per_phase(
+    kernel: tuple[int, int], strides: tuple[int, int], series: int, taps: int
+) -> None:
+    axes = (Axis("taps", (0, 1000)),)
+    counted = [
+        Series("TRANSPOSE_CONV", INT8, s, axes, (1000 * s, 1000 * s + 1000)) for s in (1, 2, 4)
+    ]
+    table = CostTable("moon", "", {}, 0, tuple(counted))
+    op = CostedOp("TRANSPOSE_CONV", 8, 8, 4, 4, kernel, strides[0], stride_columns=strides[1])
+    assert table.op_cost(op, INT8) == pytest.approx(1000 * series + taps)
+
+
 def test_precisions_have_costs_of_their_own() -> None:
     assert _table().op_cost(_depthwise(1), FLOAT32) == 50
     assert _table().knows("DEPTHWISE_CONV_2D", FLOAT32)

@@ -15,8 +15,9 @@ from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.plan import RewriteRequest, mask_graph, rewrite_for
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.models.blocks import UPSAMPLING, upsample
+from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.post_training import assert_int8
-from portrait_tflite.quantize.variants import Built, build_variants, delegate_of
+from portrait_tflite.quantize.variants import build_variants, delegate_of
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import to_real, to_stored
 from portrait_tflite.vocabulary import (
@@ -158,6 +159,8 @@ def _net_with_fused_activation(randomized: Build) -> keras.Model:
         (Precision.FLOAT32, Target.BOTH, Delegate.XNNPACK),
         (Precision.FLOAT16, Target.CPU, Delegate.XNNPACK),
         (Precision.INT8, Target.GPU, Delegate.GPU),
+        (Precision.INT16X8, Target.BOTH, Delegate.CPU),
+        (Precision.INT16X8, Target.GPU, Delegate.CPU),
     ],
 )
 def test_whose_delegate_a_variant_is_for(

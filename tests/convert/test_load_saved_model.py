@@ -11,9 +11,12 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.load import LoadOptions, load_model
+from portrait_tflite.convert.plan import mask_graph
 from portrait_tflite.errors import ConversionError, UsageError
-from portrait_tflite.vocabulary import Activation
+from portrait_tflite.runtime import open_model
+from portrait_tflite.vocabulary import Activation, Precision, StateSpec
 
 _RANGE = LoadOptions(input_range=(0.0, 1.0))
 
@@ -123,8 +126,40 @@ def test_several_inputs(tmp_path: Path) -> None:
     spec = tf.TensorSpec((1, 16, 16, 3), tf.float32)
     module.add = tf.function(lambda image, old: {"mask": image + old}, input_signature=[spec, spec])
     tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.add)
-    with pytest.raises(ConversionError, match=r"takes 2 \(image, old\)"):
+    message = r"two, the image .* with 2 inputs \(image \[16, 16, 3\], old \[16, 16, 3\]\)"
+    with pytest.raises(ConversionError, match=message):
         load_model(str(tmp_path / "saved"), _RANGE)
+
+
+@pytest.mark.parametrize("size", [16, None])
+def test_a_previous_mask(tmp_path: Path, size: int | None) -> None:
+    module = tf.Module()
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 4, 1))
+    module.kernel = tf.Variable(kernel.astype(np.float32))
+
+    # The mask comes first, in the signature and by its name.
+    @tf.function
+    def mask(before: tf.Tensor, picture: tf.Tensor) -> dict[str, tf.Tensor]:
+        both = tf.concat([picture, before], -1)
+        return {"mask": tf.sigmoid(tf.nn.conv2d(both, module.kernel, 1, "SAME"))}
+
+    module.mask = mask
+    ends = [("before", 1), ("picture", 3)]
+    specs = [tf.TensorSpec((1, size, size, depth), tf.float32, name) for name, depth in ends]
+    signature = mask.get_concrete_function(*specs)
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=signature)
+    loaded = load_model(str(tmp_path / "saved"), replace(_RANGE, size=(16, 16)))
+    assert loaded.spec.state == StateSpec(input=1, from_output=0)
+    assert [tensor.shape[1:] for tensor in loaded.model.inputs] == [(16, 16, 3), (16, 16, 1)]
+    before = np.random.default_rng(2).random((1, 16, 16, 1), np.float32)
+    expected = mask(before, _picture())["mask"]
+    assert np.allclose(loaded.model([_picture(), before]), expected, atol=1e-6)
+    graph, _ = mask_graph(loaded.model, loaded.spec)
+    data = Export(graph).float_model(Precision.FLOAT32)
+    names = [info.name for info in open_model(data).inputs]
+    frame = {"image": _picture(), "state": before}
+    found = open_model(data).run(*(frame[name] for name in names))[0]
+    assert np.allclose(found, expected, atol=1e-5)
 
 
 def test_graph_that_would_touch_files_is_refused(tmp_path: Path) -> None:

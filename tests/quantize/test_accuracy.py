@@ -251,3 +251,74 @@ def test_agreement_is_iou_of_the_two_masks_at_the_nets_resolution(red_folder: Bu
         return masks[0]
 
     assert verify(folder, recording).agreement_iou == iou(masks[0], masks[1])
+
+
+def test_the_interval_holds_the_drop_and_is_the_same_every_time(red_folder: Build) -> None:
+    folder = red_folder(12)
+    calls = iter(range(1000))
+
+    def worse_and_worse(inputs: Floats) -> Floats:
+        return shifted(next(calls) % 12 // 2)(inputs)
+
+    first, again = verify(folder, worse_and_worse), verify(folder, worse_and_worse)
+    assert first.interval == again.interval
+    assert first.interval is not None
+    for name in ("iou", "miou", "boundary_f"):
+        interval, drop = getattr(first.interval, name), getattr(first.drop, name)
+        assert interval.low < drop < interval.high
+    same = verify(folder, red).interval
+    assert same is not None
+    assert (same.miou.low, same.miou.high) == (0, 0)
+
+
+def test_one_image_has_no_interval(red_folder: Build) -> None:
+    assert verify(red_folder(1), shifted(1)).interval is None
+
+
+def test_every_image_is_kept_with_all_its_scores(red_folder: Build) -> None:
+    accuracy = verify(red_folder(5), shifted(2))
+    assert [one.image for one in accuracy.images_scored] == [f"{n:02}.png" for n in range(5)]
+    for name in ("iou", "miou", "boundary_f", "boundary_f_fine", "mae", "sad", "agreement_iou"):
+        values = [getattr(one, name) for one in accuracy.images_scored]
+        assert np.mean(values) == pytest.approx(getattr(accuracy, name))
+    lost = [one.miou_float - one.miou for one in accuracy.images_scored]
+    assert accuracy.drop.miou == pytest.approx(100 * np.mean(lost))
+
+
+def test_foreground_drift_is_in_points_of_the_picture(red_folder: Build) -> None:
+    def larger(inputs: Floats) -> Floats:
+        mask = red(inputs).copy()
+        mask[:, :12] = 1  # a quarter of the width, of which some was person
+        return mask
+
+    folder = red_folder(4)
+    accuracy = verify(folder, larger)
+    gained = [one.foreground - one.foreground_float for one in accuracy.images_scored]
+    assert accuracy.foreground_drift == pytest.approx(100 * np.mean(gained))
+    assert 0 < accuracy.foreground_drift <= 25
+    assert verify(folder, red).foreground_drift == 0
+
+
+def test_sums_and_means_of_differences(red_folder: Build) -> None:
+    def softer(inputs: Floats) -> Floats:
+        return red(inputs) * np.float32(0.75)
+
+    accuracy = verify(red_folder(3), softer)
+    person = np.mean([one.foreground_float for one in accuracy.images_scored])
+    assert accuracy.mae == pytest.approx(0.25 * person, abs=0.01)
+    assert accuracy.sad == pytest.approx(accuracy.mae * 48 * 48 / 1000)
+    assert accuracy.label_mae == pytest.approx(0.25 * person, abs=0.02)
+
+
+def test_without_labels_there_is_no_difference_to_them(red_folder: Build) -> None:
+    accuracy = verify(red_folder(3, labelled=False), shifted(1))
+    assert accuracy.label_mae is None
+    assert accuracy.mae > 0
+
+
+def test_the_fine_boundary_is_the_pictures_own(red_folder: Build) -> None:
+    folder = red_folder(3, height=480, width=640)
+    coarse = verify(folder, red, spec=ModelSpec(height=24, width=32))
+    # Every step of a mask of 24×32 is 20 pixels of the picture, of which 4 are tolerated.
+    assert coarse.boundary_f > 0.9
+    assert coarse.boundary_f_fine < coarse.boundary_f

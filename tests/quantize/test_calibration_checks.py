@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.calibration_checks import check_inputs, check_skipped
+from portrait_tflite.quantize.calibration_checks import CHECKS, check_inputs, check_skipped
 from portrait_tflite.vocabulary import Channels, Check, ModelSpec
 
 _SPEC = ModelSpec(8, 8, input_range=(-1.0, 1.0))
@@ -89,3 +89,52 @@ def test_skipped_files_are_counted_and_named() -> None:
     assert not check.passed
     assert check.level == "warn"
     assert check.detail == "4 skipped (a.txt, b.txt, c.txt, …), 20 used"
+
+
+def _photographs(count: int = 120, seed: int = 0) -> Floats:
+    """Draw what is smooth, as photographs are: 4×4 patches of colour."""
+    rng = np.random.default_rng(seed)
+    patches = rng.uniform(-1, 1, (count, 4, 4, 3)).astype(np.float32)
+    return patches.repeat(8, axis=1).repeat(8, axis=2)
+
+
+def test_photographs_pass_all() -> None:
+    assert all(check.passed for check in check_inputs(_photographs(), _SPEC))
+
+
+def test_nearly_the_same_pictures_are_a_warning() -> None:
+    inputs = _photographs()
+    rng = np.random.default_rng(1)
+    inputs[5] = np.clip(inputs[3] + rng.normal(0, 0.02, inputs[3].shape), -1, 1)
+    inputs[6] = inputs[4]  # an exact copy is another check's affair
+    check = _named(inputs, "no near duplicates")
+    assert (check.passed, check.level) == (False, "warn")
+    assert check.detail.startswith("1 pictures are nearly the same")
+    assert _named(inputs, "no duplicates").detail.startswith("1 pictures")
+
+
+def test_frames_of_one_scene_are_not_diverse() -> None:
+    scene = _photographs(1)
+    steps = np.random.default_rng(1).normal(0, 0.05, (120, 32, 1, 1)).astype(np.float32)
+    check = _named(np.clip(scene + steps, -1, 1), "diverse")
+    assert (check.passed, check.level) == (False, "warn")
+
+
+def test_gray_pictures_in_a_colour_net_are_a_warning() -> None:
+    inputs = _photographs()
+    inputs[:40] = inputs[:40, ..., :1]
+    check = _named(inputs, "in colour")
+    assert (check.passed, check.level) == (False, "warn")
+    assert check.detail == "40 of 120 pictures are gray"
+    inputs[20:40] = _photographs(20, seed=2)
+    assert _named(inputs, "in colour").passed  # some there are in any album
+
+
+def test_gray_pictures_in_a_gray_net_are_right() -> None:
+    spec = ModelSpec(8, 8, channels=Channels.GRAY, input_range=(-1.0, 1.0))
+    assert _named(_photographs()[..., :1], "in colour", spec).passed
+
+
+def test_every_check_has_a_name_of_its_own() -> None:
+    names = [check.name for check in check_inputs(_photographs(20), _SPEC)]
+    assert len(set(names)) == len(names) == len(CHECKS)

@@ -13,11 +13,12 @@ from keras import layers
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.plan import mask_graph
 from portrait_tflite.images import normalize
+from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.predictors import renormalized, tflite_outputs
-from portrait_tflite.quantize.variants import Built, build_variants
+from portrait_tflite.quantize.variants import build_variants
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import to_real, to_stored
-from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision, Target
+from portrait_tflite.vocabulary import Channels, Delegate, IoType, ModelSpec, Precision, Target
 
 SIZE = 16
 UNIT = ModelSpec(SIZE, SIZE)
@@ -26,17 +27,19 @@ SPECS = {
     "0,255": ModelSpec(SIZE, SIZE, input_range=(0.0, 255.0)),
     "-1,1": ModelSpec(SIZE, SIZE, input_range=(-1.0, 1.0)),
     "imagenet": ModelSpec(SIZE, SIZE, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    "gray": ModelSpec(SIZE, SIZE, channels=Channels.GRAY, mean=(0.45,), std=(0.225,)),
 }
 
 
-def _pixels() -> Any:
+def _pixels(spec: ModelSpec = UNIT) -> Any:
     """Pictures that are nowhere black or white."""
-    return np.random.default_rng(1).integers(20, 200, (8, SIZE, SIZE, 3)).astype(np.uint8)
+    shape = (8, SIZE, SIZE, spec.channels.depth)
+    return np.random.default_rng(1).integers(20, 200, shape).astype(np.uint8)
 
 
 def _net(spec: ModelSpec, *, folds: bool = True) -> keras.Model:
     keras.utils.set_random_seed(0)
-    x = keras.Input((SIZE, SIZE, 3))
+    x = keras.Input((SIZE, SIZE, spec.channels.depth))
     unit = {"bias_initializer": "uniform"}
     # Weights of a network that was trained on such numbers.
     gain = layers.Conv2D(
@@ -53,11 +56,11 @@ def _net(spec: ModelSpec, *, folds: bool = True) -> keras.Model:
 
 
 def _spread(spec: ModelSpec) -> float:
-    return float(normalize(_pixels(), spec).std())
+    return float(normalize(_pixels(spec), spec).std())
 
 
 def _build(model: keras.Model, spec: ModelSpec, io: IoType) -> Built:
-    inputs = normalize(_pixels(), spec)
+    inputs = normalize(_pixels(spec), spec)
     graph, _ = mask_graph(model, spec)
 
     def representative() -> Iterator[list[Any]]:
@@ -82,10 +85,10 @@ def test_a_uint8_file_takes_the_bytes_of_a_picture(name: str) -> None:
     built = _build(model, spec, IoType.UINT8)
     runner = open_model(built.data)
     taken = built.spec or spec
-    everything = np.resize(np.arange(256), (1, SIZE, SIZE, 3)).astype(np.uint8)
+    everything = np.resize(np.arange(256), runner.inputs[0].shape).astype(np.uint8)
     stored = to_stored(normalize(everything, taken), runner.inputs[0])
     assert stored.tobytes() == everything.tobytes()
-    if name in ("-1,1", "imagenet"):
+    if name in ("-1,1", "imagenet", "gray"):
         assert (runner.inputs[0].scale, runner.inputs[0].zero_point) == (1.0, 0)
         assert (taken.input_range, taken.mean, taken.std) == ((0.0, 255.0), (), ())
     else:
@@ -94,7 +97,7 @@ def test_a_uint8_file_takes_the_bytes_of_a_picture(name: str) -> None:
     ops = audit_model(built.data).ops
     assert set(ops) <= {"QUANTIZE", "DEQUANTIZE", "CONCATENATION", "CONV_2D", "LOGISTIC"}
     assert ops["CONV_2D"] == 2
-    pixels = _pixels()[:1]
+    pixels = _pixels(spec)[:1]
     found = to_real(runner.run(pixels)[0], runner.outputs[0])
     expected = np.asarray(model(normalize(pixels, spec)))
     assert np.abs(found - expected).max() <= 0.03
@@ -106,7 +109,10 @@ def test_an_int8_file_takes_what_the_spec_says(name: str) -> None:
     built = _build(_net(spec), spec, IoType.INT8)
     assert built.spec is None
     info = open_model(built.data).inputs[0]
-    lowest, highest = (normalize(np.full((1, 1, 1, 3), byte, np.uint8), spec) for byte in (0, 255))
+    lowest, highest = (
+        normalize(np.full((1, 1, 1, spec.channels.depth), byte, np.uint8), spec)
+        for byte in (0, 255)
+    )
     # The pictures reach from 20 to 199 only.
     steps = (highest.max() - lowest.min()) / info.scale
     assert steps == pytest.approx(255, abs=1e-3)
@@ -118,7 +124,7 @@ def test_where_it_folds_nowhere_the_file_takes_what_the_spec_says() -> None:
     built = _build(model, spec, IoType.UINT8)
     assert built.spec is None
     assert [skipped.rewrite for skipped in built.skipped[:1]] == ["raw_input"]
-    inputs = normalize(_pixels()[:1], spec)
+    inputs = normalize(_pixels(spec)[:1], spec)
     found = tflite_outputs(built.data)(inputs)[0]
     assert np.abs(found - np.asarray(model(inputs))).max() <= 0.03
 
@@ -128,7 +134,7 @@ def test_what_a_file_of_bytes_is_fed_with_in_other_units() -> None:
     model = _net(spec)
     built = _build(model, spec, IoType.UINT8)
     assert built.spec is not None
-    inputs = normalize(_pixels()[:1], spec)
+    inputs = normalize(_pixels(spec)[:1], spec)
     plain = tflite_outputs(built.data)
     expected = np.asarray(model(inputs))
     found = renormalized(plain, spec, built.spec)(inputs)[0]

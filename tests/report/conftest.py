@@ -21,8 +21,11 @@ from portrait_tflite.vocabulary import (
     Delegate,
     DelegateAudit,
     Drop,
+    DropInterval,
     FloatLayer,
+    ImageDetail,
     ImageScore,
+    Interval,
     LatencyMs,
     Level,
     Machine,
@@ -31,7 +34,7 @@ from portrait_tflite.vocabulary import (
     ModelSpec,
     OpTime,
     OutsideOp,
-    Remedy,
+    RemedyStep,
     Report,
     RewriteRecord,
     SkippedRewrite,
@@ -46,6 +49,7 @@ _ONE = DelegateAudit(1, True, ())
 _TENSOR = TensorInfo("image", (1, 8, 8, 3), "int8", 0.1, -128)
 _OPS = {"CONV_2D": 2, "SOFTMAX": 1}
 _WORST = (ImageScore("a.png", 0.9, 0.7), ImageScore("b.png", 0.95, 0.9))
+_DETAIL = ImageDetail("a.png", 0.9, 0.7, 0.92, 0.75, 0.8, 0.6, 0.7, 0.5, 0.01, 0.5, 0.8, 0.4, 0.3)
 _FAILED = Accuracy(
     3, True, 0.9, 0.92, 0.8, 0.01, 0.95, Drop(2.5, 3.0, 1.0), _WORST[:1], False,
     "mIoU drops by 3.00 points",
@@ -53,6 +57,9 @@ _FAILED = Accuracy(
 _PASSED = Accuracy(
     264, True, 0.96, 0.945, 0.82, 0.004, 0.99, Drop(0.05, 0.07, -0.1), _WORST, True,
     median=(ImageScore("m.png", 0.97, 0.969),),
+    boundary_f_fine=0.79, sad=0.262, label_mae=0.02, foreground_drift=-0.3,
+    interval=DropInterval(Interval(0.0, 0.1), Interval(0.02, 0.11), Interval(-0.2, 0.0)),
+    images_scored=(_DETAIL,),
 )  # fmt: skip
 
 _CHECKS = (
@@ -107,7 +114,14 @@ def full_report(report: Report) -> Report:
     relu = replace(fold, rewrite="relu_to_quantize", level=Level.FLATBUFFER, layer="relu_1")
     int8 = replace(
         _variant("net-int8.tflite", _ONE, _PASSED, 250_000),
-        remedies=(Remedy("cross-layer equalization", 0.4, 0.1),),
+        remedies=(
+            RemedyStep(
+                "ranges", -0.1, 0.0, False, False, 1.7, 34.0, 34.0, 1, 1, 0.5, "percentile 99.99"
+            ),
+            RemedyStep(
+                "equalization", 0.9, 0.1, True, True, 0.7, 34.0, 34.1, 1, 1, 0.25, "11 pairs"
+            ),
+        ),
         float_layers=(FloatLayer("head", "it loses 0.3 points in int8"),),
     )
     outside = DelegateAudit(6, False, (_SOFTMAX, _SOFTMAX))

@@ -34,5 +34,5 @@ def test_writes_every_file(report: Any, tmp_path: Path) -> None:
     assert (tmp_path / "net-int8.failed.tflite").read_bytes() == b"8"
     names = {path.name for path in tmp_path.iterdir()}
     expected = {"net-int8.failed.tflite", "net-naive.tflite"}
-    reports = {"report.json", "report.html", "model.json", "rewrites.json"}
+    reports = {"report.json", "report.html", "model.json", "rewrites.json", "accuracy.csv"}
     assert names == expected | reports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -46,6 +47,20 @@ def test_the_difference_has_a_colour_for_every_case(make_strip: Callable[..., An
     # 20 × 2 pixels lost and 2 × 2 gained, of 40 × 32.
     assert strips.differing(strip) == pytest.approx(44 / 1280)
     assert panel.alt == "where the two masks differ: 3.44 % of the picture"
+
+
+def test_differences_are_drawn_a_pixel_wider_and_hide_no_other(
+    make_strip: Callable[..., Any],
+) -> None:
+    strip = make_strip()
+    before, after = strip.float_mask.copy(), strip.mask.copy()
+    before[32, 20], after[32, 21] = 1, 1  # one lost beside one gained
+    image = strips.difference(replace(strip, float_mask=before, mask=after))
+    assert tuple(image[32, 20]) == strips.LOST
+    assert tuple(image[32, 21]) == strips.GAINED
+    assert tuple(image[31, 19]) == strips.LOST
+    assert tuple(image[33, 22]) == strips.GAINED
+    assert tuple(image[34, 20]) == strips.BOTH_BACKGROUND
 
 
 def test_the_style_sheet_names_the_same_colours() -> None:

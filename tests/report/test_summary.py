@@ -8,7 +8,14 @@ from typing import Any
 from rich.console import Console
 
 from portrait_tflite.report.summary import summarize
-from portrait_tflite.vocabulary import BenchmarkResult, Delegate, LatencyMs, Level
+from portrait_tflite.vocabulary import (
+    BenchmarkResult,
+    Delegate,
+    LatencyMs,
+    Level,
+    RoundingError,
+    WholeNetError,
+)
 
 
 def shown(report: Any, failures: tuple[str, ...] = ()) -> str:
@@ -38,6 +45,13 @@ def test_an_approximate_form_shows_residual_and_costs(report: Any) -> None:
     assert "up: resize_conv leaves a residual of 25.0%" in text
     assert "subpixel 1.25, resize_conv 0.70" in text
     assert "fine-tune with --finetune DIR" in text
+
+
+def test_rounding_is_said_beside_the_whole_nets_difference(report: Any) -> None:
+    assert "float64" not in shown(report)
+    error = WholeNetError(4e-5, 4.1e-5, 4, RoundingError(original=2.3e-5, rewritten=3.6e-5))
+    text = shown(replace(report, rewritten=error))
+    assert "in float64 the original is 2.3e-05 away, the rewritten one 3.6e-05" in text
 
 
 def test_a_mended_file(report: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from click.testing import CliRunner
 
 from portrait_tflite.benchmarks.arm import setup
 from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.cost_table import CostTable, read_table
+from portrait_tflite.convert.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
 from portrait_tflite.runtime import open_model
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -21,8 +22,8 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 # What XNNPACK has no kernels for, so that the built-in ones were counted.
 OUTSIDE = {
     INT8: {"AVERAGE_POOL_2D", "HARD_SWISH", "PRELU", "RELU", "RELU6", "RESIZE_NEAREST_NEIGHBOR"}
-    | {"SOFTMAX", "TILE"},
-    FLOAT32: {"RESIZE_NEAREST_NEIGHBOR", "TILE"},
+    | {"SOFTMAX", "TILE", *BUILTIN.values()},
+    FLOAT32: {"RESIZE_NEAREST_NEIGHBOR", "TILE", *BUILTIN.values()},
 }
 
 
@@ -73,9 +74,40 @@ def _middle(grid: Any) -> CostedOp:
     depth = 20 if "channels_in" in grid.entries else 24 * block
     # XNNPACK takes a TRANSPOSE_CONV whose kernel covers its stride.
     kernel = 1 if op.kernel == (1, 1) else max(3, grid.stride)
-    return replace(
-        op, height=8, width=12, channels_in=depth, channels_out=24, kernel=(kernel, kernel)
-    )
+    size = {"height": 8, "width": 12}
+    if grid.kind == "TRANSPOSE":  # of runs, whatever their order
+        size, depth = {"height": 384, "width": 1}, 24
+    return replace(op, **size, channels_in=depth, channels_out=24, kernel=(kernel, kernel))
+
+
+def test_only_what_the_table_lacks_is_counted(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = CostTable.load("arm64")
+    counted: list[str] = []
+
+    def count(ops: Any) -> list[int]:
+        counted.extend(op.kind for op, _ in ops)
+        return [table.call + 7] * len(ops)
+
+    monkeypatch.setattr(script, "count_ops", count)
+    monkeypatch.setattr(script, "status", lambda: SimpleNamespace(details=table.versions))
+    out = tmp_path / "table.json"
+    measure = ["measure", "--out", str(out), "--new", "--again", "TANH"]
+    result = CliRunner().invoke(script.main, measure)
+    assert result.exit_code == 1
+    assert "the machine of the committed table is required" in result.output
+
+    counted.clear()
+    call = iter([table.call])
+    monkeypatch.setattr(script, "count_ops", lambda ops: [next(call), *count(ops[1:])])
+    result = CliRunner().invoke(script.main, measure)
+    assert result.exit_code == 0, result.output
+    assert set(counted) == {"TANH"}
+    made = read_table(out.read_text("utf-8"))
+    old, new = ({(s.kind, s.precision, s.stride): s for s in t.series} for t in (table, made))
+    assert {key[0] for key in old if old[key] != new[key]} == {"TANH"}
+    assert set(new["TANH", INT8, 1].cycles) == {7}
 
 
 @pytest.fixture
@@ -94,6 +126,9 @@ def test_the_committed_table_is_what_is_counted_today(script: Any, emulated: Non
         (CostedOp("TRANSPOSE_CONV", 16, 16, 16, 16, (3, 3), 2), INT8),
         (CostedOp("CONV_2D", 16, 16, 64, 8), FLOAT32),
         (CostedOp("RESIZE_BILINEAR", 16, 16, 8, 8), FLOAT32),
+        (CostedOp("AVERAGE_POOL_2D", 1, 1, 64, 64, (16, 16)), INT8),
+        (CostedOp("TRANSPOSE", 64, 64, 16, 16, stride=4), INT8),
+        (CostedOp(BUILTIN["TRANSPOSE_CONV"], 16, 16, 16, 16, (3, 3)), INT8),
     ]
     counted = script.count_ops(ops)
     expected = [table.call + table.op_cost(*op) for op in ops]

@@ -148,6 +148,7 @@ class TileToConcatenation(FlatbufferRewrite):
     """
 
     name = "tile_to_concatenation"
+    helps_gpu = False  # which has the TILE
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match a TILE with constant multiples."""

@@ -41,7 +41,9 @@ class FoldConstants(FlatbufferRewrite):
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match an op on constants."""
         computed = any(not operand.constant for operand in node.given())
-        if not node.given() or computed or node.op in _KEPT or len(node.outputs) != 1:
+        if not node.given() or computed or len(node.outputs) != 1:
+            return None
+        if node.op in _KEPT and not _is_number(node):
             return None
         if is_output(model, node.outputs[0].index):
             return None
@@ -72,6 +74,14 @@ class FoldConstants(FlatbufferRewrite):
             else:
                 position += 1
         return Applied(tuple(mended), ())
+
+
+def _is_number(node: Node) -> bool:
+    """Tell whether an op unpacks one number without dimensions: nothing is saved by its packing.
+
+    The GPU delegate refuses such a number where it is computed.
+    """
+    return node.op == "DEQUANTIZE" and node.outputs[0].shape == ()
 
 
 class ShareConstants(FlatbufferRewrite):

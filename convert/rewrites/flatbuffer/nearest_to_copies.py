@@ -30,6 +30,7 @@ class NearestToCopies(FlatbufferRewrite):
     """
 
     name = "nearest_to_copies"
+    helps_gpu = False  # which has the resize
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match a nearest resize by whole factors."""

@@ -96,11 +96,13 @@ class FlatbufferRewrite(ABC):
     Attributes:
         observes: Whether some of its places are judged on what pictures make of the tensors.
         within_one_step: Whether some of its places round otherwise, by one step at most.
+        helps_gpu: Whether it is of use in a file for the GPU, too.
     """
 
     name: ClassVar[str]
     observes: ClassVar[bool] = False
     within_one_step: ClassVar[bool] = False
+    helps_gpu: ClassVar[bool] = True
 
     @abstractmethod
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:

@@ -112,6 +112,12 @@ def rebuilt(
     )
 
 
+def reconfigured(name: str, layer: Any, source: Value, **changes: Any) -> Value:
+    """Add a layer with the weights of `layer` and its settings, but for `changes`."""
+    config = {**layer.get_config(), "name": name, **changes}
+    return _with_weights(type(layer).from_config(config), source, layer.get_weights())
+
+
 def pad(name: str, source: Value, rows: tuple[int, int], columns: tuple[int, int]) -> Value:
     """Add a zero padding, or nothing where there is none to add."""
     if not any((*rows, *columns)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,6 +18,7 @@ from portrait_tflite.convert.rewrites.keras.border import (
     border_ops,
     constant_border,
 )
+from portrait_tflite.convert.rewrites.keras.frame import extent, same_side
 from portrait_tflite.convert.rewrites.keras.site import Array, Form, Refusal, Site, Uses, single
 
 _CONSUMERS = (
@@ -182,8 +182,8 @@ def _all_pads(consumer: Node, chain: _Chain) -> Pads:
         _side(
             chain.pads[axis],
             chain.source.shape[axis + 1],
-            _extent(layer, axis),
-            layer.strides[axis],
+            extent(int(layer.kernel_size[axis]), int(layer.dilation_rate[axis])),
+            int(layer.strides[axis]),
             same=layer.padding == "same",
         )
         for axis in (0, 1)
@@ -191,14 +191,9 @@ def _all_pads(consumer: Node, chain: _Chain) -> Pads:
     return rows, columns
 
 
-def _extent(layer: Any, axis: int) -> int:
-    return (int(layer.kernel_size[axis]) - 1) * int(layer.dilation_rate[axis]) + 1
-
-
 def _side(
-    explicit: tuple[int, int], size: int, extent: int, stride: int, *, same: bool
+    explicit: tuple[int, int], size: int, reach: int, stride: int, *, same: bool
 ) -> tuple[int, int]:
     """Add TensorFlow's SAME padding to an explicit one, along one axis."""
-    padded = size + sum(explicit)
-    total = max(0, (-(-padded // stride) - 1) * stride + extent - padded) if same else 0
-    return explicit[0] + total // 2, explicit[1] + total - total // 2
+    before, behind = same_side(size + sum(explicit), reach, stride) if same else (0, 0)
+    return explicit[0] + before, explicit[1] + behind

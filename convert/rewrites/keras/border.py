@@ -39,7 +39,9 @@ class _Framed:
             return None
         shape = [*x.shape[:3], len(self.numbers)]
         shape[self.axis] = count
-        return keras.ops.broadcast_to(keras.ops.convert_to_tensor(self.numbers, x.dtype), shape)
+        # Broadcast here: in a float16 file it would become an op that no delegate has.
+        piece = np.broadcast_to(self.numbers, shape)
+        return keras.ops.convert_to_tensor(np.ascontiguousarray(piece), x.dtype)
 
 
 def constant_border(name: str, source: Value, pads: Pads, numbers: Array) -> Value:

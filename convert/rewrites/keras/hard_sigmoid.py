@@ -5,26 +5,16 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from portrait_tflite.convert.graph import Node, Value, apply_op
-from portrait_tflite.convert.rewrites.keras.added_layers import (
-    activate,
-    depthwise,
-    rebuilt,
-    weights_of,
-)
+from portrait_tflite.convert.graph import Node, Value
+from portrait_tflite.convert.rewrites.keras.added_layers import activate
 from portrait_tflite.convert.rewrites.keras.affine import affine_of
 from portrait_tflite.convert.rewrites.keras.fused_activation import elementwise_activation
 from portrait_tflite.convert.rewrites.keras.site import (
-    Build,
-    Form,
     Refusal,
     Site,
     Uses,
     single,
 )
-from portrait_tflite.vocabulary import Delegate
-
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Conv2DTranspose)
 
 
 class HardSigmoidByHand:
@@ -53,40 +43,6 @@ class HardSwishByHand:
         return _activated(value, _hard_swish_of(value.node), "hard_silu")
 
 
-class HardSigmoidForGpu:
-    """Spells a hard sigmoid out without a product with a number.
-
-    Given:  x → hard sigmoid → y
-    Result: x → ADD(3) → RELU6 → DEPTHWISE_CONV_2D(1/6) → y
-
-    In a file with float16 weights the 1/6 that `TFLiteConverter` makes is a computed number without
-    dimensions, which the GPU delegate refuses.
-    """
-
-    name = "hard_sigmoid_for_gpu"
-
-    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
-        node = value.node
-        if getattr(node.op, "activation", None) is not keras.activations.hard_sigmoid:
-            return None
-        linear = _linear(node)
-        if linear is None or len(value.shape) != 4:
-            return Refusal(node.name, f"{type(node.op).__name__} of rank {len(value.shape)}")
-        return Site(
-            layer=node.name,
-            root=value,
-            boundary=node.inputs,
-            forms=(
-                Form(
-                    "per_channel",
-                    lambda boundary: _spelled(node.name, linear(boundary)),
-                    only=Delegate.GPU,
-                ),
-            ),
-            reason="the GPU delegate takes no numbers without dimensions",
-        )
-
-
 def _activated(value: Value, source: Value | None, function: str) -> Site | None:
     """Return the site at which `value` becomes a function of `source`."""
     if source is None:
@@ -99,24 +55,6 @@ def _activated(value: Value, source: Value | None, function: str) -> Site | None
         forms=single(function, lambda boundary: activate(name, boundary[0], function)),
         reason="spelled out by hand",
     )
-
-
-def _spelled(name: str, source: Value) -> Value:
-    channels = source.shape[-1]
-    three = np.full(channels, 3, np.float32)
-    clamped = apply_op(f"{name}_clamp", lambda x: keras.ops.relu6(x + three), source)
-    return depthwise(name, clamped, np.full((1, 1, channels, 1), 1 / 6), None)
-
-
-def _linear(node: Node) -> Build | None:
-    """Return what computes the input of a node's activation; None for layers not known here."""
-    layer = node.op
-    if isinstance(layer, keras.layers.Activation):
-        return lambda boundary: boundary[0]
-    if type(layer) not in _CONVOLUTIONS or getattr(layer, "groups", 1) != 1:
-        return None
-    kernel, bias = weights_of(layer)
-    return lambda boundary: rebuilt(layer, node.name, boundary[0], kernel, bias)
 
 
 def _hard_sigmoid_of(node: Node) -> Value | None:

@@ -27,6 +27,7 @@ _FUNCTIONS: dict[str, Any] = {
     "HardSigmoid": keras.activations.hard_sigmoid,
     "HardSilu": keras.activations.hard_silu,
     "Selu": keras.activations.selu,
+    "Softplus": keras.activations.softplus,
 }
 
 
@@ -101,6 +102,10 @@ def _relu(node: Node) -> _Layer | None:
 
 def _leaky_relu(node: Node) -> _Layer | None:
     return keras.layers.LeakyReLU(node.op.negative_slope, name=node.name)
+
+
+def _elu(node: Node) -> _Layer | None:
+    return keras.layers.ELU(node.op.alpha, name=node.name)
 
 
 def _softmax(node: Node) -> _Layer | None:
@@ -216,6 +221,7 @@ def _cuts(key: tuple[Any, ...], shape: Sequence[int]) -> list[tuple[int, int]] |
 _READERS: dict[str, Callable[[Node], _Layer | None]] = {
     "ReLU": _relu,
     "LeakyRelu": _leaky_relu,
+    "Elu": _elu,
     "Softmax": _softmax,
     "Clip": _clip,
     "Maximum": _maximum,

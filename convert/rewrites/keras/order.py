@@ -10,14 +10,19 @@ from portrait_tflite.convert.rewrites.keras.affine_behind import (
 )
 from portrait_tflite.convert.rewrites.keras.bilinear_upsampling import PointwiseBeforeBilinear
 from portrait_tflite.convert.rewrites.keras.channel_rounding import RoundChannels
+from portrait_tflite.convert.rewrites.keras.channel_shuffle import ChannelShuffle
 from portrait_tflite.convert.rewrites.keras.dense_as_convolution import DenseAsConvolution
+from portrait_tflite.convert.rewrites.keras.earlier_cropping import EarlierCropping
+from portrait_tflite.convert.rewrites.keras.exponential_activation import (
+    ExponentialActivation,
+)
 from portrait_tflite.convert.rewrites.keras.fused_activation import FuseActivation
 from portrait_tflite.convert.rewrites.keras.hard_sigmoid import (
     HardSigmoidByHand,
-    HardSigmoidForGpu,
     HardSwishByHand,
 )
 from portrait_tflite.convert.rewrites.keras.mask_head import SelectChannel, TwoClassHead
+from portrait_tflite.convert.rewrites.keras.merged_frames import MergeFrames
 from portrait_tflite.convert.rewrites.keras.nearest_convolution import (
     NearestUpsamplingConvolution,
 )
@@ -25,6 +30,7 @@ from portrait_tflite.convert.rewrites.keras.nearest_upsampling import NearestUps
 from portrait_tflite.convert.rewrites.keras.normalization import Normalization
 from portrait_tflite.convert.rewrites.keras.one_spelling import OneSpelling
 from portrait_tflite.convert.rewrites.keras.packed_columns import PackedColumns
+from portrait_tflite.convert.rewrites.keras.padding_into_same import PaddingIntoSame
 from portrait_tflite.convert.rewrites.keras.prelu import Prelu
 from portrait_tflite.convert.rewrites.keras.site import KerasRewrite
 from portrait_tflite.convert.rewrites.keras.smooth_activation import SmoothActivation
@@ -37,11 +43,13 @@ from portrait_tflite.convert.rewrites.keras.wide_concatenation import WideConcat
 REWRITES: tuple[KerasRewrite, ...] = (
     DropTrainingLayers(),  # first: a dropout between two layers hides every other pattern
     OneSpelling(),  # before all that look for layers
-    DenseAsConvolution(),  # before all that look for convolutions
+    MergeFrames(),  # before what reads a padding
+    PaddingIntoSame(),  # before all that look for convolutions
+    DenseAsConvolution(),  # likewise
     HardSigmoidByHand(),  # before the folds, which would take its numbers apart
     HardSwishByHand(),
-    HardSigmoidForGpu(),  # what no swish has taken
     SmoothActivation(),  # behind those that read a swish; before the fuses, which take ReLU6 along
+    ExponentialActivation(),  # before the folds, which take its scale and shift along
     Prelu(),  # before the folds and fuses, which then see its convolutions
     Normalization(),  # before the folds, which take its scale and shift along
     TwoClassHead(),  # before SelectChannel, which would keep the softmax's convolution whole
@@ -51,6 +59,8 @@ REWRITES: tuple[KerasRewrite, ...] = (
     FoldAffineBefore(),  # behind the folds into producers, which cost nothing and always hold
     AffineAsDepthwise(),  # what is left of them; before activations, which fuse into it
     FuseActivation(),  # before the upsamplings, which carry the activation along
+    ChannelShuffle(),  # behind the fuses: then nothing is between it and the convolution
+    EarlierCropping(),  # behind the folds and fuses; before what takes upsamplings apart
     StridedPooling(),  # behind the folds and fuses: nothing is left between it and the pooling
     RoundChannels(),  # where convolutions are all folded, and before they become others
     RoundChannels("round_channels_between", second=True),

@@ -54,16 +54,12 @@ def interleave_ops(
     reshape = CostedOp("RESHAPE", height, width, 1, rows * columns * channels)
     if rows == 1:
         return [reshape]
-    # XNNPACK transposes for both; at strides of its own the table has no TRANSPOSE.
-    moved = CostedOp(
-        "DEPTH_TO_SPACE",
-        height * rows,
-        width * columns,
-        rows * columns * channels,
-        channels,
-        stride=max(factors),
-    )
-    return [moved] if rows == columns else [reshape, moved, reshape]
+    if rows == columns:
+        size = (height * rows, width * columns)
+        return [CostedOp("DEPTH_TO_SPACE", *size, rows**2 * channels, channels, stride=rows)]
+    run = columns * channels
+    moved = CostedOp("TRANSPOSE", height * rows, width, run, run, stride=rows)
+    return [reshape, moved, reshape]
 
 
 def beside(name: str, source: Value, columns: int) -> Value:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -72,6 +72,7 @@ class Site:
         boundary: The tensors it is computed from.
         forms: What it can become, the exact one that is always legal first.
         reason: Why one wants it.
+        unfit: Forms that what the tensors hold spoke against, and why: the rewriter's to fill.
     """
 
     layer: str
@@ -79,6 +80,7 @@ class Site:
     boundary: tuple[Value, ...]
     forms: tuple[Form, ...]
     reason: str
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
     def layers(self) -> tuple[str, ...]:
         """Name the layers between the boundary and the root, the one it is named after first."""

@@ -48,9 +48,6 @@ class TransposedConvolution:
             return None
         if layer.data_format != "channels_last":
             return Refusal(node.name, "channels come first")
-        # TensorFlow itself runs none on a CPU, so that there is nothing to verify against.
-        if tuple(layer.dilation_rate) != (1, 1):
-            return Refusal(node.name, f"dilation {layer.dilation_rate}: no CPU runs the original")
 
         source = node.inputs[0]
         strides = tuple(layer.strides)

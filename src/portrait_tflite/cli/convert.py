@@ -10,20 +10,21 @@ from click.core import ParameterSource
 
 from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.cli.explained import print_explanation, print_rewrites
+from portrait_tflite.cli.io_options import io_options
 from portrait_tflite.cli.output import command_line, print_json, progress, results
+from portrait_tflite.cli.remedies_option import parse_remedies
 from portrait_tflite.cli.rewrite_options import RewriteArguments, rewrite_options
 from portrait_tflite.cli.spec_options import (
     SEED,
     SpecArguments,
     load_options_from,
-    one_of,
     spec_options,
 )
 from portrait_tflite.errors import GateError, UsageError
 from portrait_tflite.file_names import is_tflite
 from portrait_tflite.models.registry import DEFAULT_NET
 from portrait_tflite.quiet import quiet
-from portrait_tflite.vocabulary import Delegate, IoType, Precision
+from portrait_tflite.vocabulary import Delegate, IoType, Precision, RemedyName
 
 if TYPE_CHECKING:
     from portrait_tflite.vocabulary import ModelSpec
@@ -55,8 +56,9 @@ _DEFAULT_VARIANTS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
 )
 @click.option(
     "--calibration",
-    metavar="DIR|synthetic",
-    help="Pictures like those the network will see; for int8. Nets of the zoo have drawn ones.",
+    metavar="DIR|FILE|synthetic",
+    help="Pictures like those the network will see, for int8: a folder, an .npy or .npz, a video, "
+    "or the calibration.json of an earlier run. Nets of the zoo have drawn ones.",
 )
 @click.option("--calibration-count", type=int, default=200, show_default=True, metavar="N")
 @click.option(
@@ -74,14 +76,7 @@ _DEFAULT_VARIANTS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
     metavar="POINTS",
     help="Largest loss of mIoU against float that passes; else exit 3.",
 )
-@click.option(
-    "--io",
-    metavar="|".join(IoType),
-    type=one_of("--io", IoType),
-    default=IoType.INT8,
-    show_default=True,
-    help="Element type of the int8 file's input and output.",
-)
+@io_options
 @rewrite_options
 @click.option(
     "--finetune",
@@ -89,6 +84,13 @@ _DEFAULT_VARIANTS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
     type=click.Path(path_type=Path),
     help="Unlabelled pictures on which approximate forms are trained to give the network's own "
     "masks again; 500 are good. An interrupted run goes on where it was.",
+)
+@click.option(
+    "--remedies",
+    metavar="none|LIST",
+    type=parse_remedies,
+    help="Which remedies an int8 file may have that misses the gate, by their names: "
+    f"{', '.join(RemedyName)}. [default: all, cheapest first, until it holds]",
 )
 @spec_options
 @click.option("--random-weights", is_flag=True, help="Take a net of the zoo without weights.")
@@ -121,8 +123,11 @@ def command(
     validation: Path | None,
     max_drop: float,
     io: IoType,
+    metadata: bool,
+    assets: Path | None,
     rewriting: RewriteArguments,
     finetune: Path | None,
+    remedies: tuple[RemedyName, ...] | None,
     spec: SpecArguments,
     random_weights: bool,
     min_runtime: str,
@@ -147,6 +152,7 @@ def command(
           --calibration synthetic
       portrait-tflite convert released-int8.tflite --input-range 0,1 --validation val
       portrait-tflite convert released-float.tflite --int8 --input-range 0,1 --calibration photos
+      portrait-tflite convert --int8 --io uint8 --metadata --assets assets
       portrait-tflite convert --rewrite -average_pool
       portrait-tflite convert net.keras --input-range 0,1 --calibration photos \\
           --rewrite resize --finetune photos
@@ -186,6 +192,9 @@ def command(
         force=force,
         command=command_line(),
         finetune=finetune,
+        remedies=remedies,
+        metadata=metadata,
+        assets=assets,
     )
     if rewriting.rewrite_report is not None:
         print_explanation(explain_layer(request, rewriting.rewrite_report, progress), as_json)

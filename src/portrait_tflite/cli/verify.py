@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.cli.output import messages, print_json, progress, results
-from portrait_tflite.cli.spec_options import SpecArguments, load_options_from, spec_options
-from portrait_tflite.file_names import is_tflite
+from portrait_tflite.cli.spec_options import SpecArguments, one_of, spec_options
+from portrait_tflite.cli.verify_sides import Side, Wanted, open_sides
+from portrait_tflite.report.accuracy_figures import (
+    accuracy_csv,
+    drop_words,
+    flicker_words,
+    miou_interval,
+)
 from portrait_tflite.report.spec import spec_json
 from portrait_tflite.report.tables import new_table
-from portrait_tflite.vocabulary import SCHEMA
+from portrait_tflite.vocabulary import SCHEMA, Delegate
 
 if TYPE_CHECKING:
-    from portrait_tflite.quantize.predictors import Outputs, Predictor
-    from portrait_tflite.vocabulary import Accuracy, ModelSpec
+    from portrait_tflite.vocabulary import Accuracy, Json, ModelSpec
 
 _FLOAT, _CANDIDATE = "float", "candidate"
 _SHOWN_WORST = 3
@@ -28,11 +35,14 @@ _SHOWN_WORST = 3
 @click.argument("candidate", metavar="CANDIDATE")
 @click.option(
     "--data",
-    "folder",
     required=True,
-    metavar="DIR",
+    metavar="DIR|VIDEO",
     type=click.Path(path_type=Path),
-    help="images/ and masks/ of the same stems; without masks/ agreement with FLOAT is scored.",
+    help="images/ and masks/ of the same stems; without masks/, or of a video, agreement with "
+    "FLOAT is scored.",
+)
+@click.option(
+    "--frames", is_flag=True, help="The pictures of DIR are frames of a video: measure flicker."
 )
 @click.option(
     "--max-drop",
@@ -42,13 +52,38 @@ _SHOWN_WORST = 3
     metavar="POINTS",
     help="Largest mIoU drop that passes.",
 )
+@click.option(
+    "--delegate",
+    "delegates",
+    metavar="LIST",
+    type=parse_delegates,
+    help="Who runs CANDIDATE, a .tflite: cpu, xnnpack, gpu; each of them is scored. "
+    "[default: xnnpack]",
+)
+@click.option(
+    "--float-delegate",
+    metavar="|".join(Delegate),
+    type=one_of("--float-delegate", Delegate),
+    help="Who runs FLOAT, a .tflite. [default: xnnpack]",
+)
+@click.option(
+    "--csv",
+    "csv_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the scores of every image.",
+)
 @spec_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
 def command(
     float_model: str,
     candidate: str,
-    folder: Path,
+    data: Path,
+    frames: bool,
     max_drop: float,
+    delegates: tuple[Delegate, ...] | None,
+    float_delegate: Delegate | None,
+    csv_file: Path | None,
     spec: SpecArguments,
     as_json: bool,
 ) -> None:
@@ -56,147 +91,143 @@ def command(
 
     Either is a .tflite or a Keras model. How pictures are prepared is read from the model.json
     beside a .tflite of ours, from the Keras file where it says so, and else from the options. A
-    .tflite runs on XNNPACK with one thread.
+    .tflite runs with one thread. Of a video the first 300 frames are used.
 
     \b
     Example:
       portrait-tflite verify NAME-float32.tflite NAME-int8.tflite --data val
       portrait-tflite verify net.keras old-int8.tflite --input-range 0,1 --data val --max-drop 0.5
+      portrait-tflite verify NAME-float32.tflite NAME-int8.tflite --delegate cpu,xnnpack --data val
+      portrait-tflite verify NAME-float32.tflite NAME-int8.tflite --data clip.mp4
     """
     from portrait_tflite.errors import GateError
     from portrait_tflite.quantize.accuracy import verify_variants
     from portrait_tflite.quantize.diagnosis import diagnose_low_iou
-    from portrait_tflite.quantize.validation import load_validation
+    from portrait_tflite.quantize.validation import is_video, open_samples
 
-    samples = load_validation(folder)
-    reference, other = _open_both(float_model, candidate, spec)
-    with progress(len(samples), "verifying") as update:
-        scores = verify_variants(
-            reference.predict,
-            {_FLOAT: reference.predict, _CANDIDATE: other.predict},
-            reference.spec,
-            samples,
-            max_drop,
-            on_image=update,
-            diagnose=lambda: diagnose_low_iou(reference.outputs_of, reference.spec, samples),
-        )
-    accuracy = scores[_CANDIDATE]
-    if accuracy.images < len(samples):
-        unread = len(samples) - accuracy.images
-        messages().print(f"{unread} of {len(samples)} files could not be read and are left out")
+    samples = open_samples(data)
+    with ExitStack() as stack:
+        wanted = [Wanted(candidate, each) for each in delegates or (None,)]
+        reference, others = open_sides(Wanted(float_model, float_delegate), wanted, spec, stack)
+        named = _named(delegates, others)
+        predictors = {_FLOAT: reference.predict} | {name: s.predict for name, s in named.items()}
+        with progress(len(samples), "verifying") as update:
+            scores = verify_variants(
+                reference.predict,
+                predictors,
+                reference.spec,
+                samples,
+                max_drop,
+                on_image=update,
+                diagnose=lambda: diagnose_low_iou(reference.outputs_of, reference.spec, samples),
+                video=frames or is_video(data),
+            )
+    scored = {name: scores[name] for name in named}
+    _say_unread(len(samples), next(iter(scored.values())))
+    if csv_file is not None:
+        _write_csv(csv_file, scored)
     if as_json:
-        print_json(_as_json(float_model, candidate, reference.spec, max_drop, accuracy))
+        models = {"float": float_model, "candidate": candidate}
+        print_json(_as_json(models, reference.spec, max_drop, scored, named))
     else:
-        _print_tables(scores)
-    if not accuracy.passed:
-        raise GateError(f"{candidate} does not pass: {accuracy.reason}.")
+        _print_tables(scores, named)
+    failed = {name: accuracy.reason for name, accuracy in scored.items() if not accuracy.passed}
+    if failed:
+        reasons = "; ".join(
+            reason if name == _CANDIDATE else f"{name}: {reason}" for name, reason in failed.items()
+        )
+        raise GateError(f"{candidate} does not pass: {reasons}.")
 
 
-@dataclass(frozen=True)
-class _Side:
-    """A network ready to be scored."""
-
-    spec: ModelSpec
-    predict: Predictor
-    outputs_of: Outputs
+def _named(delegates: tuple[Delegate, ...] | None, sides: list[Side]) -> dict[str, Side]:
+    """Name the candidate's rows: by the delegate where one was asked for."""
+    if delegates is None:
+        return {_CANDIDATE: sides[0]}
+    return {f"{_CANDIDATE}, {d}": side for d, side in zip(delegates, sides, strict=True)}
 
 
-def _open_both(float_model: str, candidate: str, given: SpecArguments) -> tuple[_Side, _Side]:
-    """Open both networks; what only one of them says about preprocessing serves the other too."""
-    from portrait_tflite.cli.known_spec import filled, specs_beside
+def _say_unread(given: int, accuracy: Accuracy) -> None:
+    if accuracy.images < given:
+        unread = given - accuracy.images
+        messages().print(f"{unread} of {given} files could not be read and are left out")
+
+
+def _write_csv(path: Path, scores: dict[str, Accuracy]) -> None:
     from portrait_tflite.errors import UsageError
 
-    files = [Path(model) for model in (float_model, candidate) if is_tflite(model)]
-    known = next(filter(None, (specs_beside(file)[0] for file in files)), None)
-    if known:
-        given = filled(given, known)
-    sides = {}
-    # Keras first: its own layers may state the range, a .tflite's do not.
-    for model in sorted((float_model, candidate), key=is_tflite):
-        side = _open(model, given)
-        given = filled(given, side.spec)
-        sides[model] = side
-    first, second = sides[float_model], sides[candidate]
-    if _preparation(first.spec) != _preparation(second.spec):
+    try:
+        path.write_text(accuracy_csv(scores), "utf-8")
+    except OSError as error:
         raise UsageError(
-            "two networks that take the same input are required. "
-            f"Received: {_described(float_model, first)}, {_described(candidate, second)}."
-        )
-    return first, second
-
-
-def _open(model: str, given: SpecArguments) -> _Side:
-    from portrait_tflite.quantize import predictors
-    from portrait_tflite.quiet import quiet
-
-    if not is_tflite(model):
-        with quiet():  # TensorFlow talks while it is imported
-            from portrait_tflite.convert.load import load_model
-
-            loaded = load_model(model, load_options_from(given))
-        outputs_of = predictors.keras_outputs(loaded.model, loaded.spec.state)
-        return _Side(loaded.spec, predictors.mask_predictor(outputs_of, loaded.spec), outputs_of)
-    from portrait_tflite.cli.known_spec import of_this_file, spec_of_tflite, specs_beside
-    from portrait_tflite.runtime import open_model
-
-    path = Path(model)
-    runner = open_model(path)
-    given = of_this_file(path, runner.outputs, given)
-    spec = spec_of_tflite(path, runner.inputs, runner.outputs, given)
-    outputs_of = predictors.runner_outputs(runner, spec.state)
-    network, own = specs_beside(path)
-    # What takes bytes is fed with the other side's units, by way of the bytes.
-    if own is not None and own != network:
-        outputs_of = predictors.renormalized(outputs_of, spec, own)
-    return _Side(spec, predictors.mask_predictor(outputs_of, spec), outputs_of)
-
-
-def _preparation(spec: ModelSpec) -> ModelSpec:
-    from portrait_tflite.vocabulary import OutputSpec
-
-    # Which tensors take and give the state is each network's own affair.
-    state = spec.state and replace(spec.state, input=0, from_output=0)
-    return replace(spec, output=OutputSpec(), state=state)
-
-
-def _described(model: str, side: _Side) -> str:
-    spec = side.spec
-    low, high = spec.input_range
-    return f"{model} ({spec.height}x{spec.width} {spec.channels} {low:g},{high:g} {spec.fit})"
+            f"--csv must be a file that can be written. Received: {path} ({error.strerror})."
+        ) from error
 
 
 def _as_json(
-    float_model: str, candidate: str, spec: ModelSpec, max_drop: float, accuracy: Accuracy
-) -> dict[str, object]:
+    models: Json,
+    spec: ModelSpec,
+    max_drop: float,
+    scored: dict[str, Accuracy],
+    sides: dict[str, Side],
+) -> Json:
+    """Lay out the result; `accuracy` is the first delegate's, `delegates` has all named ones."""
+    accuracies = {name: _plain(accuracy) for name, accuracy in scored.items()}
     return {
         "schema": SCHEMA,
-        "float": float_model,
-        "candidate": candidate,
+        **models,
         "spec": spec_json(spec),
         "max_drop": max_drop,
-        "passed": accuracy.passed,
-        "accuracy": asdict(accuracy),
+        "passed": all(accuracy.passed for accuracy in scored.values()),
+        "accuracy": next(iter(accuracies.values())),
+        "delegates": {
+            name.removeprefix(f"{_CANDIDATE}, "): {
+                "accuracy": accuracy,
+                "adapter": _adapter(sides[name]),
+            }
+            for name, accuracy in accuracies.items()
+            if name != _CANDIDATE
+        },
     }
 
 
-def _print_tables(scores: dict[str, Accuracy]) -> None:
-    console, accuracy = results(), scores[_CANDIDATE]
-    truth = "labels" if accuracy.labelled else "the float model's masks"
+def _plain(accuracy: Accuracy) -> Json:
+    plain = asdict(accuracy)
+    del plain["images_scored"]  # for --csv
+    return plain
+
+
+def _adapter(side: Side) -> Json | None:
+    if side.adapter is None:
+        return None
+    return {"name": side.adapter.name, "software": side.adapter.software}
+
+
+def _print_tables(scores: dict[str, Accuracy], sides: dict[str, Side]) -> None:
+    console = results()
+    first = next(iter(scores.values()))
+    truth = "labels" if first.labelled else "the float model's masks"
     table = new_table(
-        f"{accuracy.images} images against {truth}",
-        "", "IoU", "mIoU", "boundary F", "MAE", "agreement",
+        f"{first.images} images against {truth}",
+        "", "IoU", "mIoU", "boundary F", "fine", "MAE", "agreement", "drop of mIoU, 95 %",
     )  # fmt: skip
     for name, row in scores.items():
-        table.add_row(
-            name,
-            *(f"{value:.4f}" for value in (row.iou, row.miou, row.boundary_f, row.mae)),
-            f"{row.agreement_iou:.4f}",
-        )
-    drop = accuracy.drop
-    lost = (f"{points:+.2f}" for points in (drop.iou, drop.miou, drop.boundary_f))
-    table.add_row("drop, points", *lost, "", "")
+        figures = (row.iou, row.miou, row.boundary_f, row.boundary_f_fine, row.mae)
+        drop = f"{row.drop.miou:+.2f} ({miou_interval(row)})" if name != _FLOAT else ""
+        table.add_row(name, *(f"{f:.4f}" for f in figures), f"{row.agreement_iou:.4f}", drop)
     console.print(table)
+    for name, side in sides.items():
+        _print_details(name, scores[name], side)
+    if all(scores[name].passed for name in sides):
+        console.print("passed")
+
+
+def _print_details(name: str, accuracy: Accuracy, side: Side) -> None:
+    console = results()
+    console.print(f"{name}: {drop_words(accuracy)}")
+    if side.adapter:
+        kind = ", a software adapter: numerics, no speed" if side.adapter.software else ""
+        console.print(f"{name}: on {side.adapter.name}{kind}")
+    if accuracy.flicker:
+        console.print(f"{name}: {flicker_words(accuracy.flicker)}")
     for image in accuracy.worst[:_SHOWN_WORST]:
         console.print(f"worst: {image.image}, IoU {image.iou_float:.3f} → {image.iou:.3f}")
-    if accuracy.passed:
-        console.print("passed")

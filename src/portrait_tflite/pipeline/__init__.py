@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from portrait_tflite.file_names import is_tflite
+from portrait_tflite.pipeline.assets import assets_folder
 from portrait_tflite.pipeline.explaining import explain_network
 from portrait_tflite.pipeline.finishing import finish
 from portrait_tflite.pipeline.from_keras import build_from_keras
@@ -29,9 +30,10 @@ def convert_model(request: ConvertRequest, progress: Progress) -> Converted:
         ConversionError: The model cannot be converted; nothing is written.
     """
     request = select_rewrites(request)
+    assets = assets_folder(request)
     with tempfile.TemporaryDirectory(prefix="portrait-tflite-") as scratch:
         build = build_from_tflite if is_tflite(request.source) else build_from_keras
-        return finish(request, *build(request, Path(scratch), progress), progress)
+        return finish(request, *build(request, Path(scratch), progress), progress, assets)
 
 
 def explain_layer(request: ConvertRequest, layer: str, progress: Progress) -> Explanation:

@@ -13,7 +13,7 @@ from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.convert.rewrites.registry import did_you_mean
 from portrait_tflite.errors import UsageError
 from portrait_tflite.pipeline.network import Network
-from portrait_tflite.quantize.variants import Built
+from portrait_tflite.quantize.built import Built
 from portrait_tflite.report.explanation import Explanation, Trail
 from portrait_tflite.vocabulary import RewriteRecord, SkippedRewrite
 

@@ -12,8 +12,12 @@ from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.flatbuffer_nodes import count_macs
 from portrait_tflite.convert.op_versions import runtime_order
 from portrait_tflite.output_folder import OutputFolder
+from portrait_tflite.pipeline.assets import staged_assets, write_assets
+from portrait_tflite.pipeline.describing import described
+from portrait_tflite.pipeline.examining import examine_ranges
 from portrait_tflite.pipeline.measuring import measure
 from portrait_tflite.pipeline.network import Network
+from portrait_tflite.pipeline.remedying import remedy
 from portrait_tflite.pipeline.request import (
     Converted,
     ConvertRequest,
@@ -46,8 +50,12 @@ def finish(
     pictures: Pictures,
     folder: OutputFolder,
     progress: Progress,
+    assets: OutputFolder | None = None,
 ) -> Converted:
-    """Audit, verify and benchmark the files, then write them with the report."""
+    """Audit, verify and benchmark the files, then write them with the report, and for an app."""
+    scores: Mapping[str, Accuracy] = _verify(request, network, pictures, progress)
+    remedied = remedy(request, network, pictures, scores, progress)
+    network, scores = described(request, remedied.network), remedied.scores
     everything = {**network.files, **network.extra}
     with stage(progress, "auditing"), quiet():
         variants = {
@@ -59,7 +67,7 @@ def finish(
             )
             for name, data in everything.items()
         }
-    scores = _verify(request, network, pictures, progress)
+    pictures = examine_ranges(network, pictures, progress)
     variants = {
         name: replace(
             _scored(variant, scores.get(name), gated=name in network.files),
@@ -67,8 +75,10 @@ def finish(
         )
         for name, variant in variants.items()
     }
+    variants = remedied.noted(variants)
     measured = measure(request, network, pictures, variants, progress)
-    failures = _failures(request, {name: variants[name] for name in network.files})
+    shipped = {name: variants[name] for name in network.files}
+    failures = _failures(request, shipped, remedied.blamed)
     report = Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=request.command,
@@ -101,10 +111,13 @@ def finish(
         strips = make_strips(network, pictures.samples, variants)
         main = main_variant(network.files)
         graph = graph_svg(network.files[main]) if main else ""
-    with folder.staged() as staging:
+    with folder.staged() as staging, staged_assets(assets) as beside:
         write_outputs(
             staging, report, everything, network.plans, calibration, strips, failures, graph
         )
+        if beside is not None:
+            with stage(progress, "running the golden pictures"), quiet():
+                write_assets(beside, report, network.files)
     return Converted(report, folder.path, failures)
 
 
@@ -149,11 +162,14 @@ def _verify(
         )
 
 
-def _failures(request: ConvertRequest, variants: Mapping[str, Variant]) -> tuple[str, ...]:
+def _failures(
+    request: ConvertRequest, variants: Mapping[str, Variant], blamed: str
+) -> tuple[str, ...]:
     failures = []
     for name, variant in variants.items():
         if variant.accuracy and not variant.accuracy.passed:
-            failures.append(f"{name}: {variant.accuracy.reason}")
+            why = f"; {blamed}" if blamed and variant.remedies else ""
+            failures.append(f"{name}: {variant.accuracy.reason}{why}")
         needed = variant.audit.min_runtime
         if request.min_runtime and runtime_order(needed) > runtime_order(request.min_runtime):
             failures.append(

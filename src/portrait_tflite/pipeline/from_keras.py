@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from portrait_tflite.convert.export import Export
@@ -19,15 +18,17 @@ from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.output_folder import OutputFolder
+from portrait_tflite.pipeline.converting import ConvertingSteps
+from portrait_tflite.pipeline.describing import require_describable
 from portrait_tflite.pipeline.explaining import layers_of_graph, require_layer
 from portrait_tflite.pipeline.fine_tuning import Unlabelled, read_unlabelled, require_reason
 from portrait_tflite.pipeline.network import (
     MENDED_ON,
     Network,
     first_frames,
-    probe_frames,
     single_frames,
 )
+from portrait_tflite.pipeline.reading import read_pictures
 from portrait_tflite.pipeline.request import (
     ConvertRequest,
     Progress,
@@ -35,13 +36,13 @@ from portrait_tflite.pipeline.request import (
     stage,
 )
 from portrait_tflite.pipeline.rewriting import rewrite_graphs
+from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.calibration import Representative, representative_dataset
-from portrait_tflite.quantize.pictures import Pictures, gather_pictures
+from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.predictors import keras_outputs
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
 from portrait_tflite.quantize.variants import (
     INTEGER,
-    Built,
     build_naive,
     build_variants,
 )
@@ -75,16 +76,12 @@ def build_from_keras(
     require_reason(request)
     with stage(progress, "loading"), quiet():
         loaded = load_model(request.source, request.load)
+    require_describable(request, loaded.spec)
     folder = output_folder(request, loaded.name, loaded.name)
     quantized = request.baseline or any(p in INTEGER for p in request.variants)
-    with stage(progress, "reading pictures"):
-        pictures = gather_pictures(
-            request.pictures, loaded.spec, scratch / "drawn", needed=quantized, zoo=loaded.zoo
-        )
-        feeder = _feeder(loaded)
-        if pictures.calibration is not None:
-            pictures = replace(pictures, calibration=feeder.complete(pictures.calibration))
-        frames = probe_frames(pictures, feeder)
+    pictures, frames = read_pictures(
+        request, _feeder(loaded), scratch, progress, needed=quantized, zoo=loaded.zoo
+    )
     unlabelled = read_unlabelled(request, loaded.spec, pictures, progress)
     return _build(request, loaded, pictures, frames, unlabelled, progress), pictures, folder
 
@@ -106,27 +103,21 @@ def _build(
     named = layers_of_graph(graph)
     require_layer(request.explained, named)
     plans, fine_tuning = rewrite_graphs(request, loaded.spec, graph, inputs, unlabelled, progress)
-    representative = _representative(pictures)
-    with progress(len(request.variants), "converting") as update:
-        done: list[Precision] = []
-
-        def on_variant(precision: Precision) -> None:
-            update(len(done))
-            done.append(precision)
-
+    steps = ConvertingSteps(request.variants, pictures)
+    with progress(steps.total, "converting") as steps.update:
         built = build_variants(
             {delegate: plan.graph for delegate, plan in plans.items()},
             request.variants,
             request.target,
-            representative,
+            _representative(pictures, steps.on_picture),
             request.io,
             single_frames(inputs, MENDED_ON),
-            on_variant,
+            steps.on_variant,
             request.rewrite.flatbuffer,
             mask_spec(loaded.spec),
         )
     reference = _reference(plans, graph, built)
-    extra, failed = _baselines(request, loaded, representative, progress)
+    extra, failed = _baselines(request, loaded, _representative(pictures), progress)
     return Network(
         name=loaded.name,
         spec=mask_spec(loaded.spec),
@@ -138,7 +129,7 @@ def _build(
         # A baseline keeps all outputs, in an order that is the converter's: scored where it is one.
         extra_spec=loaded.spec if len(loaded.model.outputs) == 1 else None,
         layers=tuple(node.name for node in graph.nodes()),
-        plans={delegate: plan_of(plan) for delegate, plan in plans.items()},
+        plans={d: plan_of(plan) for d, plan in plans.items() if d is not Delegate.CPU},
         records=_once([*_of(plans, "records"), *(r for b in built.values() for r in b.mended)]),
         skipped=_once(
             [
@@ -188,10 +179,12 @@ def _baselines(
     return built, failed
 
 
-def _representative(pictures: Pictures) -> Representative:
+def _representative(
+    pictures: Pictures, on_picture: Callable[[int], None] | None = None
+) -> Representative:
     if pictures.calibration is None:
         return lambda: iter(())
-    return representative_dataset(pictures.calibration)
+    return representative_dataset(pictures.calibration, on_picture)
 
 
 def _whole_net(graph: Graph, plans: Mapping[Delegate, Rewritten], inputs: Frames) -> WholeNetError:

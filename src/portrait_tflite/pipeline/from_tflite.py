@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from portrait_tflite.convert.describe import count_parameters
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.convert.precision import precision_of
-from portrait_tflite.errors import UsageError
+from portrait_tflite.convert.raw_input import full_range
+from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.file_names import network_name
 from portrait_tflite.output_folder import OutputFolder
+from portrait_tflite.pipeline.describing import require_describable
 from portrait_tflite.pipeline.explaining import layers_of_file, require_layer
-from portrait_tflite.pipeline.network import MENDED_ON, Network, probe_frames, single_frames
+from portrait_tflite.pipeline.network import MENDED_ON, Network, single_frames
+from portrait_tflite.pipeline.reading import read_pictures
 from portrait_tflite.pipeline.request import (
     ConvertRequest,
     Progress,
     output_folder,
     stage,
 )
+from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.calibration import CalibrationSet
-from portrait_tflite.quantize.float_file import quantize_float_file
-from portrait_tflite.quantize.pictures import Pictures, gather_pictures
+from portrait_tflite.quantize.float_file import quantize_float_file, ranged_file
+from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.predictors import runner_outputs
 from portrait_tflite.quantize.previous_masks import Feeder
-from portrait_tflite.quantize.variants import Built
+from portrait_tflite.quantize.tensor_ranges import Frames, Range
+from portrait_tflite.quantize.variants import delegate_of
 from portrait_tflite.quiet import quiet
 from portrait_tflite.report.roles import AS_RELEASED
 from portrait_tflite.runtime import open_model
-from portrait_tflite.vocabulary import Delegate, ModelSpec, Precision
+from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision
 
 
 def build_from_tflite(
@@ -50,6 +55,7 @@ def build_from_tflite(
     """
     if request.tflite_spec is None:
         raise UsageError("a .tflite needs its spec. Received: none.")
+    require_describable(request, request.tflite_spec)
     path = Path(request.source)
     data = path.read_bytes()
     named = layers_of_file(data)
@@ -57,23 +63,25 @@ def build_from_tflite(
     variant = Precision(precision_of(data) or Precision.FLOAT32)
     quantized = _wants_int8(request, variant)
     folder = output_folder(request, network_name(path), path.stem)
-    with stage(progress, "reading pictures"):
-        pictures = gather_pictures(
-            request.pictures, request.tflite_spec, scratch / "drawn", needed=quantized, zoo=False
-        )
-        feeder = _feeder(data, request.tflite_spec)
-        if pictures.calibration is not None:
-            pictures = replace(pictures, calibration=feeder.complete(pictures.calibration))
-        frames = probe_frames(pictures, feeder)
-    made = {variant: data}
-    if pictures.calibration is not None:
-        made[Precision.INT8] = _quantize(data, pictures.calibration, progress)
+    pictures, frames = read_pictures(
+        request,
+        _feeder(data, request.tflite_spec),
+        scratch,
+        progress,
+        needed=quantized,
+        zoo=False,
+    )
     with stage(progress, "mending"), quiet():
         checks = single_frames(frames, MENDED_ON)
-        results = {
-            str(name): mend_model(one, checks, request.rewrite.flatbuffer)
-            for name, one in made.items()
-        }
+        mended = mend_model(
+            data,
+            checks,
+            request.rewrite.flatbuffer,
+            delegate=delegate_of(variant, request.target),
+        )
+    built = {str(variant): Built(mended.data, mended.records, mended.skipped)}
+    if pictures.calibration is not None:
+        built[Precision.INT8] = _quantize(request, data, pictures.calibration, checks, progress)
     network = Network(
         name=network_name(path),
         spec=request.tflite_spec,
@@ -81,14 +89,14 @@ def build_from_tflite(
         scored_with=_scored_with(variant, pictures),
         licence="",
         reference=data,
-        files={name: mended.data for name, mended in results.items()},
+        files={name: one.data for name, one in built.items()},
         extra={AS_RELEASED: data},
         extra_spec=request.tflite_spec,
-        records=tuple(r for mended in results.values() for r in mended.records),
-        skipped=tuple(s for mended in results.values() for s in mended.skipped),
-        rewritten=results[variant].whole,
+        records=tuple(record for one in built.values() for record in one.mended),
+        skipped=tuple(skipped for one in built.values() for skipped in one.skipped),
+        rewritten=mended.whole,
         named=named,
-        built={name: Built(m.data, m.records, m.skipped) for name, m in results.items()},
+        built=built,
     )
     return network, pictures, folder
 
@@ -118,10 +126,27 @@ def _wants_int8(request: ConvertRequest, precision: Precision) -> bool:
     return False
 
 
-def _quantize(data: bytes, calibration: CalibrationSet, progress: Progress) -> bytes:
+def _quantize(
+    request: ConvertRequest,
+    data: bytes,
+    calibration: CalibrationSet,
+    checks: Sequence[Frames],
+    progress: Progress,
+) -> Built:
     frames = single_frames(calibration.frames, len(calibration.inputs))
+    spec, mending = request.tflite_spec, request.rewrite.flatbuffer
+    # A previous mask in the picture itself has a range of its own.
+    whole = Range(*full_range(spec)) if spec is not None and spec.state is None else None
     with progress(len(frames), "quantizing") as update, quiet():
-        return quantize_float_file(data, frames, update)
+        network = ranged_file(data, frames, whole, update)
+        delegate = delegate_of(Precision.INT8, request.target)
+        try:
+            return Treatable(
+                network, frames, checks, IoType.INT8, mending, delegate=delegate, islands=True
+            ).build()
+        except ConversionError:  # it has no remedies then
+            mended = mend_model(quantize_float_file(data, frames), checks, mending)
+    return Built(mended.data, mended.records, mended.skipped)
 
 
 def _feeder(data: bytes, spec: ModelSpec) -> Feeder:

@@ -10,6 +10,7 @@ import numpy as np
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import prepare, read_usable
+from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.predictors import (
     Predictor,
@@ -18,7 +19,6 @@ from portrait_tflite.quantize.predictors import (
     tflite_outputs,
 )
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
-from portrait_tflite.quantize.variants import Built
 from portrait_tflite.vocabulary import (
     Delegate,
     FineTuning,

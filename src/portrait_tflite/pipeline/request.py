@@ -19,6 +19,7 @@ from portrait_tflite.vocabulary import (
     IoType,
     ModelSpec,
     Precision,
+    RemedyName,
     Report,
     Target,
 )
@@ -39,6 +40,9 @@ class ConvertRequest:
         command: The command line, for the report.
         explained: Name of a layer that must exist, because it will be explained; or None.
         finetune: Folder of unlabelled pictures to recover approximate forms on, or None.
+        remedies: What an int8 file may have that misses the gate; everything where None.
+        metadata: Whether the files describe themselves to MediaPipe.
+        assets: Folder for what an app needs, or None.
     """
 
     source: str
@@ -59,6 +63,9 @@ class ConvertRequest:
     command: str = ""
     explained: str | None = None
     finetune: Path | None = None
+    remedies: tuple[RemedyName, ...] | None = None
+    metadata: bool = False
+    assets: Path | None = None
 
 
 @dataclass(frozen=True)

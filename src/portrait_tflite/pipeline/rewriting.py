@@ -47,11 +47,14 @@ def rewrite_graphs(
         UsageError: There is nothing to fine-tune.
         ConversionError: A rewrite fails.
     """
-    delegates = list(dict.fromkeys(delegate_of(p, request.target) for p in request.variants))
+    wanted = dict.fromkeys(delegate_of(p, request.target) for p in request.variants)
+    # What no delegate takes is converted as it came.
+    plain = {d: Rewritten(graph, (), ()) for d in wanted if d is Delegate.CPU}
+    delegates = [delegate for delegate in wanted if delegate not in plain]
     choosers = {delegate: _chooser(request, delegate) for delegate in delegates}
     graphs = dict.fromkeys(delegates, graph)
     if unlabelled is None:
-        return _rewrite(request, graphs, choosers, inputs, progress), ()
+        return plain | _rewrite(request, graphs, choosers, inputs, progress), ()
     before = {delegate: BeforeFineTuning(chooser) for delegate, chooser in choosers.items()}
     fitted = _rewrite(request, graphs, before, inputs, progress)
     seed = request.pictures.seed
@@ -64,7 +67,7 @@ def rewrite_graphs(
         inputs,
         progress,
     )
-    return {d: tuned[d].followed_by(done[d]) for d in delegates}, records
+    return plain | {d: tuned[d].followed_by(done[d]) for d in delegates}, records
 
 
 def _rewrite(

@@ -9,21 +9,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from portrait_tflite.report.accuracy_figures import accuracy_csv
 from portrait_tflite.report.audit_shape import shape_audit
 from portrait_tflite.report.html import render_html
-from portrait_tflite.report.roles import delegate_for, shipped_variants
+from portrait_tflite.report.model_json import model_json
+from portrait_tflite.report.sensitivity import sensitivity_csv
 from portrait_tflite.report.spec import known_ends, spec_json
 from portrait_tflite.report.strips import Strip
-from portrait_tflite.vocabulary import REPORT_FILE, SCHEMA, Delegate, Json, Report, Variant
+from portrait_tflite.vocabulary import REPORT_FILE, SCHEMA, Delegate, Json, Report
 
-PAGE, MODEL, REWRITES, CALIBRATION = (
+PAGE, MODEL, REWRITES, CALIBRATION, ACCURACY, SENSITIVITY = (
     "report.html",
     "model.json",
     "rewrites.json",
     "calibration.json",
+    "accuracy.csv",
+    "sensitivity.csv",
 )
-REPORTS = frozenset({REPORT_FILE, PAGE, MODEL, REWRITES, CALIBRATION})
-_PERSON = "person"
+REPORTS = frozenset({REPORT_FILE, PAGE, MODEL, REWRITES, CALIBRATION, ACCURACY, SENSITIVITY})
 
 
 def write_outputs(
@@ -48,17 +51,26 @@ def write_outputs(
     """
     for name, data in files.items():
         (folder / report.variants[name].file).write_bytes(data)
-    _write(folder / MODEL, model_json(report))
-    _write(folder / REWRITES, {"schema": SCHEMA, "plans": dict(plans)})
+    write_json(folder / MODEL, model_json(report))
+    write_json(folder / REWRITES, {"schema": SCHEMA, "plans": dict(plans)})
     if calibration is not None:
-        _write(folder / CALIBRATION, calibration)
+        write_json(folder / CALIBRATION, calibration)
+    scores = {name: v.accuracy for name, v in report.variants.items() if v.accuracy}
+    if scores:
+        (folder / ACCURACY).write_text(accuracy_csv(scores), "utf-8")
+    if any(variant.sensitivity for variant in report.variants.values()):
+        (folder / SENSITIVITY).write_text(sensitivity_csv(report.variants), "utf-8")
     (folder / PAGE).write_text(render_html(report, strips, failures, graph), "utf-8")
-    _write(folder / REPORT_FILE, report_json(report))
+    write_json(folder / REPORT_FILE, report_json(report))
 
 
 def report_json(report: Report) -> Json:
     """Return what `report.json` holds."""
     data: Json = _plain(asdict(report))
+    for each in data["variants"].values():
+        del each["sensitivity"]  # it is in sensitivity.csv
+        if each["accuracy"]:
+            del each["accuracy"]["images_scored"]  # they are in accuracy.csv
     data["model"]["spec"] = spec_json(report.model.spec)
     data["variants"] = {
         name: known_ends(shape_audit(each)) for name, each in data["variants"].items()
@@ -73,38 +85,7 @@ def report_json(report: Report) -> Json:
     return {"schema": ordered.pop("schema"), **ordered}
 
 
-def model_json(report: Report) -> Json:
-    """Return what `model.json` holds: all that an app needs to run the files."""
-    variants = shipped_variants(report)
-    return {
-        "schema": SCHEMA,
-        "name": report.model.name,
-        "licence": report.model.licence,
-        "variants": {name: _variant_json(name, variant) for name, variant in variants.items()},
-        "spec": spec_json(report.model.spec),
-        "labels": [_PERSON],
-        "person_channel": report.model.spec.output.channel,
-        "golden": [],
-    }
-
-
-def _variant_json(name: str, variant: Variant) -> Json:
-    data: Json = {
-        "file": variant.file,
-        "bytes": variant.bytes,
-        "sha256": variant.sha256,
-        "input": asdict(variant.input),
-        "output": asdict(variant.output),
-        "state_input": variant.state_input and asdict(variant.state_input),
-        "state_output": variant.state_output and asdict(variant.state_output),
-        "recommended_delegate": delegate_for(name),
-        "passed": variant.accuracy is None or variant.accuracy.passed,
-        "spec": variant.spec and spec_json(variant.spec),
-    }
-    return known_ends(data)
-
-
-def _write(path: Path, data: Json) -> None:
+def write_json(path: Path, data: Json) -> None:
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
 
 

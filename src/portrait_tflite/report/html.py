@@ -11,7 +11,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from portrait_tflite.report.accuracy_figures import interval_words
 from portrait_tflite.report.arm_cost import arm_cost_gap, cost_charts
+from portrait_tflite.report.cautions import cautions
 from portrait_tflite.report.changes import (
     change_groups,
     listed,
@@ -21,9 +23,11 @@ from portrait_tflite.report.changes import (
 from portrait_tflite.report.findings import findings
 from portrait_tflite.report.fine_tuning import approximation_notes
 from portrait_tflite.report.formats import FILTERS, percent
+from portrait_tflite.report.io_card import card_rows
 from portrait_tflite.report.latencies import variant_rows
 from portrait_tflite.report.lint import lint_rows
 from portrait_tflite.report.profiles import profiles
+from portrait_tflite.report.remedies import climb_bars
 from portrait_tflite.report.roles import (
     DELEGATE_NAMES,
     delegate_for,
@@ -31,6 +35,7 @@ from portrait_tflite.report.roles import (
     main_variant,
     reference_name,
 )
+from portrait_tflite.report.sensitivity import harm_bars
 from portrait_tflite.report.spec import describe_state
 from portrait_tflite.report.strips import Panel, Strip, differing, panels
 from portrait_tflite.report.tiles import tiles
@@ -72,6 +77,8 @@ def _context(report: Report, strips: Sequence[Strip], failures: Sequence[str]) -
         "tiles": tiles(report),
         "main": main,
         "variant_rows": variant_rows(report),
+        "cards": card_rows(report),
+        "cautions": cautions(report),
         "state": describe_state(report),
         "cost_charts": cost_charts(report),
         "arm_cost_gap": arm_cost_gap(report),
@@ -95,7 +102,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= FILTERS | {"listed": listed}
+    environment.filters |= FILTERS | {
+        "listed": listed,
+        "interval": interval_words,
+        "harm_bars": harm_bars,
+        "climb_bars": climb_bars,
+    }
     # Ours, not the user's: a style sheet must not be escaped.
     style = (files(_PACKAGE) / "templates" / "report.css").read_text("utf-8")
     environment.globals |= {

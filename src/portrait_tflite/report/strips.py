@@ -87,10 +87,18 @@ def panels(strip: Strip, reference: str) -> tuple[Panel, ...]:
 
 
 def difference(strip: Strip) -> Bytes:
-    """Colour `[h, w, 3]` by who sees a person: both, none, or only one of the two (RGB)."""
+    """Colour `[h, w, 3]` by who sees a person: both, none, or only one of the two (RGB).
+
+    Where they differ is drawn a pixel wider on every side: along a boundary it is one pixel mostly,
+    which nobody sees.
+    """
     before, after = threshold(strip.float_mask), threshold(strip.mask)
-    palette = np.array([BOTH_BACKGROUND, GAINED, LOST, BOTH_PERSON], np.uint8)
-    return np.asarray(palette[2 * before.astype(np.uint8) + after], np.uint8)
+    agreed = np.array([BOTH_BACKGROUND, BOTH_PERSON], np.uint8)[before.astype(np.uint8)]
+    for colour, only in ((LOST, before & ~after), (GAINED, after & ~before)):
+        wider = cv2.dilate(only.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        agreed[wider & (before == after)] = colour
+        agreed[only] = colour
+    return np.asarray(agreed, np.uint8)
 
 
 def differing(strip: Strip) -> float:

@@ -8,9 +8,13 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from portrait_tflite.report.accuracy_figures import miou_interval
+from portrait_tflite.report.cautions import cautions
 from portrait_tflite.report.changes import fitted_rewrites, how_near, selection_notes
 from portrait_tflite.report.fine_tuning import approximation_notes
+from portrait_tflite.report.io_card import card_lines
 from portrait_tflite.report.measurements import measured_parts
+from portrait_tflite.report.remedies import climb_lines
 from portrait_tflite.report.roles import (
     DELEGATE_NAMES,
     audit_of,
@@ -42,9 +46,12 @@ def _parts(report: Report, out: str, failures: tuple[str, ...]) -> Iterator[Rend
     yield from _lines("Not scored", _not_scored(report))
     if report.benchmarks or report.arm_cost:
         yield from measured_parts(report.machine, report.benchmarks, report.arm_cost, per_op=False)
+    yield from _lines("Input and output", card_lines(report))
+    yield from _lines("Mind", iter(cautions(report)))
     yield from _lines("Rewrites", _rewrites(report))
     yield from _lines("Outside the delegate", _outside(report))
     yield from _lines("Calibration", _calibration(report))
+    yield from _lines("Remedies", climb_lines(report))
     yield from _lines("Worst images", _worst(report))
     if failures:
         yield Text("Not passed", style="bold red")
@@ -58,7 +65,7 @@ def _variants(report: Report) -> RenderableType:
     title += f"{report.model.macs / 1e6:,.0f} M MACs; scored on {report.scored_on}"
     title += ", on the built-in kernels" if report.scored_with is Delegate.CPU else ""
     rows = [_cells(name, v, labelled=labelled) for name, v in report.variants.items()]
-    return FittingTable(title, rows, spare=("KiB", "runtime"))
+    return FittingTable(title, rows, spare=("KiB", "runtime", "95 %"))
 
 
 def _cells(name: str, variant: Variant, *, labelled: bool) -> dict[str, str]:
@@ -71,6 +78,7 @@ def _cells(name: str, variant: Variant, *, labelled: bool) -> dict[str, str]:
         "GPU list": _completeness(variant.audit.gpu),
         "mIoU" if labelled else "agreement": f"{value:.4f}" if value is not None else "–",
         "drop, points": f"{accuracy.drop.miou:+.2f}" if accuracy and labelled else "–",
+        "95 %": miou_interval(accuracy) if accuracy and labelled else "–",
         "runtime": f"≥ {variant.min_runtime}",
         "gate": _verdict(variant),
     }
@@ -100,6 +108,11 @@ def _rewrites(report: Report) -> Iterator[str]:
             f"whole net before and after: {error.max_rel_error:.1e} of the largest value, "
             f"{error.images} images"
         )
+        if error.rounding:
+            yield (
+                f"from the same network in float64 the original is {error.rounding.original:.1e} "
+                f"away, the rewritten one {error.rounding.rewritten:.1e}"
+            )
     fitted = fitted_rewrites(report)
     for record in fitted:
         costs = ", ".join(f"{c.form} {c.cost:.2f}" for c in record.candidates)

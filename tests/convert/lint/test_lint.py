@@ -17,7 +17,7 @@ from portrait_tflite.convert.lint.rules import LINT_RULES, lint_model
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.convert.worth import value_fixes
 from portrait_tflite.errors import UsageError
-from portrait_tflite.vocabulary import LintFinding
+from portrait_tflite.vocabulary import Approximation, LintFinding
 
 Build = Callable[..., Any]
 
@@ -254,3 +254,18 @@ def test_every_rule_stands_in_the_docs_with_its_source() -> None:
 def test_garbage_is_a_usage_error(relu_net: Build) -> None:
     with pytest.raises(UsageError):
         lint_model(b"garbage", audit_model(relu_net()).xnnpack)
+
+
+@pytest.mark.parametrize(
+    ("rule", "family"),
+    [
+        ("convolution_and_pool", Approximation.STRIDED),
+        ("odd_channels", Approximation.CHANNELS8),
+        ("transposed_convolution", Approximation.RESIZE),
+        ("costly_activation", Approximation.RELU6),
+    ],
+)
+def test_the_family_that_does_it_is_named(rule: str, family: Approximation) -> None:
+    advice = {one.name: one.advice for one in LINT_RULES}
+    assert f"`--rewrite {family}`" in advice.pop(rule)
+    assert not any(f"`--rewrite {family}`" in other for other in advice.values())

@@ -21,11 +21,13 @@ from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import (
     TileToConcatenation,
 )
 from portrait_tflite.convert.rewrites.flatbuffer.average_pool import AveragePool
+from portrait_tflite.convert.rewrites.flatbuffer.borders import ConstantBorder
 from portrait_tflite.convert.rewrites.flatbuffer.cancel import Cancel, MergePair
 from portrait_tflite.convert.rewrites.flatbuffer.channel_line import (
     ChannelLine,
     MergeChannelLine,
 )
+from portrait_tflite.convert.rewrites.flatbuffer.concatenation import ConcatenateOneScale
 from portrait_tflite.convert.rewrites.flatbuffer.fuse_clamp import FuseClamp
 from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
 from portrait_tflite.convert.rewrites.flatbuffer.minmax_to_quantize import MinmaxToQuantize
@@ -205,6 +207,14 @@ def _resized_clamp(graph: Any) -> bytes:
     return bytes(graph.build([x], [y]))
 
 
+def _joined(graph: Any) -> bytes:
+    forms = [(0.02, 3), (0.03, 9)]
+    inputs = [graph.tensor(f"x{n}", SHAPE, "uint8", *form) for n, form in enumerate(forms)]
+    y = graph.tensor("net/join/op", (*SHAPE[:3], 8), "uint8", 0.03, 9)
+    graph.op("CONCATENATION", inputs, y, 1, schema.ConcatenationOptionsT(axis=3))
+    return bytes(graph.build(inputs, [y]))
+
+
 def _slice_of_channel(channel: int) -> list[Any]:
     lists = ([0, 0, 0, channel], [1, 16, 16, channel + 1], [1, 1, 1, 1])
     return [((4,), "int32", None, 0, numbers) for numbers in lists]
@@ -269,6 +279,13 @@ CASES = [
     _graph_case(_pair, MergePair(), _other_op("ABS")),
     _graph_case(_chain_of_keras, NearestChain(), _other_option("alignCorners", True)),
     _graph_case(_resized_clamp, PointwiseBeforeNearest(), _wrong_zero_point),
+    _graph_case(_joined, ConcatenateOneScale(), _swapped_inputs),
+    _op_case(
+        ("PADV2", X, ((1, 18, 18, 4), "int8", 0.05, 3),
+         ((4, 2), "int32", None, 0, [[0, 0], [1, 1], [1, 1], [0, 0]]),
+         ((1,), "int8", 0.05, 3, [9])),
+        schema.PadV2OptionsT(), ConstantBorder(), _other_weights,
+    ),
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from portrait_tflite.convert.delegates.gpu import predict_gpu
 from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.fold_constants import (
@@ -79,6 +80,23 @@ def test_packed_weights_stay_packed(tiny_graph: Build, mend_with: Build) -> None
     graph.op("DEQUANTIZE", [packed], wide, 3)
     graph.op("ADD", [x, wide], y, 1, schema.AddOptionsT())
     assert not mend_with(graph.build([x], [y]), FoldConstants()).done
+
+
+@pytest.mark.parametrize("op", ["ADD", "MUL", "SUB"])
+def test_a_packed_number_without_dimensions_is_unpacked(
+    tiny_graph: Build, mend_with: Build, op: str
+) -> None:
+    graph = tiny_graph()
+    packed = graph.tensor("half", (), "float16", data=1 / 6)
+    x, y = (graph.tensor(f"net/{n}/op", (1, 2, 3, 4), "float32") for n in ("x", "y"))
+    wide = graph.tensor("net/wide/op", (), "float32")
+    graph.op("DEQUANTIZE", [packed], wide, 3)
+    graph.op(op, [x, wide], y, 1, getattr(schema, f"{op.title()}OptionsT")())
+    data = graph.build([x], [y])
+    assert list(predict_gpu(read_model(data))) == [1]
+    result = mend_with(data, FoldConstants())
+    assert (result.ops, result.steps) == ([op], 0)
+    assert predict_gpu(read_model(result.data)) == {}
 
 
 @many

@@ -11,6 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from portrait_tflite.convert.delegates.gpu import predict_gpu
+from portrait_tflite.convert.flatbuffer import read_model
 from portrait_tflite.convert.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import TileToConcatenation
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_chain import NearestChain
@@ -20,6 +22,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.pointwise_before_nearest import
 )
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.runtime import open_model
+from portrait_tflite.vocabulary import Delegate
 
 Build = Callable[..., Any]
 FORMS = {"int8": (0.05, 3), "float32": (None, 0)}
@@ -60,6 +63,34 @@ def test_every_whole_factor_becomes_copies(
     result = mend_with(data, NearestToCopies(), accept)
     assert result.steps == 0
     assert set(result.ops) <= {"CONCATENATION", "RESHAPE"}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_a_file_for_the_gpu_keeps_its_resize(tiny_graph: Build, dtype: str) -> None:
+    data = _one_resize(tiny_graph(), (4, 6, 3), (1, 8, 12, 3), dtype, halfPixelCenters=True)
+    kept = mend_model(data, delegate=Delegate.GPU)
+    assert (kept.records, kept.data) == ((), data)
+    for delegate in (Delegate.XNNPACK, Delegate.CPU):
+        mended = mend_model(data, delegate=delegate)
+        assert [record.rewrite for record in mended.records] == ["nearest_to_copies"]
+
+
+def test_a_file_for_the_gpu_keeps_its_tile_and_loses_what_it_cannot_read(
+    tiny_graph: Build,
+) -> None:
+    graph = tiny_graph()
+    x, y = graph.tensor("x", (1, 2, 3, 4), "float32"), graph.tensor("y", (1, 4, 3, 4), "float32")
+    counts = graph.tensor("counts", (4,), "int32", data=[1, 2, 1, 1])
+    graph.op("TILE", [x, counts], y, 1, schema.TileOptionsT())
+    tile = graph.build([x], [y])
+    assert mend_model(tile, delegate=Delegate.GPU).records == ()
+    assert [r.rewrite for r in mend_model(tile).records] == ["tile_to_concatenation"]
+    # Keras's chain has rank 5, which the GPU refuses.
+    chain = _chain(tiny_graph(), (4, 6, 3), (2, 2), "float32")
+    assert predict_gpu(read_model(chain))
+    mended = mend_model(chain, delegate=Delegate.GPU)
+    assert [record.rewrite for record in mended.records] == ["nearest_chain"]
+    assert not predict_gpu(read_model(mended.data))
 
 
 @many

@@ -11,12 +11,16 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.choice import CheapestForm, EveryExactForm
+from portrait_tflite.convert.export import Export
+from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.flatbuffer_nodes import op_names
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewrites.keras.affine_before import FoldAffineBefore
 from portrait_tflite.convert.rewrites.keras.affine_behind import AffineAsDepthwise
 from portrait_tflite.convert.rewrites.keras.border import constant_border
 from portrait_tflite.convert.rewrites.keras.site import Refusal
-from portrait_tflite.vocabulary import Delegate
+from portrait_tflite.errors import UsageError
+from portrait_tflite.vocabulary import Delegate, Precision
 
 Build = Callable[..., Any]
 BEFORE = FoldAffineBefore()
@@ -52,6 +56,18 @@ def test_with_zero_padding_the_border_becomes_constants(
     assert outcome.ops[:2] == ["_Framed", "_Framed"]
     assert "BatchNormalization" not in outcome.ops
     assert outcome.error <= 1e-5
+
+
+@pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.FLOAT16])
+def test_in_the_file_the_border_is_in_full_size(
+    randomized: Build, rewrite_with: Build, precision: Precision
+) -> None:
+    """No BROADCAST_TO: the converter folds small ones only, and no delegate has it."""
+    convolution = layers.DepthwiseConv2D(3, padding="same")
+    model = randomized(_before(layers.BatchNormalization(), convolution, (8, 700)))
+    outcome = rewrite_with(model, [BEFORE])
+    ops = op_names(read_model(Export(outcome.result.graph).float_model(precision)))
+    assert set(ops) - {"DEQUANTIZE"} == {"CONCATENATION", "DEPTHWISE_CONV_2D"}
 
 
 @pytest.mark.parametrize("kind", CONVOLUTIONS)
@@ -143,6 +159,20 @@ def test_a_channel_that_is_not_looked_at(
     outcome = rewrite_with(model, [BEFORE])
     assert outcome.forms == [expected]
     assert outcome.error <= 1e-5
+
+
+def test_a_plan_that_asks_for_such_a_border_is_a_usage_error(
+    randomized: Build, verdict_on: Build
+) -> None:
+    norm = layers.BatchNormalization(name="bn")
+    model = randomized(_before(norm, layers.Conv2D(2, 3, padding="same", name="conv")))
+    norm.beta.assign([0.3, 50.0, 0.1])
+    with pytest.raises(
+        UsageError, match=r"'constant_border' for fold_affine_before at layer 'bn': its border .*"
+    ) as caught:
+        verdict_on(model, BEFORE, "constant_border", "bn")
+    assert "--rewrite-plan" in str(caught.value)
+    assert verdict_on(model, BEFORE, "depthwise", "bn").startswith("constant_border: its border")
 
 
 @pytest.mark.parametrize(("beta", "expected"), [(1.0, "constant_border"), (50.0, "depthwise")])

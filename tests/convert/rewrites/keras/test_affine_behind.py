@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
 from portrait_tflite.convert.graph import trace
+from portrait_tflite.convert.rewrites.keras import affine_behind
+from portrait_tflite.convert.rewrites.keras.affine import ChannelAffine
 from portrait_tflite.convert.rewrites.keras.affine_behind import (
     AffineAsDepthwise,
     FoldAffineBehind,
@@ -225,3 +228,72 @@ def test_a_rescaling_per_pixel_is_none_of_its_business() -> None:
     graph = trace(keras.Model(x, layers.Rescaling(1.0, offsets)(layers.Conv2D(3, 1)(x))))
     assert BEHIND.match(graph.output, graph.uses()) is None
     assert DEPTHWISE.match(graph.output, graph.uses()) is None
+
+
+def _broken_affine(right: Build, fault: str) -> Build:
+    def read(node: Any) -> ChannelAffine | None:
+        found = right(node)
+        if found is None:
+            return None
+        wrong = {
+            "no_shift": ChannelAffine(found.scale, 0 * found.shift),
+            "no_scale": ChannelAffine(1 + 0 * found.scale, found.shift),
+            "order": ChannelAffine(found.scale[::-1], found.shift[::-1]),
+        }
+        return wrong.get(fault, found)
+
+    return read
+
+
+def _broken_weights(right: Build, fault: str) -> Build:
+    def read(layer: Any) -> Any:
+        kernel, bias = right(layer)
+        if fault == "transposed":
+            return np.swapaxes(kernel, 2, 3), bias
+        return kernel, None if fault == "no_bias" else bias
+
+    return read
+
+
+def _model_for(rewrite: Any) -> tuple[keras.Model, str]:
+    if rewrite is BEHIND:
+        return _behind(layers.Conv2D(3, 3), layers.BatchNormalization(name="bn")), "folded"
+    if rewrite is DEPTHWISE:
+        x = keras.Input((6, 5, 3))
+        return keras.Model(x, layers.BatchNormalization(name="bn")(layers.ReLU()(x))), "depthwise"
+    return _joint(layers.Concatenate(), layers.Conv2D(3, 1), layers.Conv2D(3, 1)), "split"
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "fault"),
+    [
+        *((rewrite, fault) for rewrite in (BEHIND, SPLIT) for fault in ("transposed", "no_bias")),
+        *(
+            (rewrite, fault)
+            for rewrite in (BEHIND, SPLIT, DEPTHWISE)
+            for fault in ("no_shift", "no_scale", "order")
+        ),
+    ],
+)
+def test_a_broken_one_is_undone(
+    randomized: Build,
+    verdict_on: Build,
+    monkeypatch: pytest.MonkeyPatch,
+    rewrite: Any,
+    fault: str,
+) -> None:
+    model, form = _model_for(rewrite)
+    assert verdict_on(randomized(model), rewrite, form, "bn") == ""
+    for name, broken in (("affine_of", _broken_affine), ("weights_of", _broken_weights)):
+        right = getattr(affine_behind, name)
+        monkeypatch.setattr(affine_behind, name, broken(right, fault))
+    assert "verification failed" in verdict_on(model, rewrite, form, "bn")
+
+
+def test_branches_that_take_each_others_part_are_undone(
+    randomized: Build, verdict_on: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, form = _model_for(SPLIT)
+    parts = affine_behind._parts
+    monkeypatch.setattr(affine_behind, "_parts", lambda *of: (found := parts(*of)) and found[::-1])
+    assert "verification failed" in verdict_on(randomized(model), SPLIT, form, "bn")

@@ -1,4 +1,4 @@
-"""Hard sigmoids and hard swishes, by hand and for the GPU."""
+"""Hard sigmoids and hard swishes, spelled out by hand."""
 
 from __future__ import annotations
 
@@ -12,21 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
-from portrait_tflite.convert.choice import CheapestForm
 from portrait_tflite.convert.graph import Graph, Node, apply_op, as_arrays, trace
 from portrait_tflite.convert.rewriter import TOLERANCE, difference
 from portrait_tflite.convert.rewrites.keras import hard_sigmoid
 from portrait_tflite.convert.rewrites.keras.hard_sigmoid import (
     HardSigmoidByHand,
-    HardSigmoidForGpu,
     HardSwishByHand,
 )
 from portrait_tflite.convert.rewrites.keras.one_spelling import OneSpelling
 from portrait_tflite.convert.rewrites.keras.site import Site
-from portrait_tflite.vocabulary import Delegate
 
 Build = Callable[..., Any]
-HAND, SWISH, FOR_GPU = HardSigmoidByHand(), HardSwishByHand(), HardSigmoidForGpu()
+HAND, SWISH = HardSigmoidByHand(), HardSwishByHand()
 SPELL = OneSpelling()
 
 
@@ -80,31 +77,6 @@ def test_what_is_none_stays(function: Callable[[Any], Any]) -> None:
     assert SWISH.match(graph.output, graph.uses()) is None
 
 
-HOLDERS: dict[str, Callable[[], Any]] = {
-    "activation": lambda: layers.Activation("hard_sigmoid", name="gate"),
-    "convolution": lambda: layers.Conv2D(2, 3, activation="hard_sigmoid", name="gate"),
-    "depthwise": lambda: layers.DepthwiseConv2D(2, activation="hard_sigmoid", use_bias=False),
-    "transposed": lambda: layers.Conv2DTranspose(2, 3, activation="hard_sigmoid", name="gate"),
-}
-
-
-@pytest.mark.parametrize("holder", HOLDERS)
-def test_for_the_gpu_it_is_spelled_out(randomized: Build, rewrite_with: Build, holder: str) -> None:
-    net = randomized(_net(HOLDERS[holder]()))
-    outcome = rewrite_with(net, [FOR_GPU], chooser=CheapestForm(Delegate.GPU))
-    assert outcome.forms == ["per_channel"]
-    assert outcome.error <= 1e-6
-    kept = rewrite_with(net, [FOR_GPU], chooser=CheapestForm(Delegate.XNNPACK))
-    assert kept.forms == []
-
-
-def test_other_layers_with_one_are_refused(refusal_of: Build) -> None:
-    net = _net(layers.Conv2D(3, 1, groups=3, activation="hard_sigmoid"))
-    assert refusal_of(net, FOR_GPU) == "Conv2D of rank 4"
-    flat = _net(lambda y: layers.Activation("hard_sigmoid")(layers.Flatten()(y)))
-    assert refusal_of(flat, FOR_GPU) == "Activation of rank 2"
-
-
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(1, 4), st.integers(1, 5), st.floats(0.01, 20), st.booleans())
 def test_whatever_the_numbers_are(size: int, depth: int, reach: float, swish: bool) -> None:
@@ -118,13 +90,9 @@ def test_whatever_the_numbers_are(size: int, depth: int, reach: float, swish: bo
     assert isinstance(site, Site)
     assert site.forms[0].build
     gate = site.forms[0].build(site.boundary)
-    spelled = FOR_GPU.match(gate, graph.uses())
-    assert isinstance(spelled, Site)
-    assert spelled.forms[0].build
-    for value in (gate, spelled.forms[0].build(spelled.boundary)):
-        whole = apply_op("swish", layers.Multiply(), [source, value]) if swish else value
-        pair = as_arrays([graph(image.astype("float32")), Graph(source, whole)(image)])
-        assert difference(*pair)[1] <= TOLERANCE
+    whole = apply_op("swish", layers.Multiply(), [source, gate]) if swish else gate
+    pair = as_arrays([graph(image.astype("float32")), Graph(source, whole)(image)])
+    assert difference(*pair)[1] <= TOLERANCE
 
 
 def _sixths_node(source: Any) -> Any:
@@ -133,11 +101,23 @@ def _sixths_node(source: Any) -> Any:
 
 
 def test_a_broken_one_is_undone(rewrite_with: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(name: str, source: Any) -> Any:
-        return apply_op(name, lambda x: ops.relu6(x + 2) / 6, source)
+    def wrong(name: str, source: Any, function: str) -> Any:
+        assert function == "hard_sigmoid"
+        return apply_op(name, layers.Activation("sigmoid"), source)
 
-    monkeypatch.setattr(hard_sigmoid, "_spelled", wrong)
-    net = _net(HOLDERS["activation"]())
-    outcome = rewrite_with(net, [FOR_GPU], chooser=CheapestForm(Delegate.GPU))
+    monkeypatch.setattr(hard_sigmoid, "activate", wrong)
+    outcome = rewrite_with(_net(_sixths), [SPELL, HAND])
+    assert "verification failed" in outcome.reasons[0]
+    assert outcome.error == 0
+
+
+def test_a_broken_swish_is_undone(rewrite_with: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = hard_sigmoid.activate
+
+    def wrong(name: str, source: Any, function: str) -> Any:
+        return right(name, source, "silu" if function == "hard_silu" else function)
+
+    monkeypatch.setattr(hard_sigmoid, "activate", wrong)
+    outcome = rewrite_with(_net(lambda y: y * ops.hard_sigmoid(y)), [SPELL, SWISH])
     assert "verification failed" in outcome.reasons[0]
     assert outcome.error == 0

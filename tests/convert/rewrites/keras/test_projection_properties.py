@@ -146,3 +146,29 @@ def test_a_broken_head_is_undone(
     outcome = rewrite_with(net, [HEAD], channel=1)
     assert "verification failed" in outcome.reasons[0]
     assert outcome.error == 0
+
+
+@pytest.mark.parametrize("fault", ["other_channel", "bias", "transposed"])
+def test_a_broken_choice_of_a_channel_is_undone(
+    rewrite_with: Callable[..., Any],
+    randomized: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    right = projection_rules.weights_of
+
+    def broken(layer: Any) -> Any:
+        kernel, bias = right(layer)
+        wrong = {
+            "other_channel": (kernel[..., ::-1], bias[::-1]),
+            "bias": (kernel, None),
+            "transposed": (kernel.swapaxes(2, 3), bias),
+        }
+        return wrong[fault]
+
+    monkeypatch.setattr(projection_rules, "weights_of", broken)
+    x = keras.Input((4, 5, 3))
+    net = randomized(keras.Model(x, layers.ReLU()(layers.Conv2D(3, 3)(x))))
+    outcome = rewrite_with(net, [SELECT], channel=2)
+    assert "verification failed" in outcome.reasons[0]
+    assert outcome.error == 0

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import layers
 
-from portrait_tflite.convert.graph import trace
+from portrait_tflite.convert.graph import Graph, Node, Value, apply_op, trace
+from portrait_tflite.convert.rewrites.keras.site import Site
 from portrait_tflite.convert.rewrites.keras.training_layers import DropTrainingLayers
 
 Build = Callable[..., Any]
@@ -64,3 +68,34 @@ def test_a_dropout_that_is_always_on_is_caught(randomized: Build, rewrite_with: 
     outcome = rewrite_with(randomized(keras.Model(x, y)), [DROP])
     assert outcome.forms == []
     assert outcome.reasons[0].startswith("verification failed")
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    kinds=st.lists(
+        st.sampled_from((layers.Dropout, layers.SpatialDropout2D, layers.GaussianNoise)),
+        min_size=1,
+        max_size=4,
+    ),
+    rate=st.floats(0.01, 0.99),
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
+)
+def test_any_row_of_them_comes_to_nothing(
+    kinds: list[Any], rate: float, shape: tuple[int, ...]
+) -> None:
+    source = Node("image", None, (), (), {}, ((1, *shape),)).output
+    start = value = apply_op("conv", layers.Identity(), source)
+    for number, kind in enumerate(kinds):
+        value = apply_op(f"layer{number}", kind(rate), value)
+    while value != start:
+        value = _without(Graph(source, value))
+
+
+def _without(graph: Graph) -> Value:
+    site = DROP.match(graph.output, graph.uses())
+    assert isinstance(site, Site)
+    assert site.forms[0].build
+    image = np.random.default_rng(3).normal(size=graph.input.shape).astype(np.float32)
+    left = Graph(graph.input, site.forms[0].build(site.boundary))
+    assert np.array_equal(np.asarray(graph(image)), np.asarray(left(image)))
+    return left.output

@@ -125,7 +125,6 @@ def test_no_more_ops_than_are_needed(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"strides": 1, "dilation_rate": 2}, "dilation (2, 2): no CPU runs the original"),
         ({"data_format": "channels_first"}, "channels come first"),
     ],
 )

@@ -1,0 +1,140 @@
+"""ELU, SELU, softplus and mish from ops that int8 and the GPU delegate have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import numpy as np
+
+from portrait_tflite.convert.graph import Node, Value, apply_op
+from portrait_tflite.convert.rewrites.keras.added_layers import activate, reconfigured
+from portrait_tflite.convert.rewrites.keras.affine import ChannelAffine
+from portrait_tflite.convert.rewrites.keras.site import Form, Refusal, Site, Uses
+from portrait_tflite.vocabulary import Delegate
+
+# Klambauer et al. 2017, "Self-Normalizing Neural Networks": scale and slope of the SELU.
+_SELU = (1.05070098735548049342, 1.67326324235437728482)
+
+_HOLDERS = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Dense,
+)
+
+Function = Callable[[str, Value], Value]
+
+
+@dataclass(frozen=True)
+class _Elu:
+    """`scale · x` above 0, `scale · alpha · (exp(x) − 1)` below."""
+
+    scale: float = 1.0
+    alpha: float = 1.0
+
+    def forms(self) -> tuple[tuple[str, Function, Delegate | None], ...]:
+        # Where the GPU delegate has its own op, and needs no other.
+        gpu = (("elu", self.from_elu, Delegate.GPU),) if (self.scale, self.alpha) != (1, 1) else ()
+        return ("exp", self.from_exp, Delegate.XNNPACK), *gpu
+
+    def from_exp(self, name: str, x: Value) -> Value:
+        """Compute r + α · exp(x − r), r = ReLU(x), and scale and shift the sum."""
+        positive = activate(f"{name}_relu", x, "relu")
+        below = apply_op(f"{name}_below", keras.ops.subtract, x, positive)
+        power = apply_op(f"{name}_exp", keras.ops.exp, below)
+        power = _scaled(f"{name}_slope", power, self.alpha)
+        total = _sum(f"{name}_sum", positive, power)
+        return _scaled(name, total, self.scale, -self.scale * self.alpha)
+
+    def from_elu(self, name: str, x: Value) -> Value:
+        """Compute a mean of ELU(x), weighed by α, and ReLU(x)."""
+        whole = _scaled(f"{name}_all", activate(f"{name}_elu", x, "elu"), self.scale * self.alpha)
+        positive = activate(f"{name}_relu", x, "relu")
+        rest = _scaled(f"{name}_positive", positive, self.scale * (1 - self.alpha))
+        return _sum(name, whole, rest)
+
+
+class ExponentialActivation:
+    """Computes activations with an exponential from ops that every delegate has.
+
+    Given:  x → ELU(α) or SELU → y
+    Result: r = ReLU(x); r + α · EXP(x − r) → scale and shift → y     form `exp`, for XNNPACK
+            α · ELU(x) + (1 − α) · ReLU(x) → y                        form `elu`, for the GPU
+
+    Given:  x → softplus → y
+    Result: ReLU(x) − LOG(LOGISTIC(|x|)) → y                          form `logistic`
+
+    Mish is x · TANH of that. `TFLiteConverter` has no int8 ELU, so that there is no int8 file at
+    all, and makes of SELU a choice by BOOL. LOG(EXP(x) + 1), what it makes of softplus, has an int8
+    tensor of powers in which small ones are lost, and a number without dimensions, which the
+    GPU delegate refuses.
+    """
+
+    name = "exponential_activation"
+
+    def match(self, value: Value, uses: Uses) -> Site | Refusal | None:
+        node = value.node
+        forms = _forms(node)
+        if not forms:
+            return None
+        return Site(
+            layer=node.name,
+            root=value,
+            boundary=node.inputs,
+            forms=tuple(
+                Form(name, partial(_built, node, function), only=delegate)
+                for name, function, delegate in forms
+            ),
+            reason="as it is, a delegate or int8 lacks it",
+        )
+
+
+def _forms(node: Node) -> tuple[tuple[str, Function, Delegate | None], ...]:
+    layer = node.op
+    if type(layer) is keras.layers.ELU:
+        return _Elu(alpha=float(layer.alpha)).forms()
+    if type(layer) not in (*_HOLDERS, keras.layers.Activation):
+        return ()
+    if layer.activation is keras.activations.elu:
+        return _Elu().forms()
+    if layer.activation is keras.activations.selu:
+        return _Elu(*_SELU).forms()
+    functions = {keras.activations.softplus: _softplus, keras.activations.mish: _mish}
+    function = functions.get(layer.activation)
+    return (("logistic", function, None),) if function else ()
+
+
+def _built(node: Node, function: Function, boundary: Sequence[Value]) -> Value:
+    (source,) = boundary
+    if type(node.op) in _HOLDERS:
+        source = reconfigured(f"{node.name}_linear", node.op, source, activation="linear")
+    return function(node.name, source)
+
+
+def _softplus(name: str, x: Value) -> Value:
+    size = apply_op(f"{name}_size", keras.ops.absolute, x)
+    share = activate(f"{name}_logistic", size, "sigmoid")
+    log = apply_op(f"{name}_log", keras.ops.log, share)
+    positive = activate(f"{name}_relu", x, "relu")
+    return apply_op(name, keras.ops.subtract, positive, log)
+
+
+def _mish(name: str, x: Value) -> Value:
+    gate = activate(f"{name}_tanh", _softplus(f"{name}_softplus", x), "tanh")
+    return apply_op(name, keras.ops.multiply, x, gate)
+
+
+def _sum(name: str, one: Value, other: Value) -> Value:
+    return apply_op(name, keras.layers.Add(name=name), [one, other])
+
+
+def _scaled(name: str, x: Value, scale: float, shift: float = 0.0) -> Value:
+    """Scale and shift as a normalization does, which folds into a convolution behind."""
+    if (scale, shift) == (1, 0):
+        return x
+    channels = x.shape[-1]
+    return apply_op(name, ChannelAffine(np.full(channels, scale), np.full(channels, shift)), x)

@@ -1,0 +1,75 @@
+"""A finished variant, and how an int8 one is made again of a treated network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
+from portrait_tflite.quantize.post_training import quantize_ranged
+from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.tensor_ranges import Frames
+from portrait_tflite.quiet import quiet
+from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, RewriteRecord, SkippedRewrite
+
+
+@dataclass(frozen=True)
+class Built:
+    """A variant's file and what making and mending it did.
+
+    Attributes:
+        spec: What it takes, where that is not what the network does.
+        treatable: How it was made, for remedies; None of what has none.
+    """
+
+    data: bytes
+    mended: tuple[RewriteRecord, ...] = ()
+    skipped: tuple[SkippedRewrite, ...] = ()
+    spec: ModelSpec | None = None
+    treatable: Treatable | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Treatable:
+    """An int8 variant before it is quantized.
+
+    Attributes:
+        network: What is quantized.
+        frames: The calibration pictures as it takes them.
+        checks: Inputs that mending is checked on.
+        io: Element type of its input and output.
+        mending: Rewrites of the finished file.
+        layers: Names of the Keras layers where they are known.
+        delegate: Who is to run it.
+        islands: Whether ops that have no int8 form may stay in float.
+        before: What was done before, for this variant alone.
+    """
+
+    network: RangedNetwork
+    frames: Sequence[Frames]
+    checks: Sequence[Frames]
+    io: IoType
+    mending: Sequence[FlatbufferRewrite]
+    layers: Sequence[str] = ()
+    delegate: Delegate = Delegate.XNNPACK
+    islands: bool = False
+    before: Built = Built(b"")
+
+    def build(self, network: RangedNetwork | None = None) -> Built:
+        """Quantize and mend the network, or what a remedy made of it.
+
+        Raises:
+            ConversionError: It cannot be quantized.
+        """
+        treated = replace(self, network=network or self.network)
+        with quiet():
+            data = quantize_ranged(treated.network, self.io, islands=self.islands)
+            mended = mend_model(data, self.checks, self.mending, self.layers, self.delegate)
+        return Built(
+            mended.data,
+            (*self.before.mended, *mended.records),
+            (*self.before.skipped, *mended.skipped),
+            self.before.spec,
+            treated,
+        )

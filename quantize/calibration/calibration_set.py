@@ -1,0 +1,193 @@
+"""A calibration set: pictures as the network gets them, with what is wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from portrait_tflite.errors import UsageError
+from portrait_tflite.images import Floats
+from portrait_tflite.quantize.calibration.choosing import in_order
+from portrait_tflite.quantize.calibration.picture import Picture
+from portrait_tflite.quantize.calibration.sources import Source, open_source
+from portrait_tflite.quantize.calibration_checks import check_inputs, check_skipped
+from portrait_tflite.vocabulary import CalibrationRecord, Check, ModelSpec
+
+FEWEST = 8  # below, ranges of activations are chance
+
+Representative = Callable[[], Iterator[list[Floats]]]
+"""What `TFLiteConverter.representative_dataset` takes: an array `[1, h, w, c]` per input each."""
+
+OnPicture = Callable[[int], None]
+"""Called with how many pictures are done."""
+
+
+@dataclass(frozen=True)
+class CalibrationEntry:
+    """One picture; `sha256` is of its file or array, or `synthetic:<seed>` for a drawn one."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a set comes from, to be made again: what was asked for, and where it lies."""
+
+    source: str
+    path: str = ""
+    count: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationSet:
+    """Pictures ready for the converter.
+
+    Attributes:
+        record: What the report says of them.
+        entries: Where each comes from, in order.
+        inputs: What the network is fed with, `[images, height, width, channels]`.
+        states: What a second input is fed with beside them; None where there is none.
+        origin: What the manifest says of them besides.
+    """
+
+    record: CalibrationRecord
+    entries: tuple[CalibrationEntry, ...]
+    inputs: Floats
+    states: Floats | None = None
+    origin: Origin = field(default_factory=lambda: Origin(""))
+
+    @property
+    def frames(self) -> tuple[Floats, ...]:
+        """One array per input of the network."""
+        return (self.inputs,) if self.states is None else (self.inputs, self.states)
+
+    def checked(self, *checks: Check) -> CalibrationSet:
+        """Return the set with more checks on record."""
+        return replace(self, record=replace(self.record, checks=(*self.record.checks, *checks)))
+
+
+def load_calibration(
+    source: str | Path | Source,
+    spec: ModelSpec,
+    count: int = 200,
+    seed: int = 0,
+    exclude: frozenset[Path] = frozenset(),
+    on_picture: OnPicture | None = None,
+) -> CalibrationSet:
+    """Prepare `count` pictures, or as many as there are.
+
+    Args:
+        source: See `open_source`; or what that returns.
+        seed: Same seed and files, same choice in the same order.
+        exclude: Pictures that are kept for scoring.
+        on_picture: Called with how many are read.
+
+    Raises:
+        UsageError: The source cannot be read or holds fewer than `FEWEST` usable pictures, or what
+            came out of them is unfit to measure ranges on.
+    """
+    if count < FEWEST:
+        raise UsageError(
+            f"--calibration-count must be {FEWEST} or more; 200 is usual. Received: {count}."
+        )
+    opened = source if isinstance(source, Source) else open_source(source, spec, count, seed)
+    entries, inputs, skipped = _read(opened, spec, (count, seed), exclude, on_picture)
+    stacked = np.concatenate(inputs)
+    digest = hashlib.sha256(stacked.tobytes()).hexdigest()
+    colours = stacked[..., : spec.channels.depth]
+    checks = [*check_inputs(colours, spec), check_skipped(skipped, len(entries))]
+    if opened.manifest:
+        checks.append(opened.manifest.check(digest))
+    _require_fit(checks, opened.text)
+    record = CalibrationRecord(opened.text, len(entries), digest, tuple(checks))
+    return CalibrationSet(record, tuple(entries), stacked, origin=_origin(opened, count, seed))
+
+
+def representative_dataset(
+    calibration: CalibrationSet, on_picture: OnPicture | None = None
+) -> Representative:
+    """Return a function that yields every picture once.
+
+    Args:
+        on_picture: Called with how many were asked for.
+    """
+
+    def pictures() -> Iterator[list[Floats]]:
+        for index in range(len(calibration.inputs)):
+            yield [array[index : index + 1] for array in calibration.frames]
+            if on_picture:
+                on_picture(index + 1)
+
+    return pictures
+
+
+def _require_fit(checks: list[Check], source: str) -> None:
+    for check in checks:
+        if check.level == "fail" and not check.passed:
+            raise UsageError(
+                f"calibration pictures fit to measure ranges on are required. Received: {source}, "
+                f"where {check.detail}."
+            )
+
+
+def _origin(source: Source, count: int, seed: int) -> Origin:
+    """Say what the set can be made from again; a manifest is made from what it was made from."""
+    if source.manifest:
+        written = source.manifest
+        path = str(source.path.resolve()) if source.path else ""
+        return Origin(written.source, path, written.count, written.seed)
+    return Origin(source.text, str(source.path.resolve()) if source.path else "", count, seed)
+
+
+def _read(
+    source: Source,
+    spec: ModelSpec,
+    wanted: tuple[int, int],
+    exclude: frozenset[Path],
+    on_picture: OnPicture | None,
+) -> tuple[list[CalibrationEntry], list[Floats], list[str]]:
+    """Read pictures until there are enough.
+
+    Args:
+        wanted: Count and seed.
+    """
+    skipped = list(source.skipped)
+    candidates = _without(source.pictures, exclude)
+    count = len(source.manifest.entries) if source.manifest else wanted[0]
+    entries: list[CalibrationEntry] = []
+    inputs: list[Floats] = []
+    for picture in in_order(source, candidates, *wanted):
+        prepared = picture.prepared(spec)
+        if prepared is None:
+            skipped.append(picture.name)
+            continue
+        entries.append(CalibrationEntry(picture.name, picture.digest()))
+        inputs.append(prepared)
+        if on_picture:
+            on_picture(len(inputs))
+        if len(entries) == count:
+            break
+    if len(entries) < FEWEST:
+        raise _too_few(source, len(entries), len(skipped), len(source.pictures) - len(candidates))
+    return entries, inputs, skipped
+
+
+def _without(pictures: tuple[Picture, ...], exclude: frozenset[Path]) -> list[Picture]:
+    excluded = {path.resolve() for path in exclude}
+    return [picture for picture in pictures if picture.place.resolve() not in excluded]
+
+
+def _too_few(source: Source, found: int, skipped: int, held: int) -> UsageError:
+    kept = f", {held} kept for scoring" if held else ""
+    unusable = f", {skipped} files that are none" if skipped else ""
+    what = "folder" if source.path is None or source.path.is_dir() else "file"
+    return UsageError(
+        f"a calibration {what} with at least {FEWEST} pictures is required, 100 or more are "
+        f"better. Received: {source.text} with {found}{unusable}{kept}."
+    )

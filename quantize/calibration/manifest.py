@@ -1,0 +1,116 @@
+"""`calibration.json`: which pictures were calibrated on, to find the same ones again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from portrait_tflite.errors import UsageError
+from portrait_tflite.quantize.calibration.picture import SYNTHETIC, Picture
+from portrait_tflite.vocabulary import SCHEMA, Check, Json
+
+if TYPE_CHECKING:
+    from portrait_tflite.quantize.calibration.calibration_set import CalibrationSet
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a `calibration.json` says.
+
+    Attributes:
+        source: What the pictures were taken from, as it was given; with `path`, where that was.
+        sha256: Digest of the prepared pictures.
+        count: Pictures that were asked for.
+        entries: Names and digests of those that were taken, in order.
+    """
+
+    source: str
+    path: str
+    sha256: str
+    count: int
+    seed: int
+    entries: tuple[tuple[str, str], ...]
+
+    def find_pictures(self, beside: Path) -> Path:
+        """Return where the pictures are: where they were, or beside the manifest itself.
+
+        Raises:
+            UsageError: They are in neither place.
+        """
+        places = (Path(self.path), beside.parent / self.source)
+        for place in places:
+            if place.exists():
+                return place
+        raise UsageError(
+            f"the pictures of {beside} are required where they were. Received: {self.path} "
+            "(nothing there). Put them back, or give their folder to --calibration."
+        )
+
+    def choose(self, pictures: Sequence[Picture]) -> list[Picture]:
+        """Return the very pictures that were taken, in their order.
+
+        Raises:
+            UsageError: One of them is missing, or is another one by now.
+        """
+        known = {picture.name: picture for picture in pictures}
+        if missing := [name for name, _ in self.entries if name not in known]:
+            raise _changed(self, f"{len(missing)} missing, first {missing[0]}")
+        for name, digest in self.entries:
+            if known[name].digest() != digest:
+                raise _changed(self, f"another {name}")
+        return [known[name] for name, _ in self.entries]
+
+    def check(self, digest: str) -> Check:
+        """Tell whether the prepared pictures are the same, too: another network's need not be."""
+        same = digest == self.sha256
+        detail = "the same pictures" if same else "the same pictures, prepared otherwise"
+        return Check("as in the manifest", same, "warn", detail)
+
+
+def manifest(calibration: CalibrationSet) -> Json:
+    """Return what `calibration.json` holds: enough to find the very same pictures again."""
+    origin = calibration.origin
+    return {
+        "schema": SCHEMA,
+        **asdict(calibration.record),
+        "source": origin.source,
+        "path": origin.path,
+        "count": origin.count,
+        "seed": origin.seed,
+        "entries": [asdict(entry) for entry in calibration.entries],
+    }
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a `calibration.json`.
+
+    Raises:
+        UsageError: It cannot be read, or is something else.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        source, entries = str(data["source"]), data["entries"]
+        return Manifest(
+            source,
+            str(data["path"]),
+            str(data["sha256"]),
+            int(data["count"]),
+            int(data["seed"]),
+            tuple((str(entry["name"]), str(entry["sha256"])) for entry in entries),
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"the calibration.json that `convert` writes is required. Received: {path}, which "
+            f"cannot be read ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _changed(written: Manifest, what: str) -> UsageError:
+    where = SYNTHETIC if written.source == SYNTHETIC else written.path
+    return UsageError(
+        f"the {len(written.entries)} pictures of the manifest are required, unchanged, in {where}. "
+        f"Received: {what}. Give the folder itself to choose anew."
+    )

@@ -1,0 +1,45 @@
+"""The order of the remedies: cheapest first, in minutes and in what they cost on the phone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from portrait_tflite.quantize.remedies.bias_absorption import BiasAbsorption
+from portrait_tflite.quantize.remedies.bias_correction import BiasCorrection
+from portrait_tflite.quantize.remedies.equalization import Equalization
+from portrait_tflite.quantize.remedies.ranges import RangeChoice
+from portrait_tflite.quantize.remedies.remedy import Remedy
+from portrait_tflite.quantize.remedies.rounding import Rounding
+from portrait_tflite.quantize.remedies.selective_float import SelectiveFloat
+from portrait_tflite.vocabulary import OutputSpec, RemedyName
+
+
+def remedies_for(
+    output: OutputSpec, layers: Sequence[str] = (), wanted: Collection[RemedyName] | None = None
+) -> list[Remedy]:
+    """Make the remedies for a network, cheapest first.
+
+    Args:
+        output: Which of its outputs is the mask.
+        layers: Names of its Keras layers where they are known.
+        wanted: Those to make; all of them where None.
+    """
+    made = _in_order(output, layers)
+    return [remedy for remedy in made if wanted is None or remedy.name in wanted]
+
+
+def _in_order(output: OutputSpec, layers: Sequence[str]) -> tuple[Remedy, ...]:
+    return (
+        # Only ranges change; it shows what a few odd numbers cost.
+        RangeChoice(),
+        # Exact in float. Before what looks at weights, which it changes.
+        Equalization(),
+        # Behind equalization, whose channels are alike.
+        BiasAbsorption(),
+        # It takes most of a layer's error away, its mean too, ...
+        Rounding(),
+        # ... and this what is left of the means. Before any other it would soon be out of date.
+        BiasCorrection(),
+        # The only one that costs work on the phone.
+        SelectiveFloat(output, tuple(layers)),
+    )

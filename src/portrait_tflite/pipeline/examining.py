@@ -1,0 +1,47 @@
+"""Whether the ranges of a finished int8 file hold, for the report's calibration checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from portrait_tflite.images import prepare, read_usable
+from portrait_tflite.pipeline.network import Network, single_frames
+from portrait_tflite.pipeline.request import Progress
+from portrait_tflite.quantize.pictures import Pictures
+from portrait_tflite.quantize.range_checks import (
+    MOST_MEASURED,
+    check_saturation,
+    check_stability,
+)
+from portrait_tflite.quantize.tensor_ranges import Frames
+from portrait_tflite.quiet import quiet
+from portrait_tflite.vocabulary import Check, Precision
+
+_CLIPPED_ON = 16
+
+
+def examine_ranges(network: Network, pictures: Pictures, progress: Progress) -> Pictures:
+    """Add to the calibration record what the float network's tensors say of the ranges.
+
+    Nothing is added where nothing was calibrated.
+    """
+    calibration = pictures.calibration
+    if calibration is None:
+        return pictures
+    frames = single_frames(calibration.frames, MOST_MEASURED)
+    checks: list[Check] = []
+    with progress(len(frames), "examining the ranges") as update, quiet():
+        checks.append(check_stability(network.reference, frames, update))
+        int8 = network.files.get(Precision.INT8)
+        if int8 is not None and (unseen := _unseen(network, pictures)):
+            checks.append(check_saturation(network.reference, int8, unseen))
+    return replace(pictures, calibration=calibration.checked(*checks))
+
+
+def _unseen(network: Network, pictures: Pictures) -> Sequence[Frames]:
+    """Prepare pictures that were not calibrated on; none for a network that is fed with masks."""
+    if network.spec.state is not None:
+        return ()
+    paths = [sample.image for sample in pictures.samples[:_CLIPPED_ON]]
+    return [(prepare(image, network.spec),) for _, image in read_usable(paths)]

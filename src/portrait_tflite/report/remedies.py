@@ -1,0 +1,71 @@
+"""The climb of the remedies: what each step gained and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from portrait_tflite.report import formats
+from portrait_tflite.vocabulary import RemedyStep, Report, Variant
+
+
+@dataclass(frozen=True)
+class ClimbBar:
+    """What a file loses with one more remedy, in the chart.
+
+    Attributes:
+        lost: Against float, in points.
+        share: Of the most that any step loses, 0 to 1: the bar's length.
+        kind: Style of the bar: one that was undone is pale.
+        figure: What the step gained, in words; "" for plain int8.
+        detail: What was done, and what it cost.
+    """
+
+    name: str
+    lost: float
+    share: float
+    kind: str
+    figure: str = ""
+    detail: str = ""
+
+
+def climb_bars(variant: Variant) -> tuple[ClimbBar, ...]:
+    """Lay out the chart: plain int8, then every step."""
+    steps = variant.remedies
+    if not steps:
+        return ()
+    plain = steps[0].loss + steps[0].gain
+    most = max(plain, *(step.loss for step in steps), 1e-9)
+    first = ClimbBar("plain int8", plain, max(plain, 0.0) / most, "ours")
+    return (first, *(_bar(step, most) for step in steps))
+
+
+def climb_lines(report: Report) -> Iterator[str]:
+    """Say in a line per step what it came to, for the terminal."""
+    for name, variant in report.variants.items():
+        for step in variant.remedies:
+            yield f"{name}, {step.name}: {gained(step)}; {_paid(step)}; {step.detail}"
+        for layer in variant.float_layers:
+            yield f"{name}: {layer.layer} stays in float: {layer.reason}"
+
+
+def gained(step: RemedyStep) -> str:
+    """Say what a step gained, and whether it stayed."""
+    words = f"{step.gain:+.2f} points, {step.loss:.2f} lost with it"
+    return words if step.kept else f"{words}, undone"
+
+
+def _bar(step: RemedyStep, most: float) -> ClimbBar:
+    return ClimbBar(
+        step.name,
+        step.loss,
+        max(step.loss, 0.0) / most,
+        "ours" if step.kept else "baseline",
+        f"{step.gain:+.2f}{'' if step.kept else ', undone'}",
+        f"{step.detail}; {_paid(step)}",
+    )
+
+
+def _paid(step: RemedyStep) -> str:
+    partitions = formats.count(step.partitions_after, "partition")
+    return f"{step.cost:+.2f} Mcyc, {partitions}, {step.minutes:.1f} min"

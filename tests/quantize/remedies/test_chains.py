@@ -1,0 +1,152 @@
+"""Where channels can be scaled between two layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.quantize.remedies.chains import find_chains
+
+SAME = schema.Padding.SAME
+RELU, RELU6 = (
+    schema.ActivationFunctionType.RELU,
+    schema.ActivationFunctionType.RELU6,
+)
+
+
+class Net:
+    """conv → (what is asked for) → conv or depthwise, 1×1, 4 channels."""
+
+    def __init__(self, tiny: Any) -> None:
+        self.tiny = tiny
+        self.source = tiny.tensor("x", (1, 4, 4, 4), "float32")
+        self.last = self.source
+
+    def conv(self, activation: int = 0, *, outputs: int = 4, depthwise: bool = False) -> int:
+        rng = np.random.default_rng(len(self.tiny.graph.tensors))
+        shape = (1, 1, 1, 4) if depthwise else (outputs, 1, 1, 4)
+        name = f"conv_{len(self.tiny.graph.tensors)}"
+        weights = self.tiny.tensor(f"{name}/w", shape, "float32", data=rng.normal(0, 1, shape))
+        bias = self.tiny.tensor(
+            f"{name}/b",
+            (shape[-1 if depthwise else 0],),
+            "float32",
+            data=rng.normal(0, 1, shape[-1 if depthwise else 0]),
+        )
+        target = self.tiny.tensor(name, (1, 4, 4, outputs), "float32")
+        kind = schema.DepthwiseConv2DOptionsT if depthwise else schema.Conv2DOptionsT
+        more = {"depthMultiplier": 1} if depthwise else {}
+        options = kind(
+            strideW=1,
+            strideH=1,
+            dilationWFactor=1,
+            dilationHFactor=1,
+            fusedActivationFunction=activation,
+            **more,
+        )
+        op = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
+        self.tiny.op(op, [self.last, weights, bias], target, 1, options)
+        self.last = target
+        return int(target)
+
+    def through(self, op: str, options: Any = None, channels: int = 4) -> int:
+        more = []
+        if op == "PAD":
+            pads = [[0, 0], [0, 0], [0, 0], [0, channels - 4]]
+            more = [self.tiny.tensor("pads", (4, 2), "int32", data=np.array(pads, np.int32))]
+        name = f"{op}_{len(self.tiny.graph.tensors)}"
+        target = self.tiny.tensor(name, (1, 4, 4, channels), "float32")
+        self.tiny.op(op, [self.last, *more], target, 1, options)
+        self.last = target
+        return int(target)
+
+    def chains(self, *outputs: int) -> list[tuple[int, ...]]:
+        data = self.tiny.build([self.source], [*outputs, self.last])
+        return [chain.tensors for chain in find_chains(read_model(data))]
+
+
+@pytest.fixture
+def net(tiny_graph: Callable[[], Any]) -> Net:
+    return Net(tiny_graph())
+
+
+@pytest.mark.parametrize("activation", [0, RELU])
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_what_follows_at_once(net: Net, activation: int, depthwise: bool) -> None:
+    between = net.conv(activation)
+    net.conv(depthwise=depthwise)
+    assert net.chains() == [(between,)]
+
+
+def test_what_scales_through(net: Net) -> None:
+    pool = schema.Pool2DOptionsT(padding=SAME, strideW=1, strideH=1, filterWidth=2, filterHeight=2)
+    leaky = schema.LeakyReluOptionsT(alpha=0.1)
+    between = [net.conv(), net.through("RELU"), net.through("MAX_POOL_2D", pool)]
+    between += [net.through("PAD", schema.PadOptionsT()), net.through("LEAKY_RELU", leaky)]
+    between += [net.through("AVERAGE_POOL_2D", pool)]
+    middle = net.conv(RELU)
+    net.conv()
+    assert net.chains() == [tuple(between), (middle,)]
+
+
+@pytest.mark.parametrize("op", ["RELU6", "LOGISTIC", "HARD_SWISH", "EXP"])
+def test_what_does_not_scale_through(net: Net, op: str) -> None:
+    net.conv()
+    net.through(op)
+    net.conv()
+    assert net.chains() == []
+
+
+def test_a_bound_is_refused(net: Net) -> None:
+    net.conv(RELU6)
+    net.conv()
+    assert net.chains() == []
+
+
+def test_a_bound_inside_a_pooling_is_refused(net: Net) -> None:
+    net.conv()
+    net.through(
+        "MAX_POOL_2D",
+        schema.Pool2DOptionsT(
+            padding=SAME,
+            strideW=1,
+            strideH=1,
+            filterWidth=2,
+            filterHeight=2,
+            fusedActivationFunction=RELU6,
+        ),
+    )
+    net.conv()
+    assert net.chains() == []
+
+
+def test_a_second_reader_is_refused(net: Net) -> None:
+    fork = net.conv()
+    net.conv()
+    net.last, behind = fork, net.last
+    net.through("EXP")
+    assert net.chains(behind) == []
+
+
+def test_an_output_is_refused(net: Net) -> None:
+    fork = net.conv()
+    net.conv()
+    assert net.chains(fork) == []
+
+
+def test_groups_are_refused(net: Net) -> None:
+    net.conv(outputs=8)
+    net.conv()  # of 4 channels each
+    assert net.chains() == []
+
+
+def test_padded_channels_are_refused(net: Net) -> None:
+    net.conv()
+    net.through("PAD", schema.PadOptionsT(), channels=6)
+    net.conv()
+    assert net.chains() == []

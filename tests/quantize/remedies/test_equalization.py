@@ -1,0 +1,246 @@
+"""Equalization: the same function in float, less lost in int8."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.images import Floats
+from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.remedies import equalization
+from portrait_tflite.quantize.remedies.chains import find_chains
+from portrait_tflite.quantize.remedies.channel_statistics import channel_statistics
+from portrait_tflite.quantize.remedies.equalization import Equalization, choose_factors
+from portrait_tflite.quantize.remedies.linear_ops import (
+    LinearOp,
+    linear_ops,
+    read_weights,
+)
+from portrait_tflite.quantize.remedies.output_error import output_error
+from portrait_tflite.quantize.tensor_ranges import Frames, measure_ranges
+from portrait_tflite.runtime import open_model
+
+RELU = schema.ActivationFunctionType.RELU
+SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
+
+RANDOM = settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Two linear ops and what lies between."""
+
+    seed: int
+    first: str
+    second: str
+    channels: int
+    outputs: int
+    kernel: int
+    activation: int
+    between: tuple[str, ...]
+    spread: float
+    padding: int = SAME
+    bias: bool = True
+
+
+configs = st.builds(
+    Config,
+    seed=st.integers(0, 10_000),
+    first=st.sampled_from(["CONV_2D", "DEPTHWISE_CONV_2D"]),
+    second=st.sampled_from(["CONV_2D", "DEPTHWISE_CONV_2D"]),
+    channels=st.integers(1, 6),
+    outputs=st.integers(1, 4),
+    kernel=st.integers(1, 3),
+    activation=st.sampled_from([0, RELU]),
+    between=st.sampled_from([(), ("RELU",), ("MAX_POOL_2D",), ("RELU", "AVERAGE_POOL_2D")]),
+    spread=st.floats(0, 3),
+    bias=st.booleans(),
+)
+
+
+def build(tiny: Any, config: Config) -> bytes:
+    rng = np.random.default_rng(config.seed)
+    value = source = tiny.tensor("x", (1, 5, 5, config.channels), "float32")
+
+    def linear(op: str, outputs: int, activation: int, scales: Any) -> None:
+        nonlocal value
+        depthwise = op == "DEPTHWISE_CONV_2D"
+        outputs = config.channels if depthwise else outputs
+        k = config.kernel
+        shape = (1, k, k, outputs) if depthwise else (outputs, k, k, config.channels)
+        drawn = rng.normal(0, 1, shape) * (scales if depthwise else scales[:, None, None, None])
+        inputs = [value, tiny.tensor(f"w{len(tiny.graph.tensors)}", shape, "float32", data=drawn)]
+        if config.bias:
+            bias = rng.normal(0, 1, outputs) * scales
+            inputs.append(
+                tiny.tensor(f"b{len(tiny.graph.tensors)}", (outputs,), "float32", data=bias)
+            )
+        kind = schema.DepthwiseConv2DOptionsT if depthwise else schema.Conv2DOptionsT
+        more = {"depthMultiplier": 1} if depthwise else {}
+        options = kind(
+            padding=config.padding,
+            strideW=1,
+            strideH=1,
+            dilationWFactor=1,
+            dilationHFactor=1,
+            fusedActivationFunction=activation,
+            **more,
+        )
+        lost = 0 if config.padding == SAME else k - 1
+        size = tiny.graph.tensors[value].shape[1] - lost
+        target = tiny.tensor(f"t{len(tiny.graph.tensors)}", (1, size, size, outputs), "float32")
+        tiny.op(op, inputs, target, 1, options)
+        value = target
+
+    linear(
+        config.first,
+        config.channels,
+        config.activation,
+        10 ** rng.uniform(-config.spread, 0, config.channels),
+    )
+    for op in config.between:
+        options = None
+        if op.endswith("POOL_2D"):
+            options = schema.Pool2DOptionsT(
+                padding=SAME, strideW=1, strideH=1, filterWidth=2, filterHeight=2
+            )
+        size = tiny.graph.tensors[value].shape[1]
+        name = f"t{len(tiny.graph.tensors)}"
+        target = tiny.tensor(name, (1, size, size, config.channels), "float32")
+        tiny.op(op, [value], target, 1, options)
+        value = target
+    last = config.channels if config.second == "DEPTHWISE_CONV_2D" else config.outputs
+    linear(config.second, config.outputs, 0, np.ones(last))
+    return bytes(tiny.build([source], [value]))
+
+
+def pictures(config: Config, count: int = 6) -> list[Frames]:
+    rng = np.random.default_rng(config.seed + 1)
+    shape = (1, 5, 5, config.channels)
+    return [(rng.normal(0, 1, shape).astype(np.float32),) for _ in range(count)]
+
+
+def outputs(data: bytes, frames: list[Frames]) -> Floats:
+    runner = open_model(data)
+    return np.stack([runner.run(*frame)[0] for frame in frames])
+
+
+def difference(one: bytes, other: bytes, frames: list[Frames]) -> float:
+    expected = outputs(other, frames)
+    return float(np.abs(outputs(one, frames) - expected).max() / np.abs(expected).max())
+
+
+UNEVEN = Config(3, "CONV_2D", "DEPTHWISE_CONV_2D", 6, 1, 3, RELU, (), 3.0)
+
+
+@RANDOM
+@given(config=configs)
+def test_it_is_exact_in_float(tiny_graph: Callable[[], Any], config: Config) -> None:
+    data, frames = build(tiny_graph(), config), pictures(config)
+    network = RangedNetwork(data, measure_ranges(data, frames))
+    treated = Equalization().apply(network, frames, lambda _: None)
+    if treated is None:
+        return
+    unseen = pictures(Config(**{**config.__dict__, "seed": config.seed + 7}))
+    assert difference(treated.network.data, data, unseen) <= 1e-5
+    # The ranges are those that measuring finds.
+    for number, found in measure_ranges(treated.network.data, frames).items():
+        assert found.low == pytest.approx(treated.network.ranges[number].low, rel=1e-4, abs=1e-6)
+        assert found.high == pytest.approx(treated.network.ranges[number].high, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("second", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+def test_uneven_channels_lose_less(tiny_graph: Callable[[], Any], second: str) -> None:
+    config = Config(3, "DEPTHWISE_CONV_2D", second, 6, 4, 3, 0, (), 3.0)
+    data, frames = build(tiny_graph(), config), pictures(config, 16)
+    network = RangedNetwork(data, measure_ranges(data, frames))
+    treated = Equalization().apply(network, frames, lambda _: None)
+    assert treated is not None
+    assert "1 of 1 chains" in treated.detail
+    error_of = output_error(data, frames)
+    assert error_of(treated.network) < (0.2 if second == "DEPTHWISE_CONV_2D" else 1.0) * error_of(
+        network
+    )
+
+
+def test_channels_of_a_depthwise_reader_become_alike(tiny_graph: Callable[[], Any]) -> None:
+    data, frames = build(tiny_graph(), UNEVEN), pictures(UNEVEN)
+    network = RangedNetwork(data, measure_ranges(data, frames))
+    treated = Equalization().apply(network, frames, lambda _: None)
+    assert treated is not None
+    (chain,) = find_chains(read_model(data))
+    seen = channel_statistics(treated.network.data, frames, chain.tensors, lambda _: None)
+    high = seen[chain.tensors[0]].high
+    assert high[high > 0].max() / high[high > 0].min() == pytest.approx(1, rel=1e-3)
+
+
+def test_even_channels_are_left_alone(tiny_graph: Callable[[], Any]) -> None:
+    data, frames = build(tiny_graph(), UNEVEN), pictures(UNEVEN)
+    network = RangedNetwork(data, measure_ranges(data, frames))
+    once = Equalization().apply(network, frames, lambda _: None)
+    assert once is not None
+    assert Equalization().apply(once.network, frames, lambda _: None) is None
+
+
+def test_a_channel_that_is_never_seen_gets_no_huge_weights(
+    tiny_graph: Callable[[], Any],
+) -> None:
+    data, frames = build(tiny_graph(), UNEVEN), pictures(UNEVEN)
+    model = read_model(data)
+    (chain,) = find_chains(model)
+    seen = channel_statistics(data, frames, chain.tensors, lambda _: None)[chain.tensors[0]]
+    seen.high[0] = seen.low[0] = 0
+    factors = choose_factors(chain, read_weights(model, chain.second), seen)
+    assert factors is not None
+    assert factors.max() / factors.min() <= 1.01e4
+
+
+def _outputs_for_inputs(op: LinearOp, weights: Floats, factors: Floats) -> Floats:
+    return op.scale_outputs(weights, factors)
+
+
+@pytest.mark.parametrize("broken", ["inverse", "bias", "axis"])
+def test_what_is_broken_is_undone(
+    tiny_graph: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    config = Config(3, "CONV_2D", "CONV_2D", 4, 4, 3, RELU, (), 3.0)
+    data, frames = build(tiny_graph(), config), pictures(config)
+    network = RangedNetwork(data, measure_ranges(data, frames))
+    assert Equalization().apply(network, frames, lambda _: None) is not None
+    if broken == "inverse":
+        monkeypatch.setattr(LinearOp, "scale_inputs", lambda _, weights, factors: weights / factors)
+    elif broken == "bias":
+        monkeypatch.setattr(equalization, "write_bias", lambda *_: None)
+    else:
+        monkeypatch.setattr(LinearOp, "scale_inputs", _outputs_for_inputs)
+    assert Equalization().apply(network, frames, lambda _: None) is None
+
+
+def test_weights_that_two_ops_share_are_not_scaled_for_both(
+    tiny_graph: Callable[[], Any],
+) -> None:
+    config = Config(3, "CONV_2D", "CONV_2D", 4, 4, 3, RELU, (), 3.0)
+    tiny = tiny_graph()
+    build(tiny, config)
+    first, second = tiny.graph.operators
+    second.inputs = np.array([second.inputs[0], *first.inputs[1:]], np.int32)
+    data = tiny.build([int(n) for n in tiny.graph.inputs], [int(n) for n in tiny.graph.outputs])
+    assert len(linear_ops(read_model(data))) == 2
+    frames = pictures(config)
+    network = RangedNetwork(data, measure_ranges(data, frames))
+    treated = Equalization().apply(network, frames, lambda _: None)
+    assert treated is not None
+    assert difference(treated.network.data, data, frames) <= 1e-5
