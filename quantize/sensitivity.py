@@ -22,7 +22,11 @@ from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import to_real, to_stored
 from portrait_tflite.vocabulary import Harm, LayerError, OutputSpec
 
+# All ops are looked at on few pictures, and those that seem worst on more.
+_SCREENED_ON = 2
+_FINALISTS = 24
 _PICTURES = 16
+_SCREENING = 0.6  # its share of the work
 _OBSERVED = 4  # pictures: every tensor of both files is in memory for each
 
 
@@ -47,27 +51,56 @@ def sensitivity(
     """
     quantized = quantize_network(network)
     probes = Probes(network.reference, quantized)
-    looked_at = spread(frames, _PICTURES)
-    chosen = output or OutputSpec()
-    expected = masks_of_file(network.reference, looked_at, chosen)
     errors = _tensor_errors(network.reference, quantized, probes, spread(frames, _OBSERVED))
     name_of = name_layers(read_model(network.reference), layers)
-
-    def harm(probe: bytes | None) -> Harm:
-        if probe is None:
-            return Harm()
-        return harm_of(masks_of_file(probe, looked_at, chosen), expected)
-
+    harm = _Harms(network, probes, frames, output or OutputSpec())
     found = []
     for done, (index, (node, _)) in enumerate(probes.pairs.items(), start=1):
         steps, share = errors.get(index, (0.0, 0.0))
         named = name_of(node.tensor) or node.tensor
-        harms = harm(probes.constants(index)), harm(probes.output(index))
+        harms = harm.by(index, _SCREENED_ON)
         found.append(LayerError(0, named, node.op, node.tensor, index, steps, share, *harms))
         if on_share:
-            on_share(done / len(probes.pairs))
-    ranked = sorted(found, key=lambda error: (-error.points, -error.moved, error.index))
+            on_share(_SCREENING * done / len(probes.pairs))
+    worst, others = _worst_first(found)[:_FINALISTS], _worst_first(found)[_FINALISTS:]
+    for place, error in enumerate(worst):
+        constants, whole = harm.by(error.index, _PICTURES)
+        worst[place] = replace(error, constants=constants, output=whole)
+        if on_share:
+            on_share(_SCREENING + (1 - _SCREENING) * (place + 1) / len(worst))
+    ranked = [*_worst_first(worst), *others]
     return tuple(replace(error, rank=rank) for rank, error in enumerate(ranked, start=1))
+
+
+class _Harms:
+    """Runs probes on more or fewer pictures."""
+
+    def __init__(
+        self, network: RangedNetwork, probes: Probes, frames: Sequence[Frames], output: OutputSpec
+    ) -> None:
+        self._probes = probes
+        self._output = output
+        self._frames = {count: spread(frames, count) for count in (_SCREENED_ON, _PICTURES)}
+        self._expected = {
+            count: masks_of_file(network.reference, some, output)
+            for count, some in self._frames.items()
+        }
+
+    def by(self, index: int, count: int) -> tuple[Harm, Harm]:
+        """Return what masks lose by an op's constants and by its output."""
+        probed = self._probes.constants(index), self._probes.output(index)
+        constants, whole = (self._harm(probe, count) for probe in probed)
+        return constants, whole
+
+    def _harm(self, probe: bytes | None, count: int) -> Harm:
+        if probe is None:
+            return Harm()
+        masks = masks_of_file(probe, self._frames[count], self._output)
+        return harm_of(masks, self._expected[count])
+
+
+def _worst_first(errors: Sequence[LayerError]) -> list[LayerError]:
+    return sorted(errors, key=lambda error: (-error.points, -error.moved, error.index))
 
 
 def harm_of(masks: Sequence[Floats], expected: Sequence[Floats]) -> Harm:
@@ -91,7 +124,6 @@ def masks_of_file(data: bytes, frames: Sequence[Frames], output: OutputSpec) -> 
         ]
         masks.append(select_mask(outputs, output))
     return masks
-
 
 
 def _tensor_errors(

@@ -62,15 +62,16 @@ class BiasCorrection:
         if not ops:
             return None
         tensors = [op.output for op in ops]
-        seen = channel_statistics(network.data, measured, tensors, lambda s: on_share(s / 10))
+        seen = channel_statistics(network.reference, measured, tensors, lambda s: on_share(s / 10))
         groups = [list(group) for group in np.array_split(np.arange(len(ops)), _GROUPS)] * _ROUNDS
-        error_of = output_error(network.data, frames)
+        error_of = output_error(network.reference, frames)
         best, least, corrected = network, error_of(network), set[int]()
         for done, group in enumerate(groups, start=1):
             chosen = [ops[i] for i in group]
             found = _means(best, chosen, measured)
             shifts = {op.node.index: _shift(found[op.output], seen[op.output]) for op in chosen}
-            tried = replace(best, data=_corrected(best.data, shifts))
+            data = _corrected(best.data, shifts)
+            tried = replace(best, data=data, exact=network.reference)
             if chosen and (error := error_of(tried)) < least:
                 best, least = tried, error
                 corrected.update(group)

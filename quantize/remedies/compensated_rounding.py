@@ -1,8 +1,8 @@
 """Rounding of weights so that the errors of one make up for those of others.
 
 Source: Frantar et al. 2022, "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
-Transformers", section 3, after "Optimal Brain Compression" of the same authors. A closed form of
-what AdaRound (Nagel et al. 2020) learns by gradients.
+Transformers", section 3, after "Optimal Brain Compression" of the same authors. AdaRound (Nagel et
+al. 2020) learns its rounding by gradients instead.
 """
 
 from __future__ import annotations

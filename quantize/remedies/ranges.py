@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies.histogram import Histogram
 from portrait_tflite.quantize.remedies.output_error import output_error, spread
@@ -29,12 +31,14 @@ class Family:
         members: Their numbers.
         whole: What they hold by the network's ranges.
         needed: What the ops behind them tell apart.
+        typical: The ends of single pictures, averaged.
         numbers: All that they held.
     """
 
     members: Sequence[int]
     whole: Range
     needed: Range
+    typical: Range
     numbers: Histogram
 
 
@@ -42,7 +46,8 @@ class RangeChoice:
     """Takes the choice of ranges that brings the outputs nearest to the float network's.
 
     Given:  every range holds the smallest and the largest number of the calibration pictures
-    Result: every range holds what the ops behind it tell apart; or of that all but one of 10⁵, 10⁴,
+    Result: every range holds what the ops behind it tell apart; or of that what the average
+            picture holds (as ai-edge-quantizer does); or all but one of 10⁵, 10⁴,
             10³ numbers at either end; or the part with the least squared error (Nagel et al. 2021,
             "A White Paper on Neural Network Quantization", section 3.1)
 
@@ -73,6 +78,7 @@ class RangeChoice:
 
 def _choices() -> dict[str, Choice]:
     choices: dict[str, Choice] = {"what is told apart": lambda family: family.needed}
+    choices["the average picture"] = lambda family: family.typical
     for share in _PERCENTILES:
         choices[f"percentile {share:.5%}".rstrip("0%")] = _percentile(share)
     choices["least squared error"] = lambda family: family.numbers.least_error(
@@ -89,15 +95,23 @@ def _families(network: RangedNetwork, frames: Sequence[Frames], on_share: OnShar
     groups = scale_families(network.data)
     histograms = [Histogram() for _ in groups]
     of_tensor = {n: i for i, members in enumerate(groups) for n in members}
+    ends = {n: np.zeros(2) for n in of_tensor}
     counted = spread(frames, _COUNTED_ON)
     for done, held in enumerate(observe_tensors(network.data, counted), start=1):
-        for number, values in held.items():
-            if number in of_tensor:
-                histograms[of_tensor[number]].add(values, seed=number)
+        for number in of_tensor.keys() & held.keys():
+            values = held[number]
+            histograms[of_tensor[number]].add(values, seed=number)
+            ends[number] += [float(values.min()), float(values.max())]
         on_share(done / len(counted))
     needed = told_apart(network.data)
+    typical = {n: Range(*(total / len(counted)).tolist()) for n, total in ends.items()}
     return [
-        Family(members, *_limits(members, network.ranges, needed), numbers)
+        Family(
+            members,
+            *_limits(members, network.ranges, needed),
+            _joined(typical[number] for number in members).joined(Range(0.0, 0.0)),
+            numbers,
+        )
         for members, numbers in zip(groups, histograms, strict=True)
     ]
 

@@ -27,7 +27,7 @@ from portrait_tflite.vocabulary import FloatLayer, Harm, LayerError, OutputSpec
 _PICTURES = 16
 _LEAST = 0.1  # points that a layer must harm by to be a candidate
 _LITTLE = 0.05  # of what masks lose: who gains less is one too many, ...
-_PATIENCE = 3  # ... and after so many in a row nobody is left to blame
+_PATIENCE = 4  # ... and after so many in a row nobody is left to blame
 _MOST = 16  # candidates
 _NO_WORSE = 0.2  # points that one step may lose, since tensors in a row help only together
 _RANKING = 0.6  # its share of the work
@@ -116,7 +116,7 @@ class _Trial:
 
     def attempt(self, errors: Iterable[LayerError]) -> _Attempt:
         """Keep in float what spares the network these errors."""
-        names = {name for error in errors for name in _ops_of(self._nodes, error)}
+        names = self.names(errors)
         network = replace(
             self._network,
             data=_unrounded(self._network, names),
@@ -125,6 +125,10 @@ class _Trial:
         data = quantize_network(network)
         masks = masks_of_file(data, self._frames, self._output)
         return _Attempt(network, harm_of(masks, self._expected), weigh(data))
+
+    def names(self, errors: Iterable[LayerError]) -> set[str]:
+        """Name the tensors whose ops are in float then."""
+        return {name for error in errors for name in _ops_of(self._nodes, error)}
 
     def affordable(self, burden: Burden) -> bool:
         """Tell whether a file is within the budget."""
@@ -162,6 +166,8 @@ def _choose(
     for done, error in enumerate(worst, start=1):
         if best.points <= trial.enough or idle == _PATIENCE:
             break
+        if trial.names(chosen).issuperset(trial.names([error])):
+            continue
         tried = trial.attempt([*chosen, error])
         gained = tried.harm.points <= (1 - _LITTLE) * best.points
         idle = 0 if gained else idle + 1

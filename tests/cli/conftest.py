@@ -141,3 +141,22 @@ def _contents(folder: Path) -> dict[str, str]:
         str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         for path in sorted(folder.rglob("*"))
     }
+
+
+@pytest.fixture(scope="session")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that int8 ruins: red is the small difference of two large numbers."""
+    import keras
+
+    layers = keras.layers
+    image = keras.Input((32, 32, 3))
+    one, two = (layers.Conv2D(1, 1, name=name)(image) for name in ("one", "two"))
+    scaled = layers.Conv2D(1, 1, activation="sigmoid", name="head")
+    model = keras.Model(image, scaled(layers.Subtract(name="difference")([one, two])))
+    for name, red in (("one", 1.0), ("two", 0.0)):
+        kernel = np.array([[[[red], [300.0], [0.0]]]])
+        model.get_layer(name).set_weights([kernel, np.array([0.7])])
+    model.get_layer("head").set_weights([np.array([[[[20.0]]]]), np.array([-10.0])])
+    path = tmp_path_factory.mktemp("fragile") / "fragile.keras"
+    model.save(path)
+    return path

@@ -198,23 +198,3 @@ def test_a_default_folder_beside_the_caller(
     assert said.code == 0, said.err
     assert (tmp_path / "tiny-tflite" / "tiny-float32.tflite").is_file()
     assert not (tmp_path / "tiny-tflite" / "calibration.json").exists()
-
-
-@pytest.fixture(scope="module")
-def fragile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that int8 ruins: red is the small difference of two large numbers."""
-    import keras
-    import numpy as np
-
-    layers = keras.layers
-    image = keras.Input((32, 32, 3))
-    one, two = (layers.Conv2D(1, 1, name=name)(image) for name in ("one", "two"))
-    scaled = layers.Conv2D(1, 1, activation="sigmoid", name="head")
-    model = keras.Model(image, scaled(layers.Subtract(name="difference")([one, two])))
-    for name, red in (("one", 1.0), ("two", 0.0)):
-        kernel = np.array([[[[red], [300.0], [0.0]]]])
-        model.get_layer(name).set_weights([kernel, np.array([0.7])])
-    model.get_layer("head").set_weights([np.array([[[[20.0]]]]), np.array([-10.0])])
-    path = tmp_path_factory.mktemp("fragile") / "fragile.keras"
-    model.save(path)
-    return path

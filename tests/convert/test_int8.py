@@ -70,7 +70,7 @@ def _build(
         delegate: rewrite_for(graph, delegate, request, _pictures()).graph
         for delegate in (Delegate.XNNPACK, Delegate.GPU)
     }
-    checks = [picture[None] for picture in _pictures()[:2]]
+    checks = [(picture[None],) for picture in _pictures()[:2]]
     precisions = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
     return build_variants(graphs, precisions, Target.BOTH, _representative, io, checks)
 

@@ -27,7 +27,7 @@ from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import OutputSpec, Precision
 
 SIZE = 128
-CALIBRATED_ON = 16
+CALIBRATED_ON = 12
 SCORED_ON = 24
 _STAGES = (128, 64, 32, 16)  # channels of the decoder's stages
 _EPSILON = 1e-3  # of Keras's batch normalization

@@ -16,6 +16,8 @@ from portrait_tflite.convert.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.mend_burden import weigh
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.remedies.linear_ops import linear_ops, read_weights
+from portrait_tflite.quantize.remedies.rounding import Rounding
 from portrait_tflite.quantize.remedies.selective_float import SelectiveFloat
 from portrait_tflite.quantize.sensitivity import harm_of, masks_of_file, sensitivity
 from portrait_tflite.quantize.sensitivity_probes import Probes
@@ -150,4 +152,24 @@ def test_the_worst_layer_stays_in_float(network: RangedNetwork, frames: list[Fra
 
 
 def test_what_costs_too_much_is_not_done(network: RangedNetwork, frames: list[Frames]) -> None:
-    assert SelectiveFloat(max_cost=1.0).apply(network, frames, lambda _: None) is None
+    assert SelectiveFloat(max_cost=0.5).apply(network, frames, lambda _: None) is None
+
+
+def test_an_op_in_float_has_its_own_weights_again(
+    network: RangedNetwork, frames: list[Frames]
+) -> None:
+    rounded = Rounding().apply(network, frames, lambda _: None)
+    assert rounded is not None
+    assert rounded.network.reference == network.data
+    treated = SelectiveFloat(max_cost=3.0).apply(rounded.network, frames, lambda _: None)
+    assert treated is not None
+    original, fitted, found = (
+        {op.node.tensor: read_weights(model, op) for op in linear_ops(model)}
+        for model in map(read_model, (network.data, rounded.network.data, treated.network.data))
+    )
+    in_float = treated.network.in_float & found.keys()
+    assert in_float
+    for tensor, weights in found.items():
+        expected = original if tensor in in_float else fitted
+        assert np.array_equal(weights, expected[tensor])
+        assert not np.array_equal(original[tensor], fitted[tensor])

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.flatbuffer import read_model, serialize
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies import equalization
@@ -23,6 +23,7 @@ from portrait_tflite.quantize.remedies.linear_ops import (
     LinearOp,
     linear_ops,
     read_weights,
+    write_weights,
 )
 from portrait_tflite.quantize.remedies.output_error import output_error
 from portrait_tflite.quantize.tensor_ranges import Frames, measure_ranges
@@ -53,7 +54,6 @@ class Config:
     between: tuple[str, ...]
     spread: float
     padding: int = SAME
-    bias: bool = True
 
 
 configs = st.builds(
@@ -67,7 +67,6 @@ configs = st.builds(
     activation=st.sampled_from([0, RELU]),
     between=st.sampled_from([(), ("RELU",), ("MAX_POOL_2D",), ("RELU", "AVERAGE_POOL_2D")]),
     spread=st.floats(0, 3),
-    bias=st.booleans(),
 )
 
 
@@ -83,11 +82,8 @@ def build(tiny: Any, config: Config) -> bytes:
         shape = (1, k, k, outputs) if depthwise else (outputs, k, k, config.channels)
         drawn = rng.normal(0, 1, shape) * (scales if depthwise else scales[:, None, None, None])
         inputs = [value, tiny.tensor(f"w{len(tiny.graph.tensors)}", shape, "float32", data=drawn)]
-        if config.bias:
-            bias = rng.normal(0, 1, outputs) * scales
-            inputs.append(
-                tiny.tensor(f"b{len(tiny.graph.tensors)}", (outputs,), "float32", data=bias)
-            )
+        bias = rng.normal(0, 1, outputs) * scales
+        inputs.append(tiny.tensor(f"b{len(tiny.graph.tensors)}", (outputs,), "float32", data=bias))
         kind = schema.DepthwiseConv2DOptionsT if depthwise else schema.Conv2DOptionsT
         more = {"depthMultiplier": 1} if depthwise else {}
         options = kind(
@@ -165,15 +161,25 @@ def test_it_is_exact_in_float(tiny_graph: Callable[[], Any], config: Config) -> 
 @pytest.mark.parametrize("second", ["CONV_2D", "DEPTHWISE_CONV_2D"])
 def test_uneven_channels_lose_less(tiny_graph: Callable[[], Any], second: str) -> None:
     config = Config(3, "DEPTHWISE_CONV_2D", second, 6, 4, 3, 0, (), 3.0)
-    data, frames = build(tiny_graph(), config), pictures(config, 16)
+    frames = pictures(config, 16)
+    data = _made_up_for(build(tiny_graph(), config), frames)
     network = RangedNetwork(data, measure_ranges(data, frames))
     treated = Equalization().apply(network, frames, lambda _: None)
     assert treated is not None
     assert "1 of 1 chains" in treated.detail
     error_of = output_error(data, frames)
-    assert error_of(treated.network) < (0.2 if second == "DEPTHWISE_CONV_2D" else 1.0) * error_of(
-        network
-    )
+    assert error_of(treated.network) < 0.3 * error_of(network)
+
+
+def _made_up_for(data: bytes, frames: list[Frames]) -> bytes:
+    """Let the second op bring small channels to the size of the others: all of them count."""
+    model = read_model(data)
+    (chain,) = find_chains(model)
+    seen = channel_statistics(data, frames, chain.tensors, lambda _: None)[chain.tensors[-1]]
+    larger = np.float32(1) / np.maximum(np.abs(seen.low), np.abs(seen.high)).astype(np.float32)
+    weights = chain.second.scale_inputs(read_weights(model, chain.second), larger)
+    write_weights(model, chain.second, weights)
+    return serialize(model)
 
 
 def test_channels_of_a_depthwise_reader_become_alike(tiny_graph: Callable[[], Any]) -> None:

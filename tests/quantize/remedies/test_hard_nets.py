@@ -12,21 +12,21 @@ import pytest
 
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
-from portrait_tflite.quantize.remedies.equalization import Equalization
 from portrait_tflite.quantize.remedies.ladder import Rung, climb
-from portrait_tflite.quantize.remedies.ranges import RangeChoice
-from portrait_tflite.quantize.remedies.selective_float import SelectiveFloat
+from portrait_tflite.quantize.remedies.order import remedies_for
 from portrait_tflite.quiet import quiet
-from portrait_tflite.vocabulary import Accuracy, Drop
+from portrait_tflite.vocabulary import Accuracy, Drop, OutputSpec
 
-# Which step brings each within the gate of 1 point.
+# Which step brings each within the gate of 1 point. What rounding leaves of `gated` is near that:
+# on another machine the next step may be needed.
 MENDED_BY = {
-    "uneven_depthwise": "equalization",
-    "gated": "selective_float",
-    "unbounded": "selective_float",
-    "normalized_behind": "selective_float",
+    "uneven_depthwise": ("equalization",),
+    "gated": ("rounding", "selective_float"),
+    "unbounded": ("ranges",),
+    "normalized_behind": ("selective_float",),
 }
-REMEDIES = (RangeChoice(), Equalization(), SelectiveFloat())
+# Those that fit biases are left out for time: none of the four needs them.
+STEPS = ("ranges", "equalization", "rounding", "selective_float")
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +70,14 @@ def test_the_ladder_mends_what_plain_int8_ruins(name: str, hard: Any, drawn: Any
     plain = build(network)
     start = Rung(network, plain, judge(plain))
     assert start.accuracy.drop.miou >= 5
-    best, steps = climb(start, REMEDIES, drawn.frames, build, judge, _silently)
-    assert best.accuracy.passed
+    best, steps = climb(
+        start, remedies_for(OutputSpec(), (), STEPS), drawn.frames, build, judge, _silently
+    )
+    assert best.accuracy.passed, steps
     assert best.accuracy.drop.miou <= 1
-    assert steps[-1].name == MENDED_BY[name]
+    assert steps[-1].name in MENDED_BY[name]
+    assert steps[-1].passed
     assert steps[-1].mcycles_after <= 1.25 * steps[-1].mcycles_before
     assert steps[-1].partitions_after <= steps[-1].partitions_before + 1
-    assert bool(best.float_layers) == (MENDED_BY[name] == "selective_float")
+    assert bool(best.float_layers) == (steps[-1].name == "selective_float")
     assert all(layer.layer and layer.reason for layer in best.float_layers)

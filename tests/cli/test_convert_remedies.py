@@ -1,0 +1,94 @@
+"""`portrait-tflite convert` of a network that plain int8 ruins: the ladder from end to end."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def convert(run: Run, tiny: Any, fragile: Path, tmp_path: Path) -> Run:
+    """Give `convert` of the fragile network to `tmp_path/NAME`, int8 alone, without timing."""
+
+    def call(name: str, *options: object, source: Path | None = None) -> Any:
+        return run(
+            "convert", source or fragile, "--input-range", "0,1", "--no-benchmark", "--int8",
+            "--calibration", tiny.calibration, "--validation", tiny.validation,
+            "--out", tmp_path / name, *options,
+        )  # fmt: skip
+
+    return call
+
+
+def _int8(folder: Path) -> Any:
+    return json.loads((folder / "report.json").read_text("utf-8"))["variants"]["int8"]
+
+
+def test_the_ladder_keeps_the_promise(convert: Run, tmp_path: Path) -> None:
+    said = convert("out")
+    assert said.code == 0, said.err
+    variant = _int8(tmp_path / "out")
+    assert variant["accuracy"]["passed"]
+    assert (tmp_path / "out" / "fragile-int8.tflite").is_file()
+    steps = variant["remedies"]
+    assert steps[-1]["passed"]
+    assert steps[-1]["kept"]
+    assert sum(step["gain"] for step in steps if step["kept"]) > 1
+    assert all({"name", "gain", "cost"} <= step.keys() for step in steps)
+    assert "Remedies" in said.out
+    assert steps[-1]["name"] in said.out
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "what was done for the accuracy" in page
+    if variant["float_layers"]:
+        assert variant["float_layers"][0]["layer"] in said.out
+
+
+def test_a_float_file_has_the_remedies_too(
+    convert: Run, run: Run, tiny: Any, fragile: Path, tmp_path: Path
+) -> None:
+    made = run(
+        "convert", fragile, "--input-range", "0,1", "--no-benchmark", "--fp32",
+        "--validation", tiny.validation, "--out", tmp_path / "made",
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    released = tmp_path / "released.tflite"
+    released.write_bytes((tmp_path / "made" / "fragile-float32.tflite").read_bytes())
+    assert convert("out", source=released).code == 0
+    assert _int8(tmp_path / "out")["remedies"][-1]["passed"]
+
+
+def test_at_the_top_without_success_the_layers_to_blame_are_named(
+    convert: Run, tmp_path: Path
+) -> None:
+    said = convert("out", "--remedies", "bias_absorption,equalization")
+    assert said.code == 3
+    variant = _int8(tmp_path / "out")
+    assert variant["file"] == "fragile-int8.failed.tflite"
+    assert [step["name"] for step in variant["remedies"]] == ["equalization", "bias_absorption"]
+    assert not any(step["passed"] for step in variant["remedies"])
+    written = (tmp_path / "out" / "sensitivity.csv").read_text("utf-8")
+    rows = list(csv.DictReader(written.splitlines()))
+    assert float(rows[0]["points"]) > 1
+    assert f"{rows[0]['layer']} (" in said.err
+    assert "harm most" in said.err
+    assert len(said.err.strip().splitlines()) == 1
+
+
+def test_none_leaves_plain_int8(convert: Run, tmp_path: Path) -> None:
+    assert convert("out", "--remedies", "none").code == 3
+    assert _int8(tmp_path / "out")["remedies"] == []
+
+
+@pytest.mark.parametrize("names", ["magic", "ranges,magic", "none,ranges", ""])
+def test_unknown_remedies_are_refused(convert: Run, tmp_path: Path, names: str) -> None:
+    said = convert("out", "--remedies", names)
+    assert said.code == 2
+    assert "--remedies must be none or a list of ranges, equalization" in said.err
+    assert not (tmp_path / "out").exists()

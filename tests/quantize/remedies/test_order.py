@@ -1,0 +1,34 @@
+"""The order of the remedies, and choosing among them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from portrait_tflite.images import Floats
+from portrait_tflite.quantize.remedies.order import remedies_for
+from portrait_tflite.quantize.remedies.remembered import remembered
+from portrait_tflite.vocabulary import OutputSpec, RemedyName
+
+
+def test_every_name_has_its_remedy_in_the_order_of_the_names() -> None:
+    assert [remedy.name for remedy in remedies_for(OutputSpec())] == list(RemedyName)
+
+
+def test_those_named_come_in_our_order() -> None:
+    wanted = (RemedyName.ROUNDING, RemedyName.RANGES)
+    made = remedies_for(OutputSpec(), wanted=wanted)
+    assert [remedy.name for remedy in made] == ["ranges", "rounding"]
+    assert remedies_for(OutputSpec(), wanted=()) == []
+
+
+def test_the_reference_is_run_once_for_each_picture() -> None:
+    seen = []
+
+    def predict(inputs: Floats) -> Floats:
+        seen.append(inputs)
+        return inputs[0, ..., 0]
+
+    asked = remembered(predict)
+    pictures = [np.full((1, 2, 2, 1), value, np.float32) for value in (1, 2, 1)]
+    assert [float(asked(picture)[0, 0]) for picture in pictures] == [1, 2, 1]
+    assert len(seen) == 2

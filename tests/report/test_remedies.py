@@ -1,0 +1,40 @@
+"""The climb of the remedies, on the page and on the terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from portrait_tflite.report.html import render_html
+from portrait_tflite.report.remedies import climb_bars, climb_lines
+from portrait_tflite.vocabulary import Report
+
+
+def test_the_chart_begins_with_plain_int8(full_report: Report) -> None:
+    plain, undone, kept = climb_bars(full_report.variants["int8"])
+    assert (plain.name, plain.lost) == ("plain int8", pytest.approx(1.6))
+    assert (undone.name, undone.kind, undone.share) == ("ranges", "baseline", 1.0)
+    assert undone.figure == "-0.10, undone"
+    assert (kept.kind, kept.figure) == ("ours", "+0.90")
+    assert kept.share == pytest.approx(0.7 / 1.7)
+    assert "11 pairs; +0.10 Mcyc, 1 partition, 0.2 min" in kept.detail
+
+
+def test_without_remedies_there_is_no_chart(report: Report) -> None:
+    assert climb_bars(report.variants["int8"]) == ()
+    assert list(climb_lines(report)) == []
+    assert "what was done for the accuracy" not in render_html(report)
+
+
+def test_a_line_for_every_step_and_every_float_layer(full_report: Report) -> None:
+    undone, kept, layer = climb_lines(full_report)
+    assert undone.startswith("int8, ranges: -0.10 points, 1.70 lost with it, undone; +0.00 Mcyc")
+    assert kept.startswith("int8, equalization: +0.90 points, 0.70 lost with it; +0.10 Mcyc")
+    assert layer == "int8: head stays in float: it loses 0.3 points in int8"
+
+
+def test_the_page_shows_every_step(full_report: Report) -> None:
+    page = render_html(full_report)
+    assert "what was done for the accuracy" in page
+    assert "plain int8" in page
+    assert "percentile 99.99" in page
+    assert "undone" in page
