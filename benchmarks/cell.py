@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Delegate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import op_code_index, serialize
+from portrait_tflite.convert.files.flatbuffer import op_code_index, serialize
 
 _SHAPE = (1, 8, 8, 4)
 

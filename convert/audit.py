@@ -15,10 +15,10 @@ from portrait_tflite.convert.delegates.gpu import predict_gpu
 from portrait_tflite.convert.delegates.partitions import find_partitions
 from portrait_tflite.convert.delegates.rule import CUSTOM_FIX, Refusal, is_custom
 from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction, predict_xnnpack
-from portrait_tflite.convert.flatbuffer import op_name, read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, count_ops, list_nodes
-from portrait_tflite.convert.layer_names import name_layers
-from portrait_tflite.convert.op_versions import first_runtime, runtime_order
+from portrait_tflite.convert.files.flatbuffer import op_name, read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, count_ops, list_nodes
+from portrait_tflite.convert.files.layer_names import name_layers
+from portrait_tflite.convert.files.op_versions import first_runtime, runtime_order
 from portrait_tflite.deadly_ops import find_deadly_op
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp
 from portrait_tflite.convert.rewrites.keras.site import Form, Site
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Approximation, Candidate, Delegate

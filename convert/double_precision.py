@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_tflite.convert.graph import Frames, Graph, Node, Value, as_arrays, evaluate, replaced
-from portrait_tflite.convert.opened import is_composite
+from portrait_tflite.convert.loading.opened import is_composite
 
 
 def outputs_in_double(graph: Graph, frames: Frames) -> list[NDArray[np.float64]] | None:

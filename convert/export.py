@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from portrait_tflite.convert.flatbuffer import read_model, rename_io, serialize
+from portrait_tflite.convert.files.flatbuffer import read_model, rename_io, serialize
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quiet import quiet

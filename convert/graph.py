@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_tflite.convert.dilated_transposed import as_convolution, is_dilated_transposed
-from portrait_tflite.convert.opened import has_own_call, is_composite, open_part
+from portrait_tflite.convert.loading.opened import has_own_call, is_composite, open_part
 from portrait_tflite.convert.values import (
     Node,
     Slot,

@@ -22,7 +22,7 @@ from portrait_tflite.convert.graph import (
     evaluate,
     trace,
 )
-from portrait_tflite.convert.opened import is_composite
+from portrait_tflite.convert.loading.opened import is_composite
 from portrait_tflite.convert.rewriter import TOLERANCE, Rewritten, difference, rewrite_graph
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.keras.added_layers import activate

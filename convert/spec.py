@@ -14,7 +14,7 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Channels, ModelSpec, OutputSpec
 
 if TYPE_CHECKING:
-    from portrait_tflite.convert.load import LoadOptions
+    from portrait_tflite.convert.loading.load import LoadOptions
 
 Range = tuple[float, float]
 

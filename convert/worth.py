@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_nodes import costed_ops, precision_of_node
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_nodes import costed_ops, precision_of_node
 from portrait_tflite.convert.delegates.fixes import BECOMES, FIXES
 from portrait_tflite.convert.delegates.partitions import find_partitions
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
-from portrait_tflite.convert.flatbuffer_pruning import drop_unused
-from portrait_tflite.convert.mend_judge import PlaceJudge
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
+from portrait_tflite.convert.mending.mend_judge import PlaceJudge
 from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES
 from portrait_tflite.convert.rewrites.flatbuffer.place import Place
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.quantize.post_training import quantize_ranged
 from portrait_tflite.quantize.ranged_network import RangedNetwork

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices, read_model, serialize
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.ranged_network import RangedNetwork

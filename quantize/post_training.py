@@ -8,7 +8,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.export import Export, named
-from portrait_tflite.convert.flatbuffer import indices, read_model
+from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.probabilities import with_probabilities

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.quantize.ranged_network import MOVES, RangedNetwork
 from portrait_tflite.quantize.tensor_ranges import Range
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import read_model, text
-from portrait_tflite.convert.layer_names import name_layers
+from portrait_tflite.convert.files.flatbuffer import read_model, text
+from portrait_tflite.convert.files.layer_names import name_layers
 from portrait_tflite.quantize.tensor_ranges import Frames, Range, measure_ranges, observe_tensors
 from portrait_tflite.tensor_values import Floats
 from portrait_tflite.vocabulary import Check

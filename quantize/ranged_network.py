@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices, read_model, serialize
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.tensor_ranges import Range
 from portrait_tflite.quiet import quiet

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from portrait_tflite.convert.flatbuffer import indices, read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node
-from portrait_tflite.convert.layer_names import name_layers
+from portrait_tflite.convert.files.flatbuffer import indices, read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node
+from portrait_tflite.convert.files.layer_names import name_layers
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.images import Floats
 from portrait_tflite.metrics import mae, mean_iou

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices, op_code_index, read_model, serialize
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand, list_nodes
+from portrait_tflite.convert.files.flatbuffer import indices, op_code_index, read_model, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand, list_nodes
 from portrait_tflite.convert.rewrites.flatbuffer.place import redirect
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import copy_graph
 from portrait_tflite.images import Floats

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices, read_model, serialize
+from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
 from portrait_tflite.images import Floats
 from portrait_tflite.runtime import Runner, open_model
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_tflite.convert.export import Export, keras_converter, run_converter
+from portrait_tflite.convert.files.half_precision import allow_half_precision
 from portrait_tflite.convert.graph import Graph
-from portrait_tflite.convert.half_precision import allow_half_precision
-from portrait_tflite.convert.mend import REWRITES, mend_model
+from portrait_tflite.convert.mending.mend import REWRITES, mend_model
 from portrait_tflite.convert.raw_input import full_range, stores_bytes, take_bytes
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.images import denormalize

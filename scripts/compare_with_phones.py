@@ -99,7 +99,7 @@ def _count(net: str, precision: str) -> Json:
 
 def weight_bytes(data: bytes) -> int:
     """Add up the constants of a `.tflite`."""
-    from portrait_tflite.convert.flatbuffer import read_model
+    from portrait_tflite.convert.files.flatbuffer import read_model
 
     buffers = read_model(data).buffers
     return sum(len(buffer.data) for buffer in buffers if buffer.data is not None)

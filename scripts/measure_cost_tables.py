@@ -24,10 +24,10 @@ from cost_tables.one_op_files import one_op_file
 
 from portrait_tflite.benchmarks.arm.count import ArmCell, count_files
 from portrait_tflite.benchmarks.arm.setup import status
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_series import Axis, Series
-from portrait_tflite.convert.cost_table import CostTable, write_table
-from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_series import Axis, Series
+from portrait_tflite.convert.costs.cost_table import CostTable, write_table
+from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp
 from portrait_tflite.vocabulary import ArmCost, Delegate
 
 _TABLE = Path(__file__).parent.parent / "convert" / "costs" / "arm64.json"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import op_code_index, serialize
+from portrait_tflite.convert.files.flatbuffer import op_code_index, serialize
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import random_input
 from portrait_tflite.vocabulary import Delegate

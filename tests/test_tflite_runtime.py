@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from click.testing import CliRunner
 
 from portrait_tflite.cli.main import group
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.runtime import open_model
 from portrait_tflite.runtime_worker import run_on_tflite_runtime

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import read_model, serialize
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
-from portrait_tflite.convert.flatbuffer_pruning import drop_unused
-from portrait_tflite.convert.layer_names import name_layers
-from portrait_tflite.convert.xnnpack_steps import constant_nodes, group_steps
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
+from portrait_tflite.convert.files.layer_names import name_layers
+from portrait_tflite.convert.mending.xnnpack_steps import constant_nodes, group_steps
 from portrait_tflite.vocabulary import Delegate
 
 

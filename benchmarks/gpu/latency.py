@@ -25,7 +25,7 @@ from portrait_tflite.benchmarks.statistics import (
     unsettled,
 )
 from portrait_tflite.benchmarks.worker_process import PATIENCE_S, WorkerKilledError, left_out
-from portrait_tflite.convert.precision import precision_of
+from portrait_tflite.convert.files.precision import precision_of
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.tensor_values import Floats
 from portrait_tflite.vocabulary import HOST, BenchmarkResult, Delegate, Fault

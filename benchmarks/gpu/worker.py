@@ -29,7 +29,7 @@ import numpy as np
 from portrait_tflite.benchmarks.gpu.adapters import driver_environment
 from portrait_tflite.benchmarks.host.worker import settle
 from portrait_tflite.benchmarks.worker_side import serve
-from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import Array, random_input, to_real, to_stored
 from portrait_tflite.vocabulary import Delegate, TensorInfo

@@ -16,9 +16,9 @@ from portrait_tflite.benchmarks.cell import Cell
 from portrait_tflite.benchmarks.host.delegated_ops import assign_operators
 from portrait_tflite.benchmarks.host.latency import pinned_cores
 from portrait_tflite.benchmarks.worker_process import WorkerError, WorkerProcess
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
-from portrait_tflite.convert.layer_names import name_layers
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.layer_names import name_layers
 from portrait_tflite.errors import UnavailableError
 from portrait_tflite.vocabulary import Delegate, OpTime
 

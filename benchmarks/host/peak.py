@@ -17,8 +17,8 @@ from portrait_tflite.benchmarks.cell import Cell
 from portrait_tflite.benchmarks.host.latency import pinned_cores
 from portrait_tflite.benchmarks.host.peak_net import peak_net
 from portrait_tflite.benchmarks.worker_process import WorkerError, WorkerProcess
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import count_macs
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import count_macs
 from portrait_tflite.vocabulary import BenchmarkResult, Delegate, Precision
 
 # The arithmetic that a precision's convolutions are done in. float16 files hold half-precision

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import op_code_index, serialize
+from portrait_tflite.convert.files.flatbuffer import op_code_index, serialize
 from portrait_tflite.vocabulary import Precision
 
 _LAYERS = 4  # enough that starting an inference is nothing beside it

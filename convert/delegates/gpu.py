@@ -27,7 +27,7 @@ from portrait_tflite.convert.delegates.xnnpack_attributes import (
     softmax_beta,
 )
 from portrait_tflite.convert.delegates.xnnpack_ops import BIAS
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 
 GPU_OPS = op_set("""
     ABS ADD ADD_N AVERAGE_POOL_2D BATCH_MATMUL CAST CONCATENATION CONV_2D COS CUMSUM DENSIFY

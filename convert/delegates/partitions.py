@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from portrait_tflite.convert.flatbuffer_nodes import Node
+from portrait_tflite.convert.files.flatbuffer_nodes import Node
 
 # Ops that run other graphs: what else these change cannot be told from the op.
 _CALLS = frozenset({"CALL_ONCE", "IF", "WHILE"})

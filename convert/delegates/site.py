@@ -10,8 +10,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from portrait_tflite.convert.flatbuffer import indices
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.files.flatbuffer import indices
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 
 
 @dataclass(frozen=True)

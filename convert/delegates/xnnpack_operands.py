@@ -20,7 +20,7 @@ from portrait_tflite.convert.delegates.xnnpack_ops import (
     REDUCTIONS,
     UNARY,
 )
-from portrait_tflite.convert.flatbuffer_nodes import Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Operand
 
 MAX_RANK = 6
 MAX_SPLITS = 4

@@ -15,7 +15,7 @@ from portrait_tflite.convert.delegates.partitions import find_partitions
 from portrait_tflite.convert.delegates.rule import Refusal, Rule, first_broken
 from portrait_tflite.convert.delegates.site import Site
 from portrait_tflite.convert.delegates.xnnpack import XNNPACK_FATAL_RULES, XNNPACK_RULES
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 
 # Ops that read float16 weights as they are.
 _READ_HALF = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})

@@ -13,7 +13,7 @@ import numpy as np
 
 from portrait_tflite.convert.delegates.site import Site
 from portrait_tflite.convert.delegates.xnnpack_types import BYTES, flowing
-from portrait_tflite.convert.flatbuffer_nodes import Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Operand
 
 _SUM = (2.0**-10, 2.0**8)  # below the second
 _PRODUCT = (2.0**-16, 2.0**8)  # below the second

@@ -17,7 +17,7 @@ from portrait_tflite.convert.delegates.xnnpack_ops import (
     PARAMETERS,
     XNNPACK_FLOAT_ONLY_OPS,
 )
-from portrait_tflite.convert.flatbuffer_nodes import Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Operand
 
 FLOATS = frozenset({"float32", "float16"})
 BYTES = frozenset({"int8", "uint8"})

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.lint.net import Net, Shape
 from portrait_tflite.convert.lint.rule import Found
 from portrait_tflite.vocabulary import LintChange

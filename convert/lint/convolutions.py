@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from portrait_tflite.convert.costed_op import CostedOp
-from portrait_tflite.convert.flatbuffer_nodes import Node
+from portrait_tflite.convert.costs.costed_op import CostedOp
+from portrait_tflite.convert.files.flatbuffer_nodes import Node
 from portrait_tflite.convert.lint.net import Net, only_op
 from portrait_tflite.convert.lint.rule import Found
 from portrait_tflite.vocabulary import LintChange

@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from portrait_tflite.convert.cost_prediction import Step, cost_steps
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_nodes import costed_ops, precision_of_node
-from portrait_tflite.convert.costed_op import CostedOp
-from portrait_tflite.convert.flatbuffer import indices, read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand, list_nodes
-from portrait_tflite.convert.layer_names import name_layers
-from portrait_tflite.convert.xnnpack_steps import constant_nodes
+from portrait_tflite.convert.costs.cost_prediction import Step, cost_steps
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_nodes import costed_ops, precision_of_node
+from portrait_tflite.convert.costs.costed_op import CostedOp
+from portrait_tflite.convert.files.flatbuffer import indices, read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand, list_nodes
+from portrait_tflite.convert.files.layer_names import name_layers
+from portrait_tflite.convert.mending.xnnpack_steps import constant_nodes
 from portrait_tflite.vocabulary import DelegateAudit
 
 _TARGET = "arm64"

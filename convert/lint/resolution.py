@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil, lcm
 
-from portrait_tflite.convert.costed_op import CostedOp
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.costs.costed_op import CostedOp
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.lint.net import Net, Shape
 from portrait_tflite.convert.lint.rule import Found
 from portrait_tflite.vocabulary import LintChange

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices, read_model, serialize, text
+from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize, text
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from portrait_tflite.convert.mend_burden import weigh
+from portrait_tflite.convert.mending.mend_burden import weigh
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.ranged_network import RangedNetwork

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import reduce
 from math import inf, log
 
-from portrait_tflite.convert.flatbuffer import indices, read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.flatbuffer import indices, read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.quantize.ranged_network import MOVES
 from portrait_tflite.quantize.tensor_ranges import Range, activation_tensors
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from portrait_tflite.convert.flatbuffer import read_model, serialize
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
-from portrait_tflite.convert.layer_names import name_layers
-from portrait_tflite.convert.mend_burden import Burden, weigh
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.layer_names import name_layers
+from portrait_tflite.convert.mending.mend_burden import Burden, weigh
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.ranged_network import MOVES, RangedNetwork, quantize_network
 from portrait_tflite.quantize.remedies.linear_ops import (

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from math import isqrt
 
-from portrait_tflite.convert.cost_series import Axis
-from portrait_tflite.convert.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costs.cost_series import Axis
+from portrait_tflite.convert.costs.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
 
 _DEPTHS_IN = (1, 4, 8, 16, 64)
 _DEPTHS_OUT = (1, 2, 4, 8, 16, 32, 64)

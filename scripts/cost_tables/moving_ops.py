@@ -5,7 +5,7 @@ from __future__ import annotations
 from ai_edge_litert import schema_py_generated as schema
 from cost_tables.one_op_net import OneOpNet
 
-from portrait_tflite.convert.costed_op import CostedOp
+from portrait_tflite.convert.costs.costed_op import CostedOp
 
 # Inputs of the CONCATENATION that is counted for the copying of one.
 CONCATENATED = 2

@@ -10,7 +10,7 @@ from cost_tables import moving_ops
 from cost_tables.moving_ops import output_of
 from cost_tables.one_op_net import ACTIVATION_SCALE, OneOpNet
 
-from portrait_tflite.convert.costed_op import BUILTIN, INT8, CostedOp
+from portrait_tflite.convert.costs.costed_op import BUILTIN, INT8, CostedOp
 
 _RELU = schema.ActivationFunctionType.RELU
 

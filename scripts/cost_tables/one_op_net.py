@@ -14,7 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from portrait_tflite.convert.flatbuffer import op_code_index, serialize
+from portrait_tflite.convert.files.flatbuffer import op_code_index, serialize
 
 # Sums of products of int8 numbers at these scales stay inside of the output's range.
 ACTIVATION_SCALE, WEIGHT_SCALE = 0.02, 0.001

@@ -11,7 +11,7 @@ import pytest
 
 from portrait_tflite.benchmarks import measure
 from portrait_tflite.benchmarks.measure import Cell, measure_files
-from portrait_tflite.convert.precision import precision_of
+from portrait_tflite.convert.files.precision import precision_of
 from portrait_tflite.errors import UnavailableError
 from portrait_tflite.vocabulary import BenchmarkResult, Delegate, Fault, LatencyMs, OpTime
 

@@ -15,8 +15,8 @@ import pytest
 
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.load import LoadedModel, LoadOptions, load_model
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.loading.load import LoadedModel, LoadOptions, load_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.plan import RewriteRequest, mask_graph, rewrite_for
 from portrait_tflite.models.synthetic import draw_portrait
 from portrait_tflite.quantize.accuracy import verify_variants

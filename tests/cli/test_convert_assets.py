@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from portrait_tflite.cli.known_spec import spec_beside
-from portrait_tflite.convert.model_metadata import attached_files
+from portrait_tflite.convert.files.model_metadata import attached_files
 from portrait_tflite.images import prepare, read_image
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import to_stored

@@ -15,9 +15,9 @@ from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX, FIXES
 from portrait_tflite.convert.delegates.gpu import GPU_MAX_VERSIONS, GPU_OPS
 from portrait_tflite.convert.delegates.xnnpack_ops import XNNPACK_FLOAT_ONLY_OPS, XNNPACK_OPS
 from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction
-from portrait_tflite.convert.file_facts import count_inside, weigh_file
-from portrait_tflite.convert.flatbuffer import BUILTIN_CODES, read_model, serialize
-from portrait_tflite.convert.op_versions import FIRST_RUNTIMES, first_runtime, runtime_order
+from portrait_tflite.convert.files.file_facts import count_inside, weigh_file
+from portrait_tflite.convert.files.flatbuffer import BUILTIN_CODES, read_model, serialize
+from portrait_tflite.convert.files.op_versions import FIRST_RUNTIMES, first_runtime, runtime_order
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import OutsideOp
 

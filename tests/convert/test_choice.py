@@ -17,9 +17,9 @@ from portrait_tflite.convert.choice import (
     is_planned,
     outside,
 )
-from portrait_tflite.convert.cost_series import Axis, Series
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costs.cost_series import Axis, Series
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewrites.keras.nearest_convolution import (
     NearestUpsamplingConvolution,

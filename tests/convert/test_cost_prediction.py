@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_series import Axis, Series
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_nodes import costed_ops
-from portrait_tflite.convert.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_series import Axis, Series
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_nodes import costed_ops
+from portrait_tflite.convert.costs.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.errors import UsageError
 
 Build = Callable[..., Any]

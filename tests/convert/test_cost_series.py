@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from portrait_tflite.convert.cost_series import Axis, Series
-from portrait_tflite.convert.costed_op import INT8, CostedOp
+from portrait_tflite.convert.costs.cost_series import Axis, Series
+from portrait_tflite.convert.costs.costed_op import INT8, CostedOp
 
 TAPS, IN, OUT = Axis("taps", (1, 9)), Axis("channels_in", (4, 8, 64)), Axis("channels_out", (8, 16))
 

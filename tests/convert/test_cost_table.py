@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from portrait_tflite.convert.cost_series import Axis, Series
-from portrait_tflite.convert.cost_table import CostTable, read_table, write_table
-from portrait_tflite.convert.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costs.cost_series import Axis, Series
+from portrait_tflite.convert.costs.cost_table import CostTable, read_table, write_table
+from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp
 from portrait_tflite.errors import UsageError
 
 Change = Callable[[dict[str, Any]], Any]

@@ -13,7 +13,7 @@ from keras import layers
 
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.export import Export, keras_converter, run_converter
-from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewriter import REWRITES
 from portrait_tflite.errors import ConversionError

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from portrait_tflite.convert.audit import audit_model
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.file_facts import count_inside, weigh_file
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.files.file_facts import count_inside, weigh_file
 from portrait_tflite.errors import UsageError
 
 Build = Callable[..., Any]

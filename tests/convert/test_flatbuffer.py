@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portrait_tflite.convert.flatbuffer import (
+from portrait_tflite.convert.files.flatbuffer import (
     builtin_code,
     op_code_index,
     op_name,
@@ -21,8 +21,13 @@ from portrait_tflite.convert.flatbuffer import (
     rename_io,
     serialize,
 )
-from portrait_tflite.convert.flatbuffer_nodes import count_macs, count_ops, list_nodes, op_names
-from portrait_tflite.convert.flatbuffer_pruning import drop_unused
+from portrait_tflite.convert.files.flatbuffer_nodes import (
+    count_macs,
+    count_ops,
+    list_nodes,
+    op_names,
+)
+from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.layer_names import name_layers
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.layer_names import name_layers
 
 Build = Callable[..., Any]
 

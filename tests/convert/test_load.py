@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from portrait_tflite.convert.load import LoadOptions, load_model
+from portrait_tflite.convert.loading.load import LoadOptions, load_model
 from portrait_tflite.vocabulary import Activation, Channels, Fit, Interpolation, OutputSpec
 
 Net = Callable[..., keras.Model]

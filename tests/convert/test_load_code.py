@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from portrait_tflite.convert.load import LoadOptions, load_model
+from portrait_tflite.convert.loading.load import LoadOptions, load_model
 from portrait_tflite.errors import UsageError
 
 _RANGE = LoadOptions(input_range=(0.0, 1.0))

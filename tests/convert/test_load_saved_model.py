@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.load import LoadOptions, load_model
+from portrait_tflite.convert.loading.load import LoadOptions, load_model
 from portrait_tflite.convert.plan import mask_graph
 from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.runtime import open_model

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes, op_names
-from portrait_tflite.convert.mend import REWRITES, mend_model
-from portrait_tflite.convert.mend_burden import weigh
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes, op_names
+from portrait_tflite.convert.mending.mend import REWRITES, mend_model
+from portrait_tflite.convert.mending.mend_burden import weigh
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import QUANTIZE
 from portrait_tflite.convert.rewrites.flatbuffer.relu_to_quantize import ReluToQuantize
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement

@@ -11,16 +11,21 @@ import numpy as np
 import pytest
 
 from portrait_tflite.convert.audit import audit_model
-from portrait_tflite.convert.flatbuffer import read_model, serialize
-from portrait_tflite.convert.half_precision import ALLOWED, RECORD, allow_half_precision, is_allowed
-from portrait_tflite.convert.mend import mend_model
-from portrait_tflite.convert.model_metadata import (
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
+from portrait_tflite.convert.files.half_precision import (
+    ALLOWED,
+    RECORD,
+    allow_half_precision,
+    is_allowed,
+)
+from portrait_tflite.convert.files.model_metadata import (
     attach_files,
     attached_files,
     records_of,
     with_record,
     without_files,
 )
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 

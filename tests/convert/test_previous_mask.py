@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.load import LoadedModel, LoadOptions, load_model
+from portrait_tflite.convert.loading.load import LoadedModel, LoadOptions, load_model
 from portrait_tflite.convert.plan import mask_graph, mask_spec
 from portrait_tflite.convert.previous_mask import End, fill_inputs, find_inputs, find_state
 from portrait_tflite.errors import ConversionError, UsageError

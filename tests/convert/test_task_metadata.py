@@ -10,9 +10,9 @@ import flatbuffers
 import pytest
 from flatbuffers import encode, number_types
 
-from portrait_tflite.convert.flat_tables import Byte, Floats, Uint, write_flatbuffer
-from portrait_tflite.convert.model_metadata import attached_files, records_of
-from portrait_tflite.convert.task_metadata import RECORD, find_fault, with_task_metadata
+from portrait_tflite.convert.files.flat_tables import Byte, Floats, Uint, write_flatbuffer
+from portrait_tflite.convert.files.model_metadata import attached_files, records_of
+from portrait_tflite.convert.files.task_metadata import RECORD, find_fault, with_task_metadata
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Channels, Fit, ModelSpec, StateSpec
 

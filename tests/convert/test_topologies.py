@@ -12,10 +12,10 @@ import tensorflow as tf
 from keras import layers, ops
 
 from portrait_tflite.convert.choice import CheapestForm, EveryExactForm
-from portrait_tflite.convert.describe import count_parameters
 from portrait_tflite.convert.export import Export
+from portrait_tflite.convert.files.describe import count_parameters
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.load import LoadOptions, load_model
+from portrait_tflite.convert.loading.load import LoadOptions, load_model
 from portrait_tflite.convert.plan import mask_graph
 from portrait_tflite.convert.rewriter import rewrite_graph
 from portrait_tflite.convert.rewrites.keras.order import REWRITES

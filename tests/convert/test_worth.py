@@ -10,11 +10,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.audit import audit_model
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import INT8, CostedOp
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_op import INT8, CostedOp
 from portrait_tflite.convert.delegates.fixes import BECOMES, FIXES
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.worth import value_fixes
 from portrait_tflite.vocabulary import DelegateAudit, OutsideOp
 

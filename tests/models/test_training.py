@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from portrait_tflite.convert.load import LoadOptions, load_model
+from portrait_tflite.convert.loading.load import LoadOptions, load_model
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import fit_image
 from portrait_tflite.models.data import PortraitBatches, _warp, find_pairs

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from portrait_tflite.convert.describe import describe_variant
+from portrait_tflite.convert.files.describe import describe_variant
 from portrait_tflite.convert.plan import RewriteRequest, mask_graph, rewrite_for
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import prepare

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from portrait_tflite.cli.output import progress
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.pipeline.from_tflite import build_from_tflite
 from portrait_tflite.pipeline.request import ConvertRequest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.describe import describe_variant
+from portrait_tflite.convert.files.describe import describe_variant
 from portrait_tflite.pipeline.golden import CASES, computes_in_float, make_golden
 from portrait_tflite.report.model_json import Golden
 from portrait_tflite.vocabulary import ModelSpec, StateSpec

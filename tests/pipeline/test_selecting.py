@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from portrait_tflite.convert.load import LoadOptions
+from portrait_tflite.convert.loading.load import LoadOptions
 from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.convert.rewrites.registry import OURS
 from portrait_tflite.errors import UsageError

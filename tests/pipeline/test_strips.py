@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from portrait_tflite.convert.describe import describe_variant
+from portrait_tflite.convert.files.describe import describe_variant
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.pipeline.strips import make_strips
 from portrait_tflite.quantize.accuracy import verify_variants

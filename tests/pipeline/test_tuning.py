@@ -12,8 +12,8 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.choice import CheapestForm
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewriter import rewrite_graph
 from portrait_tflite.convert.rewrites.keras.site import Form, Site

@@ -10,10 +10,10 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.flatbuffer import read_model, serialize
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
+from portrait_tflite.convert.files.precision import precision_of
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.mend import mend_model
-from portrait_tflite.convert.precision import precision_of
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.float_file import quantize_float_file, widen_weights
 from portrait_tflite.quiet import quiet

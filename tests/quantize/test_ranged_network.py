@@ -12,8 +12,8 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes, op_names
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes, op_names
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.post_training import configure

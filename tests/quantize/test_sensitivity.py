@@ -11,10 +11,10 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.mend_burden import weigh
+from portrait_tflite.convert.mending.mend_burden import weigh
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.remedies.linear_ops import linear_ops, read_weights
 from portrait_tflite.quantize.remedies.rounding import Rounding

@@ -10,8 +10,8 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.quantize import tensor_ranges
 from portrait_tflite.quantize.tensor_ranges import (

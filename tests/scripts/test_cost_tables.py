@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from portrait_tflite.benchmarks.arm import setup
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable, read_table
-from portrait_tflite.convert.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable, read_table
+from portrait_tflite.convert.costs.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
 from portrait_tflite.runtime import open_model
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

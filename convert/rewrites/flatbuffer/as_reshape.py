@@ -6,7 +6,7 @@ import copy
 
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer_nodes import Node
+from portrait_tflite.convert.files.flatbuffer_nodes import Node
 from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
 from portrait_tflite.convert.rewrites.flatbuffer.copies import join
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
 from portrait_tflite.convert.rewrites.flatbuffer.copies import join
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import form_of

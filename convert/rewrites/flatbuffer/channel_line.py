@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.constants import per_channel
 from portrait_tflite.convert.rewrites.flatbuffer.depthwise_line import draw_lines, offsets_fit
 from portrait_tflite.convert.rewrites.flatbuffer.place import count_readers, producer_of

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_tflite.convert.flatbuffer_nodes import Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Operand
 
 
 def stored_values(operand: Operand) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from portrait_tflite.convert.flatbuffer_nodes import Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Operand
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 
 MOST_CONCATENATED = 5  # XNNPACK's limit

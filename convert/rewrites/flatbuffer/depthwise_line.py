@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from portrait_tflite.convert.flatbuffer_nodes import Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Operand
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 

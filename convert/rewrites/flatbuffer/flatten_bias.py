@@ -7,8 +7,8 @@ import copy
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand, list_nodes
+from portrait_tflite.convert.files.flatbuffer import indices
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand, list_nodes
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite, Match, RefusedOp
 
 _BIAS = 3  # inputs of TRANSPOSE_CONV: output shape, filter, input, bias

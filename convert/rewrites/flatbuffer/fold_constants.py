@@ -7,8 +7,8 @@ import copy
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import text
-from portrait_tflite.convert.flatbuffer_nodes import Node, read_node
+from portrait_tflite.convert.files.flatbuffer import text
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, read_node
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out, is_output
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     Applied,

@@ -6,7 +6,7 @@ import copy
 
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer_nodes import Node
+from portrait_tflite.convert.files.flatbuffer_nodes import Node
 from portrait_tflite.convert.rewrites.flatbuffer.moves import Chain, chain_before, repeat_chain
 from portrait_tflite.convert.rewrites.flatbuffer.place import computed_inputs
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import form_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.place import is_output
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import (
     QUANTIZE,

@@ -7,8 +7,8 @@ import copy
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.files.flatbuffer import indices
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME, VALID, same_borders
 from portrait_tflite.convert.rewrites.flatbuffer.place import count_readers, producer_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portrait_tflite.convert.flatbuffer_nodes import Node
+from portrait_tflite.convert.files.flatbuffer_nodes import Node
 
 SAME, VALID = 0, 1  # the schema's numbers
 

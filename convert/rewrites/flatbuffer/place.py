@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices, serialize
-from portrait_tflite.convert.flatbuffer_nodes import Node, read_node
-from portrait_tflite.convert.flatbuffer_pruning import drop_unused
+from portrait_tflite.convert.files.flatbuffer import indices, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, read_node
+from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import indices
-from portrait_tflite.convert.flatbuffer_nodes import Node
+from portrait_tflite.convert.files.flatbuffer import indices
+from portrait_tflite.convert.files.flatbuffer_nodes import Node
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_chain import upsampling_factors
 from portrait_tflite.convert.rewrites.flatbuffer.place import (
     is_output,

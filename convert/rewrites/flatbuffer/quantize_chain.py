@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portrait_tflite.convert.flatbuffer_nodes import Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Operand
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 

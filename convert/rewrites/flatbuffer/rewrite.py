@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes, read_node
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes, read_node
 from portrait_tflite.convert.rewrites.flatbuffer.place import (
     Place,
     computed_inputs,

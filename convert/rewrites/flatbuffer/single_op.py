@@ -10,8 +10,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from portrait_tflite.convert.flatbuffer import op_code_index, serialize
-from portrait_tflite.convert.flatbuffer_nodes import Operand
+from portrait_tflite.convert.files.flatbuffer import op_code_index, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import Operand
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 

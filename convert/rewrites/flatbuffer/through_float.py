@@ -7,7 +7,7 @@ import copy
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.constants import real_values
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import LIMITS, QUANTIZE
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement

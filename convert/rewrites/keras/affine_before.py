@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from portrait_tflite.convert.costed_op import CostedOp
+from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.graph import Node, Value, apply_op
 from portrait_tflite.convert.rewrites.keras.added_layers import convolution, depthwise, pad
 from portrait_tflite.convert.rewrites.keras.affine import ChannelAffine, affine_of

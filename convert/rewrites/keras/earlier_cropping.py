@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from portrait_tflite.convert.costed_op import CostedOp
+from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.graph import Node, Value, apply_op
 from portrait_tflite.convert.rewrites.keras.added_layers import reconfigured
 from portrait_tflite.convert.rewrites.keras.frame import (

@@ -7,7 +7,7 @@ from functools import partial
 
 import keras
 
-from portrait_tflite.convert.costed_op import CostedOp
+from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value
 from portrait_tflite.convert.rewrites.keras.rearrange import (
     interleave,

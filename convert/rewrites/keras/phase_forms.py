@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from portrait_tflite.convert.costed_op import CostedOp
+from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value, apply_op
 from portrait_tflite.convert.rewrites.keras.added_layers import (
     activate,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from portrait_tflite.convert.costed_op import CostedOp
+from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value, apply_op
 from portrait_tflite.convert.rewrites.keras.added_layers import activate, depthwise
 from portrait_tflite.convert.rewrites.keras.site import Array, Form, Refusal, Site, Uses

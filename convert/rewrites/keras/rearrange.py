@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from portrait_tflite.convert.costed_op import CostedOp, copied
+from portrait_tflite.convert.costs.costed_op import CostedOp, copied
 from portrait_tflite.convert.graph import Value, apply_op
 from portrait_tflite.convert.rewrites.keras.added_layers import depth_to_space
 

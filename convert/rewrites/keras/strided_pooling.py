@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from portrait_tflite.convert.costed_op import CostedOp
+from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.graph import Node, Value, as_arrays
 from portrait_tflite.convert.rewrites.keras.added_layers import convolution, weights_of
 from portrait_tflite.convert.rewrites.keras.least_squares import Window, gather_equations

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from portrait_tflite.convert.costed_op import CostedOp
+from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.graph import Value
 from portrait_tflite.convert.rewrites.keras.added_layers import weights_of
 from portrait_tflite.convert.rewrites.keras.phase_forms import (

@@ -30,7 +30,7 @@ def command(file: Path, as_json: bool, quick: bool) -> None:
       portrait-tflite audit selfie.tflite --json | jq .audit.xnnpack.partitions
     """
     from portrait_tflite.convert.audit import audit_model
-    from portrait_tflite.convert.file_facts import ANDROID_AAR, count_inside, weigh_file
+    from portrait_tflite.convert.files.file_facts import ANDROID_AAR, count_inside, weigh_file
     from portrait_tflite.convert.lint.rules import lint_model
     from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES
     from portrait_tflite.convert.worth import value_fixes

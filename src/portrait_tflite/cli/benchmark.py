@@ -189,7 +189,7 @@ def _variant_names(files: Sequence[Path]) -> list[str]:
 
 def _precision(file: Path) -> str:
     """Name the precision of a file; "" for one that cannot be read, as its cells will say."""
-    from portrait_tflite.convert.precision import precision_of
+    from portrait_tflite.convert.files.precision import precision_of
 
     with suppress(UsageError):
         return precision_of(file)

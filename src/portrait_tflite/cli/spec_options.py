@@ -17,7 +17,7 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Activation, Channels, Fit, Interpolation
 
 if TYPE_CHECKING:
-    from portrait_tflite.convert.load import LoadOptions
+    from portrait_tflite.convert.loading.load import LoadOptions
 
 SEED = click.IntRange(0, 2**32 - 1)  # what NumPy takes
 _MAX_SIZE = 8192
@@ -58,7 +58,7 @@ def load_options_from(
     spec: SpecArguments, *, random_weights: bool = False, seed: int = 0
 ) -> LoadOptions:
     """Hand the options on to `load_model`. Imports Keras."""
-    from portrait_tflite.convert.load import LoadOptions
+    from portrait_tflite.convert.loading.load import LoadOptions
 
     given = {each.name: getattr(spec, each.name) for each in fields(spec)}
     return LoadOptions(**given, random_weights=random_weights, seed=seed)

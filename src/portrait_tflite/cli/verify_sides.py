@@ -82,7 +82,7 @@ def _open(wanted: Wanted, given: SpecArguments, stack: ExitStack) -> Side:
     from portrait_tflite.quiet import quiet
 
     with quiet():  # TensorFlow talks while it is imported
-        from portrait_tflite.convert.load import load_model
+        from portrait_tflite.convert.loading.load import load_model
 
         loaded = load_model(wanted.model, load_options_from(given))
     outputs_of = predictors.keras_outputs(loaded.model, loaded.spec.state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from portrait_tflite.convert.task_metadata import find_fault, with_task_metadata
+from portrait_tflite.convert.files.task_metadata import find_fault, with_task_metadata
 from portrait_tflite.errors import UsageError
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.pipeline.request import ConvertRequest

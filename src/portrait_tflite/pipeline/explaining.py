@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.layer_names import name_layers
 from portrait_tflite.convert.graph import Graph
-from portrait_tflite.convert.layer_names import name_layers
 from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.convert.rewrites.registry import did_you_mean

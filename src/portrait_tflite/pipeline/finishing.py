@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from portrait_tflite.benchmarks.machine import read_machine, read_versions
-from portrait_tflite.convert.describe import describe_variant
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import count_macs
-from portrait_tflite.convert.op_versions import runtime_order
+from portrait_tflite.convert.files.describe import describe_variant
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import count_macs
+from portrait_tflite.convert.files.op_versions import runtime_order
 from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.pipeline.assets import staged_assets, write_assets
 from portrait_tflite.pipeline.describing import described

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.graph import Graph
-from portrait_tflite.convert.load import LoadedModel, load_model
+from portrait_tflite.convert.loading.load import LoadedModel, load_model
 from portrait_tflite.convert.plan import (
     mask_graph,
     mask_spec,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from portrait_tflite.convert.describe import count_parameters
-from portrait_tflite.convert.mend import mend_model
-from portrait_tflite.convert.precision import precision_of
+from portrait_tflite.convert.files.describe import count_parameters
+from portrait_tflite.convert.files.precision import precision_of
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.raw_input import full_range
 from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.file_names import network_name

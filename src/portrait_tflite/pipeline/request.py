@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from portrait_tflite.convert.load import LoadOptions
+from portrait_tflite.convert.loading.load import LoadOptions
 from portrait_tflite.convert.plan import (
     RewriteRequest,
 )

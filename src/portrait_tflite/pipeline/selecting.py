@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from portrait_tflite.convert.custom_objects import read_custom_objects
+from portrait_tflite.convert.loading.custom_objects import read_custom_objects
 from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.convert.rewrites.registry import OURS, Registry, did_you_mean
 from portrait_tflite.errors import UsageError

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from portrait_tflite.convert.choice import CheapestForm
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.keras.site import Form, Site
 from portrait_tflite.convert.site_net import export_form
 from portrait_tflite.quantize.post_training import configure

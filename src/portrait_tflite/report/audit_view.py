@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from portrait_tflite.convert.file_facts import FileFacts
+from portrait_tflite.convert.files.file_facts import FileFacts
 from portrait_tflite.report.findings import Finding, group_outside
 from portrait_tflite.report.formats import count, percent, significant, size
 from portrait_tflite.report.lint import LintRow, lint_rows

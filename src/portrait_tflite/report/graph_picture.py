@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 
 from portrait_tflite.convert.delegates.rule import Refusal
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 
 _ROW, _LANE, _DOT = 20, 16, 5  # pixels
 _TEXT = 620

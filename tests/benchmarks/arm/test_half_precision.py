@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from portrait_tflite.benchmarks.arm.emulator import Emulator
-from portrait_tflite.convert.half_precision import RECORD, allow_half_precision
-from portrait_tflite.convert.mend import mend_model
-from portrait_tflite.convert.model_metadata import attach_files, with_record
+from portrait_tflite.convert.files.half_precision import RECORD, allow_half_precision
+from portrait_tflite.convert.files.model_metadata import attach_files, with_record
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 

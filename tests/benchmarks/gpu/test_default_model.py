@@ -9,7 +9,7 @@ from portrait_tflite.benchmarks.gpu.adapters import Adapter
 from portrait_tflite.benchmarks.gpu.doubts import FAR_OFF
 from portrait_tflite.benchmarks.gpu.latency import measure_gpu
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.load import load_model
+from portrait_tflite.convert.loading.load import load_model
 from portrait_tflite.convert.plan import mask_graph
 from portrait_tflite.images import prepare
 from portrait_tflite.models.registry import DEFAULT_NET

@@ -15,7 +15,7 @@ from portrait_tflite.benchmarks.gpu import doubts, one_process
 from portrait_tflite.benchmarks.gpu import latency as gpu
 from portrait_tflite.benchmarks.gpu.adapters import Adapter
 from portrait_tflite.benchmarks.gpu.latency import measure_gpu
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import Floats
 from portrait_tflite.vocabulary import BenchmarkResult, Delegate, Fault

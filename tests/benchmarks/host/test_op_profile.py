@@ -11,8 +11,8 @@ import pytest
 from portrait_tflite.benchmarks.cell import Cell
 from portrait_tflite.benchmarks.host import litert_library
 from portrait_tflite.benchmarks.host.op_profile import Event, profile_ops, sum_by_node
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import UnavailableError
 from portrait_tflite.vocabulary import Delegate
 

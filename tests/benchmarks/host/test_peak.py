@@ -11,9 +11,9 @@ from portrait_tflite.benchmarks.host import peak
 from portrait_tflite.benchmarks.host.peak import measure_peak, peak_shares
 from portrait_tflite.benchmarks.host.peak_net import peak_net
 from portrait_tflite.benchmarks.worker_process import WorkerError
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import count_macs
-from portrait_tflite.convert.precision import precision_of
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import count_macs
+from portrait_tflite.convert.files.precision import precision_of
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import BenchmarkResult, Delegate, LatencyMs, Precision
 

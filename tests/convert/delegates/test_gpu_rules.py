@@ -16,8 +16,8 @@ from portrait_tflite.benchmarks.gpu.adapters import find_adapter
 from portrait_tflite.benchmarks.gpu.session import GpuSession
 from portrait_tflite.benchmarks.worker_process import WorkerError
 from portrait_tflite.convert.delegates.gpu import predict_gpu
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import UnavailableError
 
 MOST_DISAGREEING = 0.05

@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
-from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.runtime import open_model
 
 _SHAPE = (4, 1, 1, 4)

@@ -9,8 +9,8 @@ import pytest
 from portrait_tflite.convert.delegates.rule import Rule
 from portrait_tflite.convert.delegates.xnnpack import XNNPACK_FATAL_RULES, XNNPACK_RULES
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 

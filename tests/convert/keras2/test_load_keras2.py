@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from portrait_tflite.convert import saved_model_layers
-from portrait_tflite.convert.load import LoadOptions, load_model
+from portrait_tflite.convert.loading import saved_model_layers
+from portrait_tflite.convert.loading.load import LoadOptions, load_model
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Json
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from portrait_tflite.convert.audit import audit_model
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32, CostedOp
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_op import FLOAT32, CostedOp
 from portrait_tflite.convert.delegates.fixes import FIXES
 from portrait_tflite.convert.lint.rules import LINT_RULES, lint_model
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.worth import value_fixes
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Approximation, LintFinding

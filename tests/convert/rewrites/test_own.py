@@ -13,11 +13,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
-from portrait_tflite.convert.custom_objects import read_custom_objects
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.loading.custom_objects import read_custom_objects
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.plan import RewriteRequest, rewrite_for
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.convert.rewrites.failure import named_failure

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.quantize.remedies.chains import find_chains
 
 SAME = schema.Padding.SAME

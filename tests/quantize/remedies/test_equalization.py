@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portrait_tflite.convert.flatbuffer import read_model, serialize
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies import equalization

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from portrait_tflite.convert.flatbuffer import read_model, serialize
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.ranged_network import RangedNetwork

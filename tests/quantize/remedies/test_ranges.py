@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from portrait_tflite.convert.flatbuffer import indices, read_model
+from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies.output_error import output_error, spread
 from portrait_tflite.quantize.remedies.ranges import RangeChoice

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from keras import layers
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.flatbuffer import read_model, serialize
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.remedies.compensated_rounding import (

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes, op_names
-from portrait_tflite.convert.mend import REWRITES
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes, op_names
+from portrait_tflite.convert.mending.mend import REWRITES
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.post_training import assert_int8

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portrait_tflite.convert.flatbuffer import read_model, serialize
-from portrait_tflite.convert.flatbuffer_nodes import op_names
-from portrait_tflite.convert.flatbuffer_pruning import drop_unused
-from portrait_tflite.convert.mend_judge import PlaceJudge
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import op_names
+from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
+from portrait_tflite.convert.mending.mend_judge import PlaceJudge
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Applied, FlatbufferRewrite
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import random_input

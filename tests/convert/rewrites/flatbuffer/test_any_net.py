@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portrait_tflite.convert.mend import MendResult, mend_model
-from portrait_tflite.convert.mend_burden import is_dearer, weigh
+from portrait_tflite.convert.mending.mend import MendResult, mend_model
+from portrait_tflite.convert.mending.mend_burden import is_dearer, weigh
 from portrait_tflite.runtime import Runner, open_model
 from portrait_tflite.tensor_values import random_input
 from portrait_tflite.vocabulary import Delegate

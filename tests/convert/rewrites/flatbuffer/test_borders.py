@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer import borders
 from portrait_tflite.convert.rewrites.flatbuffer.borders import ConstantBorder, MirroredBorder
 from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad

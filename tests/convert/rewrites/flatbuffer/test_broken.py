@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.flatbuffer import op_code_index
-from portrait_tflite.convert.flatbuffer_nodes import Node
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.files.flatbuffer import op_code_index
+from portrait_tflite.convert.files.flatbuffer_nodes import Node
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.add_in_range import AddInRange
 from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import (
     AsReshape,

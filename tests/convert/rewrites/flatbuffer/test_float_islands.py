@@ -11,8 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from portrait_tflite.convert.flatbuffer_nodes import Node, read_node
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, read_node
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.float_islands import (
     ClampBeforeQuantize,
     MoveStoredNumbers,

@@ -10,9 +10,9 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import op_names
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import op_names
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.identity_add import IdentityAdd
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import QUANTIZE
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement

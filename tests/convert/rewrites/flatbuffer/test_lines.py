@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.channel_line import (
     ChannelLine,
     MergeChannelLine,
@@ -214,6 +214,6 @@ def test_a_slope_of_zero_stays(one_op: Build, mend_with: Build) -> None:
 
 
 def _read(data: bytes) -> Any:
-    from portrait_tflite.convert.flatbuffer import read_model
+    from portrait_tflite.convert.files.flatbuffer import read_model
 
     return read_model(data)

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.delegates.gpu import predict_gpu
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.mend import mend_model
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.as_reshape import TileToConcatenation
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_chain import NearestChain
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_to_copies import NearestToCopies

@@ -12,8 +12,8 @@ from keras import layers
 
 from portrait_tflite.convert.choice import CheapestForm, EveryExactForm
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import op_names
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import op_names
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewrites.keras.affine_before import FoldAffineBefore
 from portrait_tflite.convert.rewrites.keras.affine_behind import AffineAsDepthwise

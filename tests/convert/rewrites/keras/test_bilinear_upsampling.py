@@ -13,12 +13,12 @@ from keras import layers
 
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.choice import CheapestForm, cost
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_op import FLOAT32
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewrites.keras import bilinear_upsampling
 from portrait_tflite.convert.rewrites.keras.bilinear_upsampling import PointwiseBeforeBilinear

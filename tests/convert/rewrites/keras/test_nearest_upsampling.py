@@ -13,9 +13,9 @@ from keras import layers
 
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.choice import cost
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable
-from portrait_tflite.convert.costed_op import FLOAT32
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_op import FLOAT32
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewrites.keras import nearest_upsampling
 from portrait_tflite.convert.rewrites.keras.nearest_upsampling import NearestUpsampling

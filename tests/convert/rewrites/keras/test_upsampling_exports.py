@@ -11,11 +11,11 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.audit import audit_model
-from portrait_tflite.convert.cost_prediction import predict
-from portrait_tflite.convert.cost_table import CostTable
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable
 from portrait_tflite.convert.export import Export, keras_converter, run_converter
-from portrait_tflite.convert.flatbuffer import read_model
-from portrait_tflite.convert.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.plan import RewriteRequest, rewrite_for
 from portrait_tflite.quantize.post_training import configure

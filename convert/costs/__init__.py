@@ -1,0 +1,1 @@
+"""What ops cost on a target, by its committed table."""

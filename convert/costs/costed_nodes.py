@@ -1,0 +1,155 @@
+"""The ops of a `.tflite` as their cost sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import prod
+
+from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp, copied
+from portrait_tflite.convert.delegates.site import numbers
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
+
+_CHANNEL_KINDS = {"ADD": "ADD_CHANNELS", "SUB": "ADD_CHANNELS", "MUL": "MUL_CHANNELS"}
+_SAME_COST = {"SLICE": "STRIDED_SLICE", "PADV2": "PAD", "RELU_N1_TO_1": "RELU6"}
+
+
+def precision_of_node(node: Node) -> str:
+    """Tell the precision in which the table has an op."""
+    operands = [*(o for o in node.given() if not o.constant), *node.outputs]
+    return INT8 if operands and "int8" in operands[0].dtype else FLOAT32
+
+
+def costed_ops(node: Node) -> Iterator[CostedOp]:
+    """Yield an op as its cost sees it: one, or one per input where it copies each."""
+    if not (node.inputs and node.outputs):  # a call of another graph, and the like
+        yield CostedOp(node.op, 1, 1, 1, 1)
+    else:
+        yield from _READERS.get(node.op, _elementwise)(node)
+
+
+def looked_up(row: Sequence[Node]) -> CostedOp:
+    """Return what a row of ops is of which XNNPACK makes one look-up: as a LOGISTIC of bytes is."""
+    return CostedOp("LOGISTIC", abs(row[-1].outputs[0].size), 1, 1, 1)
+
+
+def _convolution(node: Node) -> Iterator[CostedOp]:
+    source, weights = node.given()[:2]
+    yield _sized(node, node.outputs[0], source, weights.shape[1:3], _stride(node))
+
+
+def _transposed(node: Node) -> Iterator[CostedOp]:
+    _, weights, source = node.given()[:3]
+    op = _sized(node, node.outputs[0], source, weights.shape[1:3], _stride(node))
+    yield replace(op, stride_columns=int(node.option("strideW", 1)))
+
+
+def _transpose(node: Node) -> Iterator[CostedOp]:
+    source, order = node.given()[:2]
+    axes = [axis % len(source.shape) for axis in numbers(order).tolist()]
+    sizes, moved = _merged(source.shape, axes)
+    if moved == sorted(moved):
+        yield _sized(node, node.outputs[0], source, kind="RESHAPE")
+        return
+    last = len(sizes) - 1
+    length = 1
+    if moved[-1] == last:  # so many numbers stay together
+        length = sizes[last]
+        last, moved = last - 1, moved[:-1]
+    runs = abs(source.size) // max(1, length)
+    stride = min(sizes[last], sizes[moved[-1]])
+    yield CostedOp(node.op, runs, 1, length, length, stride=stride)
+
+
+def _merged(shape: tuple[int, ...], order: list[int]) -> tuple[list[int], list[int]]:
+    """Leave out dimensions of 1, and make one of those that stay neighbours, as XNNPACK does.
+
+    Returns:
+        The sizes in their old order, and where each of the new ones was.
+    """
+    kept = [axis for axis in order if shape[axis] != 1]
+    groups: list[list[int]] = []
+    for axis in kept:
+        between = shape[groups[-1][-1] + 1 : axis] if groups and axis > groups[-1][-1] else None
+        if between is not None and all(size == 1 for size in between):
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    old = sorted(groups)
+    return [abs(prod(shape[a] for a in group)) for group in old], [old.index(g) for g in groups]
+
+
+def _dense(node: Node) -> Iterator[CostedOp]:
+    source, target = node.given()[0], node.outputs[0]
+    rows = target.size // target.shape[-1]
+    yield CostedOp(node.op, rows, 1, source.size // rows, target.shape[-1])
+
+
+def _pool(node: Node) -> Iterator[CostedOp]:
+    window = (node.option("filterHeight", 1), node.option("filterWidth", 1))
+    yield _sized(node, node.outputs[0], node.given()[0], window, _stride(node))
+
+
+def _mean(node: Node) -> Iterator[CostedOp]:
+    yield _sized(node, node.given()[0], node.given()[0])
+
+
+def _concatenation(node: Node) -> Iterator[CostedOp]:
+    axis = node.option("axis", -1) % max(1, len(node.outputs[0].shape))
+    for source in node.given():
+        runs = prod(source.shape[:axis])
+        yield copied(abs(runs), abs(source.size // max(1, runs)))
+
+
+def _rearranged(node: Node) -> Iterator[CostedOp]:
+    block = node.option("blockSize", 1)
+    yield _sized(node, node.outputs[0], node.given()[0], stride=block)
+
+
+def _elementwise(node: Node) -> Iterator[CostedOp]:
+    source, target = node.given()[0], node.outputs[0]
+    kind = _SAME_COST.get(node.op, node.op)
+    others = [o.size for o in node.given() if 1 < o.size < target.size]
+    if others and node.op in _CHANNEL_KINDS:
+        kind = _CHANNEL_KINDS[node.op]
+    yield _sized(node, target, source, kind=kind)
+
+
+def _sized(
+    node: Node,
+    target: Operand,
+    source: Operand,
+    kernel: tuple[int, ...] = (1, 1),
+    stride: int = 1,
+    kind: str | None = None,
+) -> CostedOp:
+    """Make an op of the size of `target`, whose last dimension is its channels."""
+    channels = target.shape[-1] if target.shape else 1
+    positions = abs(target.size) // max(1, channels)  # a size of -1, known at run time, counts once
+    return CostedOp(
+        kind=kind or node.op,
+        height=positions,
+        width=1,
+        channels_in=source.shape[-1] if source.shape else 1,
+        channels_out=channels,
+        kernel=(kernel[0], kernel[1]),
+        stride=stride,
+    )
+
+
+def _stride(node: Node) -> int:
+    return int(node.option("strideH", 1))
+
+
+_READERS: dict[str, Callable[[Node], Iterator[CostedOp]]] = {
+    "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _convolution,
+    "TRANSPOSE_CONV": _transposed,
+    "FULLY_CONNECTED": _dense,
+    "MAX_POOL_2D": _pool,
+    "AVERAGE_POOL_2D": _pool,
+    "MEAN": _mean,
+    "CONCATENATION": _concatenation,
+    "DEPTH_TO_SPACE": _rearranged,
+    "TRANSPOSE": _transpose,
+}

@@ -1,0 +1,1 @@
+"""Finished `.tflite` files: reading, writing, listing ops, what they need."""

@@ -1,0 +1,1 @@
+"""Rewriting finished `.tflite` files, each place judged."""

@@ -1,0 +1,104 @@
+"""What a `.tflite` asks of the delegates and of the target, to compare two forms of one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.costed_op import BUILTIN
+from portrait_tflite.convert.delegates.gpu import predict_gpu
+from portrait_tflite.convert.delegates.xnnpack_ops import (
+    XNNPACK_FLOAT_ONLY_OPS,
+    XNNPACK_OPS,
+)
+from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.errors import UsageError
+from portrait_tflite.runtime import open_model
+from portrait_tflite.vocabulary import Delegate
+
+_TARGET = "arm64"
+# The table is off by that at times, and what is outside it knows least; of a single op most.
+_MARGIN = 1.1
+_LITTLE_CYCLES = 10_000
+_BYTES = frozenset({"int8", "uint8"})
+
+
+@dataclass(frozen=True, order=True)
+class Burden:
+    """What a graph asks of the delegates; less is better, the first difference counts.
+
+    Attributes:
+        unloadable: 1 where the runtime gives the whole file up with XNNPACK, which takes an op and
+            fails then; the ops outside are only predicted then.
+        outside: Ops outside of XNNPACK.
+        refused: Ops that the GPU delegate refuses; 0 for an integer graph, which is not its.
+        partitions: XNNPACK's.
+        unknown: Kinds of ops whose cost the table does not know, there where they run.
+        cycles: Predicted cost on the target.
+        ops: Number of ops.
+        size_bytes: Of the file.
+    """
+
+    unloadable: int
+    outside: int
+    refused: int
+    partitions: int
+    unknown: int
+    cycles: float
+    ops: int
+    size_bytes: int
+
+
+def weigh(data: bytes) -> Burden:
+    """Weigh a `.tflite` for the target with the committed cost table."""
+    model = read_model(data)
+    nodes = list_nodes(model)
+    integer = any(o.dtype in _BYTES for n in nodes for o in n.outputs)
+    unloadable, outside, partitions = _delegation(data, model)
+    table = CostTable.load(_TARGET)
+    prediction = predict(data, table, outside)
+    return Burden(
+        unloadable=unloadable,
+        outside=len(outside),
+        refused=0 if integer else len(predict_gpu(model)),
+        partitions=partitions,
+        unknown=len(prediction.unknown) + len(_priced_as_inside([nodes[i] for i in outside])),
+        cycles=prediction.cycles,
+        ops=len(nodes),
+        size_bytes=len(data),
+    )
+
+
+def is_dearer(new: Burden, old: Burden) -> bool:
+    """Tell whether a graph costs clearly more, as far as the table knows both forms' ops."""
+    more = new.cycles > max(old.cycles * _MARGIN, old.cycles + _LITTLE_CYCLES)
+    return more and new.unknown >= old.unknown
+
+
+def _delegation(data: bytes, model: schema.ModelT) -> tuple[int, list[int], int]:
+    """Ask the runtime: whether XNNPACK breaks the file, its ops outside and its partitions."""
+    try:
+        runner = open_model(data, Delegate.XNNPACK)
+    except UsageError:
+        with np.errstate(all="ignore"):  # such scales have no ratio
+            found = predict_xnnpack(model)
+        return 1, [*found.refused, *found.fatal], len(found.partitions)
+    return 0, [node.index for node in runner.outside], runner.partitions
+
+
+def _priced_as_inside(outside: Sequence[Node]) -> set[str]:
+    """Name the kinds of ops outside that the table only knows as XNNPACK runs others of them."""
+    inside = XNNPACK_OPS - BUILTIN.keys()
+    integer = inside - XNNPACK_FLOAT_ONLY_OPS
+    return {
+        node.op
+        for node in outside
+        if node.op in integer or (node.op in inside and node.outputs[0].dtype == "float32")
+    }

@@ -1,0 +1,155 @@
+"""Judge a rewritten place of a `.tflite` on its own: is it right, and is anything gained?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_tflite.convert.mending.mend_burden import is_dearer, weigh
+from portrait_tflite.convert.rewrites.flatbuffer.place import Place
+from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Verdict
+from portrait_tflite.errors import UsageError
+from portrait_tflite.runtime import Runner, open_model
+from portrait_tflite.vocabulary import Delegate, TensorInfo
+
+Array = NDArray[Any]
+
+_FLOAT_TOLERANCE = 1e-5  # of the largest magnitude
+_RANDOM_DRAWS = 2
+_MOST_RAMPS = 16
+_SEED = 20240
+
+
+@dataclass(frozen=True)
+class PlaceJudge:
+    """Lets a place pass that is cheaper for the target and computes the same.
+
+    Both forms run on the built-in kernels, over every value that each channel of an integer tensor
+    can take, as far as the tensor has room for them, and on noise. An exact place gives the same
+    bytes; another one stays within one step, or within 1e-5 of the largest magnitude in float.
+
+    Attributes:
+        observed: What tensors hold on pictures, by their numbers, for places that are right for
+            the values that occur.
+        thrifty: Whether a place must not cost more even where it brings an op inside.
+    """
+
+    observed: Mapping[int, Sequence[Array]] = field(default_factory=dict)
+    thrifty: bool = False
+
+    def __call__(self, place: Place) -> Verdict:
+        """Judge a place."""
+        try:
+            return self._judge(place)
+        except UsageError as error:
+            return Verdict(f"undone: the runtime refuses the result ({error})")
+
+    def _judge(self, place: Place) -> Verdict:
+        before = open_model(place.before, Delegate.CPU)
+        after = None if place.after is None else open_model(place.after, Delegate.CPU)
+        shift, fault = (0.0, "") if after is not None else _rescaled(before, place)
+        if fault:
+            return Verdict(f"undone: {fault}")
+        absolute, magnitude = shift, 0.0
+        for arrays in self._inputs(place, before):
+            expected = before.run(*arrays)[0]
+            found = arrays[place.passed] if after is None else after.run(*arrays)[0]
+            fault, error = _compare(expected, found, before.outputs[0], place.exact)
+            if fault:
+                return Verdict(f"undone: {fault}")
+            absolute = max(absolute, error)
+            magnitude = max(magnitude, _magnitude(expected, before.outputs[0]))
+        # Only now: XNNPACK dies of some graphs that the built-in kernels run.
+        if place.after is not None and (refusal := self._no_gain(place.before, place.after)):
+            return Verdict(refusal)
+        return Verdict("", absolute, absolute / magnitude if magnitude else 0.0)
+
+    def _no_gain(self, before: bytes, after: bytes) -> str:
+        old, new = weigh(before), weigh(after)
+        kind = "nothing gained" if not new < old else "dearer" if is_dearer(new, old) else ""
+        if not kind or (kind == "dearer" and not self.thrifty):
+            return ""
+        return (
+            f"{kind}: {new.outside} ops outside and {new.cycles:.0f} cycles after, "
+            f"{old.outside} and {old.cycles:.0f} before"
+        )
+
+    def _inputs(self, place: Place, runner: Runner) -> list[tuple[Array, ...]]:
+        if not place.observed:
+            return _every_value(runner.inputs)
+        held = [self.observed[source] for source in place.sources]
+        return list(zip(*held, strict=True))
+
+
+def _rescaled(before: Runner, place: Place) -> tuple[float, str]:
+    """Return how far real values move where a source of another scale takes the output's place.
+
+    Only the readers see that: the integers may all be the same.
+    """
+    source, target = before.inputs[place.passed], before.outputs[0]
+    if (source.scale, source.zero_point) == (target.scale, target.zero_point):
+        return 0.0, ""
+    if place.exact or source.zero_point != target.zero_point:
+        return 0.0, "the output has another scale"
+    moved = abs(source.scale - target.scale) * 255
+    return moved, "" if moved <= target.scale else "the output has another scale"
+
+
+def _compare(expected: Array, found: Array, info: TensorInfo, exact: bool) -> tuple[str, float]:
+    """Say what is wrong, or "", and the largest difference in real units."""
+    if (expected.dtype, expected.shape) != (found.dtype, found.shape):
+        return "the output has another type or shape", 0.0
+    if expected.tobytes() == found.tobytes():
+        return "", 0.0
+    if exact:
+        return "the outputs are not byte-equal on the built-in kernels", 0.0
+    error = float(np.max(np.abs(expected.astype(np.float64) - found.astype(np.float64))))
+    if np.issubdtype(expected.dtype, np.integer):
+        fault = (
+            "" if error <= 1 else f"the output moves by {error:.0f} steps on the built-in kernels"
+        )
+        return fault, error * info.scale
+    relative = error / max(float(np.abs(expected).max()), 1e-30)
+    # `not <=` rather than `>`: a NaN must fail too.
+    return ("" if relative <= _FLOAT_TOLERANCE else f"the output moves by {relative:.1e}"), error
+
+
+def _magnitude(array: Array, info: TensorInfo) -> float:
+    if np.issubdtype(array.dtype, np.integer):
+        return float(np.abs(array.astype(np.float64) - info.zero_point).max()) * info.scale
+    return float(np.abs(array).max(initial=0.0))
+
+
+def _every_value(inputs: Sequence[TensorInfo]) -> list[tuple[Array, ...]]:
+    """Draw inputs that hold every integer in every channel, then noise."""
+    rng = np.random.default_rng(_SEED)
+    positions = min(int(np.prod(info.shape[:-1])) for info in inputs)
+    ramps = min(_MOST_RAMPS, -(-256 // max(positions, 1)))
+    drawn = [
+        tuple(_ramp(info, n * positions, 2 * k + 1) for k, info in enumerate(inputs))
+        for n in range(ramps)
+    ]
+    return drawn + [tuple(_noise(info, rng) for info in inputs) for _ in range(_RANDOM_DRAWS)]
+
+
+def _ramp(info: TensorInfo, start: int, stride: int) -> Array:
+    """Count up along the positions, each channel from another number."""
+    dtype = np.dtype(info.dtype)
+    channels = info.shape[-1] if info.shape else 1
+    positions = np.arange(int(np.prod(info.shape)) // max(channels, 1))[:, None] + start
+    values = (positions * stride + 37 * np.arange(channels)) % 256
+    if np.issubdtype(dtype, np.integer):
+        return (values + max(np.iinfo(dtype).min, -128)).astype(dtype).reshape(info.shape)
+    return ((values - 128) / 16).astype(dtype).reshape(info.shape)
+
+
+def _noise(info: TensorInfo, rng: np.random.Generator) -> Array:
+    dtype = np.dtype(info.dtype)
+    if np.issubdtype(dtype, np.integer):
+        low = max(np.iinfo(dtype).min, -128)
+        return rng.integers(low, low + 256, info.shape).astype(dtype)
+    return rng.normal(0, 3, info.shape).astype(dtype)
