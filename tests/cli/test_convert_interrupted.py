@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from portrait_tflite.pipeline import finishing, from_keras
+from portrait_tflite.pipeline import finishing, from_keras, reading
 
 _STAGES = {
-    "gather_pictures": from_keras,
+    "gather_pictures": reading,
     "mask_graph": from_keras,
     "build_variants": from_keras,
     "verify_variants": finishing,

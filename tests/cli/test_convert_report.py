@@ -80,7 +80,7 @@ def test_rewrites(report: Any) -> None:
         assert all(set(form) == _CANDIDATE for form in record["candidates"])
     for skipped in report["skipped"]:
         assert set(skipped) == {"rewrite", "layer", "reason", "candidates"}
-    assert set(report["rewritten"]) == {"max_abs_error", "max_rel_error", "images"}
+    assert set(report["rewritten"]) == {"max_abs_error", "max_rel_error", "images", "rounding"}
     assert report["rewritten"]["max_rel_error"] < 1e-5
 
 
@@ -129,7 +129,8 @@ def test_accuracy(report: Any) -> None:
         accuracy = variant["accuracy"]
         assert set(accuracy) == {
             "images", "labelled", "iou", "miou", "boundary_f", "mae", "agreement_iou", "drop",
-            "worst", "passed", "reason", "median",
+            "worst", "passed", "reason", "median", "boundary_f_fine", "sad", "label_mae",
+            "interval", "foreground_drift", "flicker",
         }  # fmt: skip
         assert set(accuracy["drop"]) == {"iou", "miou", "boundary_f"}
         assert {*accuracy["worst"][0]} == {"image", "iou_float", "iou"}

@@ -54,7 +54,7 @@ def test_one_partition_and_nothing_outside(randomized: Build) -> None:
         Target.BOTH,
         lambda: iter([[picture[None]] for picture in pictures]),
         IoType.INT8,
-        [pictures[:1]],
+        [(pictures[:1],)],
     )
     audits = {name: audit_model(one.data) for name, one in built.items()}
     assert audits["int8"].xnnpack.outside == ()

@@ -70,7 +70,7 @@ def test_every_net_in_every_form_is_made_for_the_delegates(name: str, form: str 
         Target.BOTH,
         lambda: ([picture] for picture in pictures),
         IoType.INT8,
-        pictures[:1],
+        [(picture,) for picture in pictures[:1]],
     )
     audits = {key: describe_variant("x", one.data).audit for key, one in built.items()}
     assert audits["int8"].xnnpack.outside == ()

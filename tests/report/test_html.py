@@ -129,7 +129,7 @@ def test_accuracy_and_its_pictures(page: Page) -> None:
     assert f"int8 ✓ passed {figures}" in accuracy
     assert "worst a.png IoU 0.930 → 0.810 · 3.44 % of the pixels differ" in accuracy
     assert "median m.png" in accuracy
-    assert "cross-layer equalization: gained 0.40, cost 0.10" in accuracy
+    assert "equalization yes 0.90 0.70 34.00 34.10 1 1" in accuracy
     assert "head stays in float: it loses 0.3 points in int8" in accuracy
     assert "a.png 0.900 0.700 20.00" in accuracy
     images = [values for tag, values in page.tags if tag == "img"]

@@ -80,7 +80,7 @@ class Site:
     boundary: tuple[Value, ...]
     forms: tuple[Form, ...]
     reason: str
-    unfit: Mapping[str, str] = field(default_factory=dict)
+    unfit: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def layers(self) -> tuple[str, ...]:
         """Name the layers between the boundary and the root, the one it is named after first."""
