@@ -66,7 +66,7 @@ def load_saved_model(folder: Path, size: Size | None, channels: Channels | None)
         beside = (shape[0], *(n or m for n, m in zip(own[1:3], shape[1:3], strict=True)), 1)
         images[mask] = keras.Input(batch_shape=beside, dtype=inputs[mask].dtype.name, name=mask)
     outputs = SignatureLayer(str(folder), call_endpoint=name, name="saved_model")(images)
-    values = list(outputs.values()) if isinstance(outputs, dict) else outputs
+    values = [outputs[key] for key in sorted(outputs)] if isinstance(outputs, dict) else outputs
     return keras.Model(list(images.values()), values, name="saved_model")
 
 
@@ -74,7 +74,8 @@ def _find_inputs(folder: Path, inputs: dict[str, Any]) -> tuple[str, str]:
     """Name the picture's input, and the previous mask's; "" where there is none."""
     ends = [
         End(name, tuple(spec.shape.as_list()[1:] if spec.shape.rank is not None else ()))
-        for name, spec in inputs.items()
+        # A signature's own order is that of a hash table: another one in each process.
+        for name, spec in sorted(inputs.items())
     ]
     names = [end.name for end in ends]
     picture, mask = find_inputs(ends, str(folder))
