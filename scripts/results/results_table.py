@@ -56,7 +56,8 @@ _NETS = (
     Net(
         "henry_portraitnet128",
         "{shared}/models/henry_portraitnet128.keras",
-        ("--output", "0", "--input-range", "0,255"),
+        # bgr, though it is described as RGB: see docs/results.md.
+        ("--output", "0", "--channels", "bgr", "--input-range", "0,255"),
     ),
     Net(
         "slim_reshape_v2",
