@@ -48,6 +48,8 @@ def variant(report: Report) -> Variant:
         (BYTES, _image("uint8", 1.0), "the byte v itself", (0,), (255,)),
         (UNIT, _image("uint8", 1 / 255), "the byte v itself", (0,), (255,)),
         (UNIT, _image("int8", 1 / 255, -128), "v − 128", (-128,), (127,)),
+        (SIGNED, _image("int8", 2 / 255 + 1e-9, -1), "round(v − 128.5), kept within -128 and 127,",
+         (-128,), (126,)),
         (SIGNED, _image("int8", 0.01, 3), "round(v · 0.784314 − 97), kept within -128 and 127,",
          (-97,), (103,)),
         (BYTES, _image("float32"), "v as float32", (0,), (255,)),

@@ -128,7 +128,7 @@ def _meanings(card: IoCard) -> str:
 def number(value: float) -> str:
     """Write a number; what is one over a whole number, as that."""
     whole = 1 / value if value else 0.0
-    if whole > 1 and abs(whole - round(whole)) < 1e-4:
+    if round(whole) > 1 and abs(whole - round(whole)) < 1e-4:
         return f"1/{round(whole)}"
     return f"{value:.6g}"
 
@@ -158,7 +158,9 @@ def _linear(scale: Array, shift: Array) -> str:
     if np.ptp(scale) or np.ptp(shift):
         return f"v · {_listed(scale)} + {_listed(shift)}"
     sign = "−" if shift[0] < 0 else "+"
-    return f"v · {number(scale[0])}" + (f" {sign} {number(abs(shift[0]))}" if shift[0] else "")
+    factor = number(scale[0])
+    scaled = "v" if factor == "1" else f"v · {factor}"
+    return scaled + (f" {sign} {number(abs(shift[0]))}" if shift[0] else "")
 
 
 def _state(variant: Variant, spec: ModelSpec) -> str:
