@@ -13,8 +13,9 @@ from portrait_tflite.convert.files.flatbuffer import indices, read_model, serial
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.measured_network import measured_network
 from portrait_tflite.quantize.ranged_network import RangedNetwork
-from portrait_tflite.quantize.tensor_ranges import Range, measure_ranges
+from portrait_tflite.quantize.tensor_ranges import Range
 
 _SIGNATURE = "serving_default"
 # Pictures between two steps of the progress bar.
@@ -36,8 +37,7 @@ def ranged_file(
         on_images: Called with how many of them were seen.
     """
     wide = serialize(widen_weights(read_model(data)))
-    network = RangedNetwork(wide, measure_ranges(wide, frames, on_images))
-    return network if picture is None else network.with_picture(picture)
+    return measured_network(wide, frames, picture, on_images)
 
 
 def quantize_float_file(
@@ -48,8 +48,7 @@ def quantize_float_file(
     """Quantize to int8 by ai-edge-quantizer: the way for files that `TFLiteConverter` refuses.
 
     Weights are per channel, activations per tensor, ends included. It leaves some ops between
-    DEQUANTIZE and QUANTIZE in float; mending takes most
-    of those away (`quantized_island`).
+    DEQUANTIZE and QUANTIZE in float; mending takes most of those away (`quantized_island`).
 
     Args:
         data: The file; float32, or float16 weights that are widened in front of each op.

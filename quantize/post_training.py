@@ -11,12 +11,11 @@ from portrait_tflite.convert.export import Export, named
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.calibration import Representative
-from portrait_tflite.quantize.probabilities import with_probabilities
-from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
-from portrait_tflite.quantize.tensor_ranges import Range, measure_ranges
+from portrait_tflite.quantize.measured_network import measured_network
+from portrait_tflite.quantize.ranged_network import IO_TYPES, RangedNetwork, quantize_network
+from portrait_tflite.quantize.tensor_ranges import Range
 from portrait_tflite.vocabulary import IoType, Precision
 
-_IO = {IoType.INT8: tf.int8, IoType.UINT8: tf.uint8, IoType.FLOAT32: tf.float32}
 _IO_CODE = {
     IoType.INT8: schema.TensorType.INT8,
     IoType.UINT8: schema.TensorType.UINT8,
@@ -46,7 +45,10 @@ def quantize_model(
     """
     if precision is not Precision.INT8:
         return export.convert(lambda converter: configure(converter, precision, representative, io))
-    return quantize_ranged(ranged_network(export, representative, input_range), io)
+    picture = None if input_range is None else Range(*input_range)
+    frames = (tuple(frame) for frame in representative())
+    network = measured_network(export.float_model(Precision.FLOAT32), frames, picture)
+    return quantize_ranged(network, io)
 
 
 def quantize_ranged(network: RangedNetwork, io: IoType, *, islands: bool = False) -> bytes:
@@ -63,18 +65,6 @@ def quantize_ranged(network: RangedNetwork, io: IoType, *, islands: bool = False
     return data
 
 
-def ranged_network(
-    export: Export,
-    representative: Representative,
-    input_range: tuple[float, float] | None = None,
-) -> RangedNetwork:
-    """Measure the ranges of an exported graph; see `quantize_model`."""
-    data = export.float_model(Precision.FLOAT32)
-    ranges = measure_ranges(data, [tuple(frame) for frame in representative()])
-    network = with_probabilities(RangedNetwork(data, ranges))
-    return network if input_range is None else network.with_picture(Range(*input_range))
-
-
 def configure(
     converter: Any, precision: Precision, representative: Representative, io: IoType
 ) -> None:
@@ -89,8 +79,8 @@ def configure(
         ]
         return
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = _IO[io]
-    converter.inference_output_type = _IO[io]
+    converter.inference_input_type = IO_TYPES[io]
+    converter.inference_output_type = IO_TYPES[io]
 
 
 def assert_int8(data: bytes, io: IoType, *, but: bool = False) -> None:

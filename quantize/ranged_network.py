@@ -22,7 +22,7 @@ from portrait_tflite.quantize.tensor_ranges import Range
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import IoType
 
-_IO = {IoType.INT8: tf.int8, IoType.UINT8: tf.uint8, IoType.FLOAT32: tf.float32}
+IO_TYPES = {IoType.INT8: tf.int8, IoType.UINT8: tf.uint8, IoType.FLOAT32: tf.float32}
 
 # Ops whose output has the scale of what they move.
 MOVES = frozenset(
@@ -92,8 +92,8 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
         with quiet():
             quantized = mlir_quantize(
                 serialize(model),
-                input_data_type=_IO[io],
-                output_data_type=_IO[io],
+                input_data_type=IO_TYPES[io],
+                output_data_type=IO_TYPES[io],
                 denylisted_nodes=set(network.in_float) or None,
             )
     except Exception as error:  # it raises whatever its bindings raise

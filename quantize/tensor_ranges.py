@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,7 @@ def activation_tensors(model: schema.ModelT) -> list[int]:
     return [n for n in found if graph.tensors[n].type == schema.TensorType.FLOAT32]
 
 
-def observe_tensors(data: bytes, frames: Sequence[Frames]) -> Iterator[Mapping[int, Floats]]:
+def observe_tensors(data: bytes, frames: Iterable[Frames]) -> Iterator[Mapping[int, Floats]]:
     """Run a float file and yield every activation tensor, by its number, picture for picture.
 
     The file is opened with all of them as its outputs: the runtime would otherwise give their
@@ -85,7 +85,7 @@ def _giving(model: schema.ModelT, tensors: Sequence[int]) -> Runner:
 
 
 def measure_ranges(
-    data: bytes, frames: Sequence[Frames], on_images: Callable[[int], None] | None = None
+    data: bytes, frames: Iterable[Frames], on_images: Callable[[int], None] | None = None
 ) -> dict[int, Range]:
     """Return the smallest and largest number of every activation tensor over all pictures.
 

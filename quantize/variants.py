@@ -19,7 +19,9 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrit
 from portrait_tflite.images import denormalize
 from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.calibration import Representative
-from portrait_tflite.quantize.post_training import configure, quantize_model, ranged_network
+from portrait_tflite.quantize.measured_network import measured_network
+from portrait_tflite.quantize.post_training import configure, quantize_model
+from portrait_tflite.quantize.tensor_ranges import Frames, Range
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
     Delegate,
@@ -144,10 +146,18 @@ def _treatable(
     """Measure the ranges of a graph: what its int8 file, and remedies, begin with."""
     # A previous mask in the picture itself has a range of its own.
     spec = source.spec
-    whole = full_range(spec) if spec is not None and spec.state is None else None
+    whole = Range(*full_range(spec)) if spec is not None and spec.state is None else None
+    frames: list[Frames] = []
+
+    def kept() -> Iterator[Frames]:
+        # One by one as they are measured: a picture that is asked for is counted as done.
+        for frame in source.representative():
+            frames.append(tuple(frame))
+            yield frames[-1]
+
     return Treatable(
-        network=ranged_network(export, source.representative, whole),
-        frames=[tuple(frame) for frame in source.representative()],
+        network=measured_network(export.float_model(Precision.FLOAT32), kept(), whole),
+        frames=frames,
         checks=source.checks,
         io=io,
         mending=mending,

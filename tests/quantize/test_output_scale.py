@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from keras import layers
 
+from portrait_tflite.convert.export import Export
+from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.plan import RewriteRequest, chooser_for, mask_graph, rewrite_for
+from portrait_tflite.quantize.float_file import ranged_file
+from portrait_tflite.quantize.ranged_network import quantize_network
 from portrait_tflite.quantize.variants import build_variants
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import (
@@ -95,6 +99,18 @@ def test_int8_and_uint8_probabilities(name: str) -> None:
     head, output = HEADS[name]
     info = _build(head, output, IoType.INT8)
     assert (info.dtype, info.scale, info.zero_point) == ("int8", 1 / 256, -128)
+
+
+def test_a_float_file_without_its_keras_model_keeps_them_too() -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((SIZE, SIZE, 3))
+    mask = _convolution(1, activation="sigmoid")(layers.AveragePooling2D(2)(image))
+    copies = keras.ops.concatenate([mask] * 4, axis=-1)
+    graph = trace(keras.Model(image, keras.ops.depth_to_space(copies, 2)))
+    data = Export(graph).float_model(Precision.FLOAT32)
+    frames = [(np.full((1, SIZE, SIZE, 3), value, np.float32),) for value in (0.0, 1.0)]
+    (info,) = open_model(quantize_network(ranged_file(data, frames, None))).outputs
+    assert (info.scale, info.zero_point) == (1 / 256, -128)
 
 
 def test_uint8_begins_at_zero() -> None:
