@@ -6,6 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.files.flatbuffer_nodes import Node
+from portrait_tflite.convert.rewrites.flatbuffer.depthwise_average import average_windows
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import is_padded
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import LIMITS
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
@@ -61,30 +62,5 @@ class AveragePool(FlatbufferRewrite):
             options = schema.ReducerOptionsT(keepDims=True)
             built.op(Op("MEAN", 2, options), [source.index, axes])
         else:
-            _convolve(built, node, window)
+            average_windows(built, node, window)
         built.finish()
-
-
-def _convolve(built: Replacement, node: Node, window: tuple[int, int]) -> None:
-    source = node.given()[0]
-    channels = source.shape[-1]
-    share = 1 / (window[0] * window[1])
-    weights = np.ones((1, *window, channels), source.dtype)
-    # Unsigned weights have one scale for all channels.
-    scales = [share] * (channels if source.dtype == "int8" else 1)
-    bias = np.zeros(channels, np.int32)
-    options = schema.DepthwiseConv2DOptionsT(
-        padding=node.option("padding"),
-        strideW=node.option("strideW"),
-        strideH=node.option("strideH"),
-        depthMultiplier=1,
-        dilationWFactor=1,
-        dilationHFactor=1,
-        fusedActivationFunction=node.option("fusedActivationFunction"),
-    )
-    inputs = [
-        source.index,
-        built.constant(weights, scales, axis=3 if source.dtype == "int8" else 0),
-        built.constant(bias, [scale * source.scale for scale in scales]),
-    ]
-    built.op(Op("DEPTHWISE_CONV_2D", 3, options), inputs)

@@ -44,6 +44,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.requantization import (
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
+from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
 
@@ -76,6 +77,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     FuseRequantize(),  # now that the clamps are requantizations, too
     ToLeakyRelu(),  # from here on roundings may differ: exact rewrites come first
     ScalarFactor(),
+    Subsampling(),  # before AveragePool, which takes single pixels for any other window
     AveragePool(),
     SoftmaxToLogistic(),
     MergeChannelLine(),

@@ -41,6 +41,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.relu_to_quantize import ReluToQ
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite, Match
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
+from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
 
@@ -232,6 +233,7 @@ def _op_case(arguments: Any, options: Any, rewrite: Any, tamper: Tamper, version
 
 
 POOL = schema.Pool2DOptionsT(padding=1, strideW=2, strideH=2, filterWidth=2, filterHeight=2)
+PIXELS = schema.Pool2DOptionsT(padding=1, strideW=2, strideH=2, filterWidth=1, filterHeight=1)
 PAIR = (1, 16, 16, 2)
 
 CASES = [
@@ -248,6 +250,9 @@ CASES = [
     ),
     _op_case(
         ("AVERAGE_POOL_2D", X, ((1, 8, 8, 4), "int8", 0.05, 3)), POOL, AveragePool(), _wrong_scale
+    ),
+    _op_case(
+        ("MAX_POOL_2D", X, ((1, 8, 8, 4), "int8", 0.05, 3)), PIXELS, Subsampling(), _wrong_scale
     ),
     _graph_case(_line, MergeChannelLine(), _dropped_bias),
     _op_case(
