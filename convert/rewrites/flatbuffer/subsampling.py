@@ -28,7 +28,6 @@ class Subsampling(FlatbufferRewrite):
     """
 
     name = "subsampling"
-    helps_gpu = False  # its pools take any stride
 
     def match(self, model: schema.ModelT, node: Node) -> Match | None:
         """Match a pool with windows of one pixel."""

@@ -14,7 +14,6 @@ from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.runtime import open_model
-from portrait_tflite.vocabulary import Delegate
 
 Build = Callable[..., Any]
 FORMS = {"float32": (None, 0), "int8": (0.05, 3), "uint8": (0.05, 131)}
@@ -86,8 +85,3 @@ def test_another_pool_stays(one_op: Build, mend_with: Build, details: Any, why: 
     strides = details.pop("strides", (2, 2))
     data = _pool(one_op, "MAX_POOL_2D", (8, 8, 3), strides, "int8", **details)
     assert mend_with(data, Subsampling()).ops == ["MAX_POOL_2D"], why
-
-
-def test_a_file_for_the_gpu_keeps_its_pool(one_op: Build) -> None:
-    data = _pool(one_op, "MAX_POOL_2D", (16, 16, 4), (2, 2), "float32")
-    assert mend_model(data, delegate=Delegate.GPU).records == ()
