@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
 from portrait_tflite.convert.delegates.gpu import predict_gpu
 from portrait_tflite.convert.delegates.partitions import find_partitions
-from portrait_tflite.convert.delegates.rule import CUSTOM_FIX, Refusal, is_custom
+from portrait_tflite.convert.delegates.rule import Refusal, fix_of, is_custom
 from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction, predict_xnnpack
 from portrait_tflite.convert.files.flatbuffer import op_name, read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, count_ops, list_nodes
@@ -90,7 +90,6 @@ _NOT_LOADED = "the runtime does not load this file with XNNPACK, which takes an 
 _UNKNOWN = Refusal(
     "this runtime refuses it by a rule that is not in our table", "replace the layer"
 )
-_CUSTOM = Refusal("it is no built-in op", CUSTOM_FIX)
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,11 @@ class _Found:
         return frozenset(found)
 
     def custom(self) -> dict[int, Refusal]:
-        return {node.index: _CUSTOM for node in self.nodes if is_custom(node.op)}
+        return {
+            node.index: Refusal("it is no built-in op", fix_of(node.op))
+            for node in self.nodes
+            if is_custom(node.op)
+        }
 
     def partitions(self, refused: Collection[int]) -> int:
         """Count the calls of a delegate that leaves some ops outside."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 DYNAMIC_FIX = "fix the batch and all sizes before exporting; `portrait-tflite convert` does"
 
 FIXES: dict[str, str] = {
+    "CUSTOM:Convolution2DTransposeBias": "`portrait-tflite convert` makes TRANSPOSE_CONV of it",
     "ARG_MAX": "end the network before it; take the largest channel in the app",
     "AVERAGE_POOL_2D": "use a strided or depthwise convolution, or a mean over the whole map",
     "BROADCAST_TO": "let ADD and MUL broadcast, or resize with RESIZE_BILINEAR",

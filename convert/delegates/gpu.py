@@ -13,7 +13,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
 from portrait_tflite.convert.delegates.rule import (
-    CUSTOM_FIX,
     Refusal,
     Rule,
     custom,
@@ -199,7 +198,7 @@ _CHECK = "CheckGpuDelegateCompatibility"
 _CONSTANT_FIX = "make it a constant of the layer"
 
 GPU_RULES: tuple[Rule, ...] = (
-    Rule(frozenset(), custom, _CHECK, CUSTOM_FIX),
+    Rule(frozenset(), custom, _CHECK),
     Rule(frozenset(), _not_supported, _CHECK, ""),
     Rule(
         frozenset({"TRANSPOSE_CONV"}),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from portrait_tflite.convert.delegates.fixes import FIXES
 from portrait_tflite.convert.delegates.site import Site
 
-CUSTOM_FIX = "use built-in ops only, or link the op into the app"
+_CUSTOM_FIX = "use built-in ops only, or link the op into the app"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def first_broken(rules: Iterable[Rule], site: Site) -> Refusal | None:
 
 def fix_of(op: str) -> str:
     """Say what to do about an op that a delegate has not at all, or not in this type."""
-    return FIXES.get(op, "replace the layer")
+    return FIXES.get(op, _CUSTOM_FIX if is_custom(op) else "replace the layer")
 
 
 def custom(site: Site) -> str:

@@ -12,7 +12,7 @@ from portrait_tflite.convert.delegates import xnnpack_operands as operands
 from portrait_tflite.convert.delegates import xnnpack_scales as scales
 from portrait_tflite.convert.delegates import xnnpack_types as types
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
-from portrait_tflite.convert.delegates.rule import CUSTOM_FIX, Rule, custom, op_set
+from portrait_tflite.convert.delegates.rule import Rule, custom, op_set
 from portrait_tflite.convert.delegates.site import Site
 from portrait_tflite.convert.delegates.xnnpack_ops import (
     BIAS,
@@ -39,7 +39,7 @@ _LIST = "write it as a constant list of int32"
 _SLICE = "slice with ranges, not with single indices"
 
 XNNPACK_RULES: tuple[Rule, ...] = (
-    Rule(_ALL, custom, "VisitNode", CUSTOM_FIX),
+    Rule(_ALL, custom, "VisitNode"),
     Rule(_ALL, _missing, "VisitNode"),
     Rule(op_set("FULLY_CONNECTED"), attributes.dense_version, "VisitNode", "convert anew"),
     Rule(op_set("FULLY_CONNECTED"), attributes.dense_format, "CheckFullyConnectedParams"),

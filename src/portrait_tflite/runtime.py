@@ -98,9 +98,15 @@ class Runner:
 
 
 def open_model(
-    model: Path | bytes, delegate: Delegate = Delegate.XNNPACK, threads: int = 1
+    model: Path | bytes,
+    delegate: Delegate = Delegate.XNNPACK,
+    threads: int = 1,
+    name: str = "bytes",
 ) -> Runner:
     """Open a `.tflite` on the built-in kernels (`CPU`) or with XNNPACK.
+
+    Args:
+        name: What messages call a file that is given as bytes.
 
     Raises:
         UsageError: No such file, not a `.tflite`, a custom op, or refused by the runtime; or one
@@ -113,7 +119,7 @@ def open_model(
             "cpu or xnnpack is required here. Received: gpu, which this interpreter has not."
         )
     with quiet():
-        return _open(data, delegate, threads, str(model) if isinstance(model, Path) else "bytes")
+        return _open(data, delegate, threads, str(model) if isinstance(model, Path) else name)
 
 
 def time_inferences(runner: Runner, runs: int) -> list[float]:

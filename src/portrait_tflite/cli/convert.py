@@ -252,5 +252,6 @@ def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
 
     path = Path(model)
     with quiet():
-        runner = open_model(path)
+    from portrait_tflite.convert.loading.custom_ops import translate_custom_ops
+        runner = open_model(translate_custom_ops(path).data, name=model)
     return spec_of_tflite(path, runner.inputs, runner.outputs, spec)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from portrait_tflite.convert.files.describe import count_parameters
 from portrait_tflite.convert.files.precision import precision_of
+from portrait_tflite.convert.loading.custom_ops import translate_custom_ops
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.raw_input import full_range
 from portrait_tflite.errors import ConversionError, UsageError
@@ -57,7 +58,8 @@ def build_from_tflite(
         raise UsageError("a .tflite needs its spec. Received: none.")
     require_describable(request, request.tflite_spec)
     path = Path(request.source)
-    data = path.read_bytes()
+    released = translate_custom_ops(path)
+    data = released.data
     named = layers_of_file(data)
     require_layer(request.explained, named)
     variant = Precision(precision_of(data) or Precision.FLOAT32)
@@ -92,7 +94,7 @@ def build_from_tflite(
         files={name: one.data for name, one in built.items()},
         extra={AS_RELEASED: data},
         extra_spec=request.tflite_spec,
-        records=tuple(record for one in built.values() for record in one.mended),
+        records=(*released.records, *(each for one in built.values() for each in one.mended)),
         skipped=tuple(skipped for one in built.values() for skipped in one.skipped),
         rewritten=mended.whole,
         named=named,
