@@ -14,7 +14,7 @@ from portrait_tflite.convert.files.model_metadata import attach_files, with_reco
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import affine_of_bytes, takes_raw_bytes
 from portrait_tflite.runtime import open_model
-from portrait_tflite.vocabulary import Activation, Channels, Fit, ModelSpec, TensorInfo
+from portrait_tflite.vocabulary import Activation, Channels, Delegate, Fit, ModelSpec, TensorInfo
 
 LABELS_FILE = "labels.txt"
 RECORD = "TFLITE_METADATA"
@@ -48,7 +48,7 @@ def with_task_metadata(
     Raises:
         UsageError: MediaPipe could not run it as it is meant.
     """
-    runner = open_model(data)
+    runner = open_model(data, Delegate.CPU)
     image, mask = runner.inputs[0], runner.outputs[0]
     if fault := find_fault(spec) or _fault_of_ends(spec, image, len(runner.outputs)):
         raise UsageError(f"--metadata is for MediaPipe's ImageSegmenter. Received: {name}, {fault}")

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.rule import is_custom
-from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME, VALID
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
@@ -27,32 +24,15 @@ _RECORD = "custom_to_builtin"
 _PADDINGS = {1: SAME, 2: VALID}  # the runtime's numbers, which are not the schema's
 
 
-@dataclass(frozen=True)
-class Translated:
-    """A file of built-in ops; `data` is the very input where it had no other.
-
-    Attributes:
-        records: An op each.
-    """
-
-    data: bytes
-    records: tuple[RewriteRecord, ...] = ()
-
-
-def translate_custom_ops(file: Path) -> Translated:
-    """Read a released `.tflite`, with built-in ops in the place of custom ones that are known.
+def translate_custom_ops(model: schema.ModelT) -> tuple[RewriteRecord, ...]:
+    """Put built-in ops in the place of custom ones that are known; the model is changed in place.
 
     Raises:
-        UsageError: No such file, or not a `.tflite`.
         ConversionError: Another custom op; it is named.
     """
-    model = read_model(file)
     # From behind: a replacement moves what stands after it.
     found = [node for node in reversed(list_nodes(model)) if is_custom(node.op)]
-    records = tuple(_translate(model, node) for node in found)
-    if not records:
-        return Translated(file.read_bytes())
-    return Translated(serialize(model), records[::-1])
+    return tuple(_translate(model, node) for node in found)[::-1]
 
 
 def _translate(model: schema.ModelT, node: Node) -> RewriteRecord:

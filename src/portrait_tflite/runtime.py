@@ -122,6 +122,20 @@ def open_model(
         return _open(data, delegate, threads, str(model) if isinstance(model, Path) else name)
 
 
+def runs_on(data: bytes, delegate: Delegate) -> bool:
+    """Tell whether the runtime takes a `.tflite`: XNNPACK claims some ops and then fails on them.
+
+    Raises:
+        UsageError: Not a `.tflite`.
+    """
+    _read(data)
+    try:
+        open_model(data, delegate)
+    except UsageError:
+        return False
+    return True
+
+
 def time_inferences(runner: Runner, runs: int) -> list[float]:
     """Time single inferences on the inputs already set, in milliseconds."""
     return [runner.time_once() for _ in range(runs)]

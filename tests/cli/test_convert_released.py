@@ -7,7 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.files.flatbuffer import op_code_index, read_model, serialize
+from portrait_tflite.runtime import runs_on
+from portrait_tflite.vocabulary import Delegate
 
 Run = Callable[..., Any]
 
@@ -96,3 +102,66 @@ def test_without_labels_the_same_kernels_compare(
     report = _report(tmp_path / "out")
     assert report["scored_with"] == "cpu"
     assert report["variants"]["int8"]["accuracy"]["labelled"] is False
+
+
+def _spoilt(data: bytes) -> bytes:
+    """Add an output of a scale so small that XNNPACK takes its PAD and then fails on it."""
+    model = read_model(data)
+    graph = model.subgraphs[0]
+    picture = int(graph.inputs[0])
+    shape = np.array(graph.tensors[picture].shape)
+    wide = np.add(shape, [0, 2, 2, 0])
+    amounts = np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)
+    model.buffers.append(schema.BufferT(data=np.frombuffer(amounts.tobytes(), np.uint8)))
+    first = len(graph.tensors)
+    graph.tensors += [
+        _tensor("tiny", shape, schema.TensorType.INT8, scale=1e-40),
+        _tensor("amounts", [4, 2], schema.TensorType.INT32, buffer=len(model.buffers) - 1),
+        _tensor("wide", wide, schema.TensorType.INT8, scale=1e-40),
+    ]
+    for op, inputs, output in (
+        ("QUANTIZE", [picture], first),
+        ("PAD", [first, first + 1], first + 2),
+    ):
+        graph.operators.append(
+            schema.OperatorT(
+                opcodeIndex=op_code_index(model, op, 2),
+                inputs=np.array(inputs, np.int32),
+                outputs=np.array([output], np.int32),
+            )
+        )
+    graph.outputs = np.array([*graph.outputs, first + 2], np.int32)
+    model.signatureDefs = []
+    return serialize(model)
+
+
+def _tensor(name: str, shape: Any, kind: int, buffer: int = 0, scale: float = 0) -> Any:
+    quantization = schema.QuantizationParametersT(
+        scale=np.array([scale], np.float32), zeroPoint=np.array([-128], np.int64)
+    )
+    return schema.TensorT(
+        name=name.encode(),
+        shape=np.array(shape, np.int32),
+        type=kind,
+        buffer=buffer,
+        quantization=quantization if scale else None,
+    )
+
+
+def test_a_file_that_xnnpack_refuses_is_mended_on_the_built_in_kernels(
+    run: Run, tiny: Any, made: Path, tmp_path: Path
+) -> None:
+    data = _spoilt((made / "tiny-naive_batch1.tflite").read_bytes())
+    assert not runs_on(data, Delegate.XNNPACK)
+    assert runs_on(data, Delegate.CPU)
+    released = tmp_path / "released.tflite"
+    released.write_bytes(data)
+    said = run(
+        "convert", released, "--input-range", "0,1", "--no-benchmark", "--output", "0",
+        "--validation", tiny.validation, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    report = _report(tmp_path / "out")
+    assert report["scored_with"] == "cpu"
+    assert report["variants"]["int8"]["accuracy"]["passed"]
+    assert "relu_to_quantize" in {each["rewrite"] for each in report["rewrites"]}

@@ -27,7 +27,7 @@ from portrait_tflite.convert.files.model_metadata import (
     with_record,
 )
 from portrait_tflite.convert.files.task_metadata import RECORD, with_task_metadata
-from portrait_tflite.convert.loading.custom_ops import translate_custom_ops
+from portrait_tflite.convert.loading.released import read_released
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.metrics import iou
 from portrait_tflite.runtime import open_model
@@ -139,9 +139,9 @@ def test_it_is_the_built_in_op_or_refused(
         -(-o // s) != n for o, n, s in zip(out, size, strides, strict=True)
     ):
         with pytest.raises(ConversionError, match="not the float picture"):
-            translate_custom_ops(path)
+            read_released(path)
         return
-    translated = translate_custom_ops(path)
+    translated = read_released(path)
     x = np.random.default_rng(seed).normal(size=(1, *size, channels[0])).astype(np.float32)
     found = open_model(translated.data).run(x)[0]
     np.testing.assert_allclose(found[0], _by_definition(data, x, strides, padding), atol=1e-5)
@@ -151,7 +151,7 @@ def test_it_is_the_built_in_op_or_refused(
 def test_the_file_comes_wholly_into_xnnpack(transposed: Build, tmp_path: Path) -> None:
     path = tmp_path / "released.tflite"
     path.write_bytes(transposed((8, 8), (2, 2), (2, 2), channels=(16, 1)))
-    translated = translate_custom_ops(path)
+    translated = read_released(path)
     assert op_names(read_model(translated.data)) == ["TRANSPOSE_CONV", "LOGISTIC"]
     runner = open_model(translated.data)
     assert (runner.partitions, runner.outside) == (1, ())
@@ -160,7 +160,7 @@ def test_the_file_comes_wholly_into_xnnpack(transposed: Build, tmp_path: Path) -
 def test_a_file_without_custom_ops_is_left_alone(relu_net: Build, tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(relu_net())
-    translated = translate_custom_ops(path)
+    translated = read_released(path)
     assert (translated.data, translated.records) == (path.read_bytes(), ())
 
 
@@ -181,7 +181,7 @@ def test_what_is_not_known_is_refused_by_name(
     path = tmp_path / "released.tflite"
     path.write_bytes(transposed((8, 8), (2, 2), channels=(4, 1), **arguments))
     with pytest.raises(ConversionError, match=f"'segment' is CUSTOM op .*{reason}"):
-        translate_custom_ops(path)
+        read_released(path)
 
 
 def test_convert_refuses_an_unknown_op_at_once(
@@ -209,7 +209,7 @@ def test_mediapipe_gives_the_same_mask(
     path = tmp_path / "released.tflite"
     data = transposed((32, 24), kernel, strides, padding, channels=(3, 1), seed=3)
     path.write_bytes(data)
-    translated = translate_custom_ops(path).data
+    translated = read_released(path).data
     spec = ModelSpec(32, 24, Channels.RGB, input_range=(-1.0, 1.0))
     described = with_task_metadata(translated, spec, ["person"], "net")
     record = with_record(data, RECORD, records_of(described)[RECORD])

@@ -252,6 +252,7 @@ def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
 
     path = Path(model)
     with quiet():
-    from portrait_tflite.convert.loading.custom_ops import translate_custom_ops
-        runner = open_model(translate_custom_ops(path).data, name=model)
+    from portrait_tflite.convert.loading.released import read_released
+        # The built-in kernels run files, too, that XNNPACK only loads when they are mended.
+        runner = open_model(read_released(path).data, Delegate.CPU, name=model)
     return spec_of_tflite(path, runner.inputs, runner.outputs, spec)

@@ -93,13 +93,13 @@ def _open_tflite(
     path: Path, delegate: Delegate | None, given: SpecArguments, stack: ExitStack
 ) -> Side:
     from portrait_tflite.cli.known_spec import of_this_file, spec_of_tflite, specs_beside
-    from portrait_tflite.convert.loading.custom_ops import translate_custom_ops
+    from portrait_tflite.convert.loading.released import read_released
     from portrait_tflite.quantize import predictors
     from portrait_tflite.runtime import open_model
 
     on_gpu = delegate is Delegate.GPU
     host = Delegate.XNNPACK if on_gpu or delegate is None else delegate
-    runner = open_model(translate_custom_ops(path).data, host, name=str(path))
+    runner = open_model(read_released(path).data, host, name=str(path))
     given = of_this_file(path, runner.outputs, given)
     spec = spec_of_tflite(path, runner.inputs, runner.outputs, given)
     outputs_of: Outputs = predictors.runner_outputs(runner, spec.state)

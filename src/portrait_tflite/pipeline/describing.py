@@ -12,7 +12,7 @@ from portrait_tflite.pipeline.request import ConvertRequest
 from portrait_tflite.quiet import quiet
 from portrait_tflite.report.model_json import labels_of
 from portrait_tflite.runtime import open_model
-from portrait_tflite.vocabulary import IoType, ModelSpec, Precision
+from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision
 
 
 def require_describable(request: ConvertRequest, spec: ModelSpec) -> None:
@@ -50,6 +50,6 @@ def described(request: ConvertRequest, network: Network) -> Network:
 def _describe(network: Network, variant: str, data: bytes) -> bytes:
     spec = network.own_spec(variant) or network.spec
     labels: Sequence[str] = labels_of(
-        open_model(data).outputs[spec.output.index].shape, spec.output.channel
+        open_model(data, Delegate.CPU).outputs[spec.output.index].shape, spec.output.channel
     )
     return with_task_metadata(data, spec, labels, f"{network.name}-{variant}", network.licence)

@@ -34,6 +34,7 @@ from portrait_tflite.quiet import quiet
 from portrait_tflite.report.files import write_outputs
 from portrait_tflite.report.graph_picture import graph_svg
 from portrait_tflite.report.roles import AS_RELEASED, main_variant
+from portrait_tflite.runtime import runs_on
 from portrait_tflite.vocabulary import (
     Accuracy,
     Delegate,
@@ -137,7 +138,9 @@ def _verify(
             for name, data in network.files.items()
         }
         # What was released is the reference; on other kernels it shows what rounding alone does.
-        other_kernels = network.scored_with is Delegate.CPU
+        other_kernels = network.scored_with is Delegate.CPU and runs_on(
+            network.reference, Delegate.XNNPACK
+        )
         if network.extra_spec is not None:
             predictors |= {
                 name: reference
@@ -155,7 +158,7 @@ def _verify(
             on_image=update,
             same_net=AS_RELEASED if other_kernels else None,
             diagnose=lambda: diagnose_low_iou(
-                tflite_outputs(network.reference, state=network.spec.state),
+                tflite_outputs(network.reference, network.scored_with, state=network.spec.state),
                 network.spec,
                 pictures.samples,
             ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from portrait_tflite.convert.files.describe import count_parameters
 from portrait_tflite.convert.files.precision import precision_of
-from portrait_tflite.convert.loading.custom_ops import translate_custom_ops
+from portrait_tflite.convert.loading.released import read_released
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.raw_input import full_range
 from portrait_tflite.errors import ConversionError, UsageError
@@ -33,7 +33,7 @@ from portrait_tflite.quantize.tensor_ranges import Frames, Range
 from portrait_tflite.quantize.variants import delegate_of
 from portrait_tflite.quiet import quiet
 from portrait_tflite.report.roles import AS_RELEASED
-from portrait_tflite.runtime import open_model
+from portrait_tflite.runtime import open_model, runs_on
 from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision
 
 
@@ -58,16 +58,18 @@ def build_from_tflite(
         raise UsageError("a .tflite needs its spec. Received: none.")
     require_describable(request, request.tflite_spec)
     path = Path(request.source)
-    released = translate_custom_ops(path)
+    released = read_released(path)
     data = released.data
     named = layers_of_file(data)
     require_layer(request.explained, named)
+    # XNNPACK takes some released files only when they are mended.
+    host = Delegate.XNNPACK if runs_on(data, Delegate.XNNPACK) else Delegate.CPU
     variant = Precision(precision_of(data) or Precision.FLOAT32)
     quantized = _wants_int8(request, variant)
     folder = output_folder(request, network_name(path), path.stem)
     pictures, frames = read_pictures(
         request,
-        _feeder(data, request.tflite_spec),
+        _feeder(data, request.tflite_spec, host),
         scratch,
         progress,
         needed=quantized,
@@ -88,7 +90,7 @@ def build_from_tflite(
         name=network_name(path),
         spec=request.tflite_spec,
         parameters=count_parameters(data),
-        scored_with=_scored_with(variant, pictures),
+        scored_with=_scored_with(variant, host, pictures),
         licence="",
         reference=data,
         files={name: one.data for name, one in built.items()},
@@ -103,8 +105,10 @@ def build_from_tflite(
     return network, pictures, folder
 
 
-def _scored_with(precision: Precision, pictures: Pictures) -> Delegate:
-    """Choose who runs an integer file for comparing it with itself before mending.
+def _scored_with(precision: Precision, host: Delegate, pictures: Pictures) -> Delegate:
+    """Choose who runs a file for comparing it with itself before mending.
+
+    The host that runs it, but for integer files:
 
     XNNPACK and the built-in kernels round differently, and a mended file has more of its ops in
     XNNPACK. Networks near a tie turn that into other masks than those before, no worse ones: only
@@ -113,7 +117,7 @@ def _scored_with(precision: Precision, pictures: Pictures) -> Delegate:
     """
     labelled = all(sample.label is not None for sample in pictures.samples)
     integer = precision in (Precision.INT8, Precision.INT16X8)
-    return Delegate.CPU if integer and not labelled else Delegate.XNNPACK
+    return Delegate.CPU if integer and not labelled else host
 
 
 def _wants_int8(request: ConvertRequest, precision: Precision) -> bool:
@@ -151,7 +155,7 @@ def _quantize(
     return Built(mended.data, mended.records, mended.skipped)
 
 
-def _feeder(data: bytes, spec: ModelSpec) -> Feeder:
-    runner = open_model(data)
+def _feeder(data: bytes, spec: ModelSpec, host: Delegate) -> Feeder:
+    runner = open_model(data, host)
     shapes = [info.shape for info in runner.inputs]
     return Feeder(spec, runner_outputs(runner, spec.state), shapes)

@@ -35,7 +35,7 @@ def make_strips(
     accuracy = variants[name].accuracy if name else None
     if name is None or accuracy is None:
         return []
-    reference = tflite_predictor(network.reference, network.spec)
+    reference = tflite_predictor(network.reference, network.spec, network.scored_with)
     candidate = network.predictor(name)
     by_name = {sample.name: sample for sample in samples}
     strips = (
