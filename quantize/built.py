@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.quantize.post_training import quantize_ranged
@@ -12,6 +13,20 @@ from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.tensor_ranges import Frames
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, RewriteRecord, SkippedRewrite
+
+
+@dataclass(frozen=True, eq=False)
+class Trainable:
+    """A Keras graph that can be trained, and exported again.
+
+    Attributes:
+        graph: In the units of the network: what takes bytes as they are has weights so small that
+            training would ruin them.
+        exported: Makes of it, with whatever weights, the graph that goes into the file.
+    """
+
+    graph: Graph
+    exported: Callable[[Graph], Graph] = lambda graph: graph
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,7 @@ class Treatable:
         delegate: Who is to run it.
         islands: Whether ops that have no int8 form may stay in float.
         before: What was done before, for this variant alone.
+        trainable: The Keras graph that it was exported from; None of a released file.
     """
 
     network: RangedNetwork
@@ -55,6 +71,7 @@ class Treatable:
     delegate: Delegate = Delegate.XNNPACK
     islands: bool = False
     before: Built = Built(b"")
+    trainable: Trainable | None = None
 
     def build(self, network: RangedNetwork | None = None) -> Built:
         """Quantize and mend the network, or what a remedy made of it.

@@ -49,7 +49,7 @@ def check_saturation(data: bytes, int8: bytes, frames: Sequence[Frames]) -> Chec
     Args:
         data: The float `.tflite`.
         int8: The file that was made of it; its tensors are known by their names.
-        frames: Pictures that were not calibrated on.
+        frames: Pictures that were not calibrated on, in the units of `data`.
     """
     limits = _limits(int8)
     known = {n: limits[name] for n, name in _names(data).items() if name in limits}
@@ -63,7 +63,7 @@ def check_saturation(data: bytes, int8: bytes, frames: Sequence[Frames]) -> Chec
     shares = {n: clipped[n] / counted[n] for n in known if counted[n]}
     many = {n: share for n, share in shares.items() if share > _MOST_CLIPPED}
     largest = max(shares.values(), default=0.0)
-    # Rewriting names some anew.
+    # Mending names some anew.
     detail = f"{len(many)} of {len(shares)} tensors that float and int8 both name clip more than "
     detail += f"{_MOST_CLIPPED:.0%} of their values on {len(frames)} pictures"
     detail += f", at most {largest:.2%}"

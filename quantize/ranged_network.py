@@ -54,16 +54,27 @@ class RangedNetwork:
         in_float: Names of the tensors whose ops stay in float.
         exact: The float file before weights were rounded and biases corrected for int8, which makes
             another function of it in float; None where it is `data` still.
+        uncorrected: The float file before biases were corrected for what other ops lose, which is
+            another loss once an op is in float; None where it is `data` still.
+        teacher: The float file whose masks int8 is to give, where all weights were trained for int8
+            since; its tensors may be others. None where it is `exact`.
     """
 
     data: bytes
     ranges: Mapping[int, Range]
     in_float: frozenset[str] = frozenset()
     exact: bytes | None = None
+    uncorrected: bytes | None = None
+    teacher: bytes | None = None
 
     @property
     def reference(self) -> bytes:
         """The float file whose masks int8 is to give."""
+        return self.unrounded if self.teacher is None else self.teacher
+
+    @property
+    def unrounded(self) -> bytes:
+        """The float file, with the tensors of `data`, whose weights were not yet fitted to int8."""
         return self.data if self.exact is None else self.exact
 
     def with_picture(self, picture: Range) -> RangedNetwork:

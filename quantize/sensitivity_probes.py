@@ -1,4 +1,4 @@
-"""A float network with one op, or one tensor of it, as the int8 file has it."""
+"""One op of a float network, or what it gives, as the int8 file has it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from collections.abc import Mapping
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.files.flatbuffer import indices, op_code_index, read_model, serialize
+from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand, list_nodes
-from portrait_tflite.convert.rewrites.flatbuffer.place import redirect
+from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import copy_graph
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.ranged_network import MOVES
+from portrait_tflite.quantize.sensitivity_tails import Tail, Tails
+from portrait_tflite.runtime import open_model
 
 
 class Probes:
-    """Puts single steps of a quantization into the float file that it was made from.
+    """Puts single steps of a quantization into the float network that it was made from.
 
     Only one thing is int8 at a time. With one thing in float at a time, a network that several
     tensors ruin would look ruined whichever of them is spared.
@@ -29,8 +31,8 @@ class Probes:
 
     def __init__(self, data: bytes, quantized: bytes) -> None:
         self._model = read_model(data)
-        self._ends = set(indices(self._model.subgraphs[0].outputs))
         self._quantized = read_model(quantized)
+        self._tails = Tails(self._model)
         partners = {node.tensor: node for node in list_nodes(self._quantized)}
         self.pairs: Mapping[int, tuple[Node, Node]] = {
             node.index: (node, partners[node.tensor])
@@ -38,11 +40,19 @@ class Probes:
             if node.tensor in partners and partners[node.tensor].op == node.op
         }
 
-    def constants(self, index: int) -> bytes | None:
-        """Give an op the constants of the int8 file; None where it has none."""
+    def open(self, index: int) -> Probe:
+        """Open an op and what is behind it, by its position."""
         node, partner = self.pairs[index]
-        model = copy_graph(self._model)
-        graph = model.subgraphs[0]
+        return Probe(
+            node,
+            None if partner.outputs[0].dtype != "int8" or _only_moves(partner) else partner,
+            self.constants(index),
+            self._tails.open(index, node.outputs[0].index),
+        )
+
+    def constants(self, index: int) -> bytes | None:
+        """Write an op alone with the constants of the int8 file; None where it has none."""
+        node, partner = self.pairs[index]
         rounded = {
             place: self._values(int8)
             for place, (ours, int8) in enumerate(zip(node.inputs, partner.inputs, strict=False))
@@ -50,35 +60,13 @@ class Probes:
         }
         if not rounded:
             return None
-        taken = np.array(graph.operators[index].inputs, np.int32)
+        model = copy_graph(self._model)
+        operator = model.subgraphs[0].operators[node.index]
+        taken = np.array(operator.inputs, np.int32)
         for place, values in rounded.items():
             taken[place] = _add_constant(model, int(taken[place]), values)
-        graph.operators[index].inputs = taken
-        return serialize(model)
-
-    def output(self, index: int) -> bytes | None:
-        """Round what an op gives; None where that is not rounded, or was before it already."""
-        node, partner = self.pairs[index]
-        given, int8 = node.outputs[0], partner.outputs[0]
-        if int8.dtype != "int8" or not int8.scale or _only_moves(partner):
-            return None
-        model = copy_graph(self._model)
-        graph = model.subgraphs[0]
-        stored, rounded = (copy.copy(graph.tensors[given.index]) for _ in range(2))
-        stored.name, stored.type = f"{given.name}/int8".encode(), schema.TensorType.INT8
-        stored.quantization = schema.QuantizationParametersT(
-            scale=np.array([int8.scale], np.float32),
-            zeroPoint=np.array([int8.zero_point], np.int64),
-        )
-        rounded.name = f"{given.name}/rounded".encode()
-        first = len(graph.tensors)
-        graph.tensors += [stored, rounded]
-        redirect(model, given.index, first + 1)
-        if given.index in self._ends:
-            graph.outputs = np.where(graph.outputs == given.index, first + 1, graph.outputs)
-        steps = [("QUANTIZE", given.index, first), ("DEQUANTIZE", first, first + 1)]
-        graph.operators[index + 1 : index + 1] = [_step(model, *step) for step in steps]
-        return serialize(model)
+        operator.inputs = taken
+        return cut_out(model, _computed(node), [node.outputs[0].index])
 
     def _values(self, operand: Operand) -> Floats:
         """Return what an int8 constant stands for."""
@@ -92,6 +80,55 @@ class Probes:
             along[stored.quantization.quantizedDimension] = -1
             scale, points = scale.reshape(along), points.reshape(along)
         return (values - points) * scale
+
+
+class Probe:
+    """One op and what is behind it.
+
+    Args:
+        node: The op in the float file.
+        rounded: The op in the int8 file; None where it rounds nothing.
+        alone: The op with the constants of the int8 file; None where it has none.
+        tail: What is behind it.
+    """
+
+    def __init__(self, node: Node, rounded: Node | None, alone: bytes | None, tail: Tail) -> None:
+        self._node = node
+        self._rounded = rounded
+        self._alone = open_model(alone) if alone else None
+        self._tail = tail
+
+    def by_constants(self, held: Mapping[int, Floats]) -> list[Floats] | None:
+        """Return the network's outputs where only the op's constants are int8.
+
+        Args:
+            held: Every activation tensor of the float file, by its number, on a picture.
+
+        Returns:
+            None where the op has no constants in int8.
+        """
+        if self._alone is None:
+            return None
+        (values,) = self._alone.run(*(held[number] for number in _computed(self._node)))
+        return self._tail.outputs(held, values)
+
+    def by_output(self, held: Mapping[int, Floats]) -> list[Floats] | None:
+        """Return the network's outputs where only what the op gives is rounded to int8.
+
+        Returns:
+            None where that is not rounded, or was before it already.
+        """
+        if self._rounded is None:
+            return None
+        given = self._rounded.outputs[0]
+        steps = np.round(held[self._node.outputs[0].index] / given.scale) + given.zero_point
+        values = (np.clip(steps, -128, 127) - given.zero_point) * given.scale
+        return self._tail.outputs(held, values.astype(np.float32))
+
+
+def _computed(node: Node) -> list[int]:
+    """Number what an op reads of the picture, each tensor once."""
+    return list(dict.fromkeys(o.index for o in node.given() if not o.constant))
 
 
 def _only_moves(node: Node) -> bool:
@@ -108,11 +145,3 @@ def _add_constant(model: schema.ModelT, like: int, values: Floats) -> int:
     tensor.buffer = len(model.buffers) - 1
     graph.tensors.append(tensor)
     return len(graph.tensors) - 1
-
-
-def _step(model: schema.ModelT, op: str, source: int, target: int) -> schema.OperatorT:
-    return schema.OperatorT(
-        opcodeIndex=op_code_index(model, op, 1),
-        inputs=np.array([source], np.int32),
-        outputs=np.array([target], np.int32),
-    )

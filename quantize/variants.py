@@ -16,8 +16,9 @@ from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.mending.mend import REWRITES, mend_model
 from portrait_tflite.convert.raw_input import full_range, stores_bytes, take_bytes
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
+from portrait_tflite.errors import ConversionError
 from portrait_tflite.images import denormalize
-from portrait_tflite.quantize.built import Built, Treatable
+from portrait_tflite.quantize.built import Built, Trainable, Treatable
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.measured_network import measured_network
 from portrait_tflite.quantize.post_training import configure, quantize_model
@@ -56,6 +57,7 @@ class _Source:
 
     Attributes:
         before: What was done for this variant alone.
+        trainable: What `graph` was made of for this variant; None where it is that itself.
     """
 
     graph: Graph
@@ -63,6 +65,7 @@ class _Source:
     checks: Sequence[tuple[NDArray[np.float32], ...]]
     spec: ModelSpec | None
     before: Built = _NOTHING
+    trainable: Trainable | None = None
 
     @property
     def layers(self) -> list[str]:
@@ -164,6 +167,7 @@ def _treatable(
         layers=source.layers,
         delegate=delegate,
         before=source.before,
+        trainable=source.trainable or Trainable(source.graph),
     )
 
 
@@ -177,11 +181,20 @@ def _of_bytes(source: _Source) -> _Source:
         return ([denormalize(frame[0], spec)] for frame in source.representative())
 
     checks = [(denormalize(frame[0], spec),) for frame in source.checks]
-    taken = take_bytes(source.graph, spec, np.concatenate([frame[0] for frame in checks]))
+    shown = np.concatenate([frame[0] for frame in checks])
+    taken = take_bytes(source.graph, spec, shown)
     if isinstance(taken, SkippedRewrite):
         return replace(source, before=Built(b"", skipped=(taken,)))
+
+    def exported(graph: Graph) -> Graph:
+        found = take_bytes(graph, spec, shown)
+        if isinstance(found, SkippedRewrite):
+            raise ConversionError(f"a trained network must take bytes as before: {found.reason}.")
+        return found.graph
+
     done = Built(b"", taken.records, spec=taken.spec)
-    return _Source(taken.graph, pictures, checks, taken.spec, done)
+    trainable = Trainable(source.graph, exported)
+    return _Source(taken.graph, pictures, checks, taken.spec, done, trainable)
 
 
 def build_naive(model: keras.Model, representative: Representative, *, batch_one: bool) -> Built:

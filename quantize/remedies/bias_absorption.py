@@ -76,8 +76,9 @@ class BiasAbsorption:
         if not shifted or not same(data := _absorb(network.data, shifted)):
             return None
         ranges = {**network.ranges, **_ranges(network.ranges, shifted, seen)}
-        detail = f"{len(shifted)} of {len(chains)} chains"
-        return Treated(replace(network, data=data, ranges=ranges), detail)
+        exact = network.exact and _absorb(network.exact, shifted)
+        treated = replace(network, data=data, ranges=ranges, exact=exact)
+        return Treated(treated, f"{len(shifted)} of {len(chains)} chains")
 
 
 def _may_shift(model: schema.ModelT, chain: Chain) -> bool:

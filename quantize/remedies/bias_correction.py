@@ -62,7 +62,7 @@ class BiasCorrection:
         if not ops:
             return None
         tensors = [op.output for op in ops]
-        seen = channel_statistics(network.reference, measured, tensors, lambda s: on_share(s / 10))
+        seen = channel_statistics(network.unrounded, measured, tensors, lambda s: on_share(s / 10))
         groups = [list(group) for group in np.array_split(np.arange(len(ops)), _GROUPS)] * _ROUNDS
         error_of = output_error(network.reference, frames)
         best, least, corrected = network, error_of(network), set[int]()
@@ -71,7 +71,9 @@ class BiasCorrection:
             found = _means(best, chosen, measured)
             shifts = {op.node.index: _shift(found[op.output], seen[op.output]) for op in chosen}
             data = _corrected(best.data, shifts)
-            tried = replace(best, data=data, exact=network.reference)
+            tried = replace(
+                best, data=data, exact=network.unrounded, uncorrected=_uncorrected(network)
+            )
             if chosen and (error := error_of(tried)) < least:
                 best, least = tried, error
                 corrected.update(group)
@@ -79,6 +81,10 @@ class BiasCorrection:
         if not corrected:
             return None
         return Treated(best, f"biases of {len(corrected)} of {len(ops)} ops")
+
+
+def _uncorrected(network: RangedNetwork) -> bytes:
+    return network.data if network.uncorrected is None else network.uncorrected
 
 
 def _shift(mean: Floats, exact: ChannelStatistics) -> Floats:

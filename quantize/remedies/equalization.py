@@ -83,7 +83,8 @@ class Equalization:
         if not scaled or not same(data := _scale(network.data, scaled)):
             return None
         ranges = {**network.ranges, **_ranges(network.ranges, scaled, seen)}
-        treated = replace(network, data=data, ranges=ranges)
+        exact = network.exact and _scale(network.exact, scaled)
+        treated = replace(network, data=data, ranges=ranges, exact=exact)
         widest = max(float(each.factors.max() / each.factors.min()) for each in scaled)
         detail = f"{len(scaled)} of {len(chains)} chains, channels up to 1 : {widest:.3g} apart"
         return Treated(treated, detail)

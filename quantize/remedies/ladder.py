@@ -60,15 +60,20 @@ def climb(
         on_step: Called with every step made.
 
     Returns:
-        The first file that passes, or the one with the least loss; and the steps in their order.
+        The first file that passes, or the one with the least loss; and the steps in their order. A
+        remedy that makes the file afresh is one step with those of the remedies before that help
+        again behind it.
     """
-    best, steps = start, list[RemedyStep]()
+    best, steps, kept = start, list[RemedyStep](), list[Remedy]()
     for remedy in remedies:
         if best.accuracy.passed:
             break
         began = time.monotonic()
         with show(remedy.name) as on_share:
-            tried, detail = _try(remedy, best, frames, build, judge, on_share)
+            tried, detail, afresh = _try(remedy, best, frames, build, judge, on_share)
+        if tried is not None and afresh:
+            tried, again = climb(tried, kept, frames, build, judge, show)
+            detail += _repeated(again)
         minutes = (time.monotonic() - began) / 60
         step = _step(remedy.name, best, tried, detail, minutes)
         steps.append(step)
@@ -76,6 +81,7 @@ def climb(
             on_step(step)
         if tried is not None and step.kept:
             best = tried
+            kept.append(remedy)
     return best, tuple(steps)
 
 
@@ -91,21 +97,27 @@ def _try(
     build: Build,
     judge: Judge,
     on_share: OnShare,
-) -> tuple[Rung | None, str]:
-    """Return what a remedy comes to, and what it did or why it did nothing."""
+) -> tuple[Rung | None, str, bool]:
+    """Return what a remedy comes to, what it did or why it did nothing, and whether afresh."""
     try:
         treated = remedy.apply(best.network, frames, on_share)
         if treated is None:
-            return None, "nothing for it to do"
-        return _judged(treated, best, build, judge), treated.detail
+            return None, "nothing for it to do", False
+        return _judged(treated, best, build, judge), treated.detail, treated.afresh
     except ConversionError as error:  # the next one may still help
-        return None, str(error)
+        return None, str(error), False
 
 
 def _judged(treated: Treated, best: Rung, build: Build, judge: Judge) -> Rung:
     built = build(treated.network)
     layers = best.float_layers if treated.float_layers is None else treated.float_layers
     return Rung(treated.network, built, judge(built), layers)
+
+
+def _repeated(steps: Sequence[RemedyStep]) -> str:
+    """Name the remedies that helped a second time."""
+    names = [step.name for step in steps if step.kept]
+    return f"; again behind it: {', '.join(names)}" if names else ""
 
 
 def _step(name: str, before: Rung, after: Rung | None, detail: str, minutes: float) -> RemedyStep:

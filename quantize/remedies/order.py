@@ -15,7 +15,10 @@ from portrait_tflite.vocabulary import OutputSpec, RemedyName
 
 
 def remedies_for(
-    output: OutputSpec, layers: Sequence[str] = (), wanted: Collection[RemedyName] | None = None
+    output: OutputSpec,
+    layers: Sequence[str] = (),
+    wanted: Collection[RemedyName] | None = None,
+    finetuning: Remedy | None = None,
 ) -> list[Remedy]:
     """Make the remedies for a network, cheapest first.
 
@@ -23,8 +26,9 @@ def remedies_for(
         output: Which of its outputs is the mask.
         layers: Names of its Keras layers where they are known.
         wanted: Those to make; all of them where None.
+        finetuning: The last one, where there are pictures for it: it takes the longest by far.
     """
-    made = _in_order(output, layers)
+    made = [*_in_order(output, layers), *([finetuning] if finetuning else [])]
     return [remedy for remedy in made if wanted is None or remedy.name in wanted]
 
 

@@ -63,7 +63,7 @@ class RangeChoice:
         """Try every choice for all tensors, and keep the best by its masks; see `Remedy`."""
         families = _families(network, frames, lambda share: on_share(share / 2))
         choices = _choices()
-        error_of = output_error(network.data, frames)
+        error_of = output_error(network.reference, frames)
         best, least, detail = None, error_of(network), ""
         for done, (label, choose) in enumerate(choices.items(), start=1):
             tried = _chosen(network, families, choose)

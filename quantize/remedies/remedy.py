@@ -22,19 +22,22 @@ class Treated:
         network: Quantized plainly, it holds what the remedy chose.
         detail: What was done, for the report: one line.
         float_layers: What the network keeps in float now, all of it; None where that is as before.
+        afresh: Whether it was made anew, without what the steps before did to the float file.
     """
 
     network: RangedNetwork
     detail: str = ""
     float_layers: tuple[FloatLayer, ...] | None = None
+    afresh: bool = False
 
 
 class Remedy(Protocol):
     """A step of the ladder.
 
     It may change ranges, weights and biases of the float file, or what stays in float; never the
-    graph: the tensors keep their numbers and names. Where it changes weights, the ranges that it
-    gives are those of the new ones. The same network and pictures give the same result.
+    graph: the tensors keep their numbers and names, unless it makes the file afresh. Where it
+    changes weights, the ranges that it gives are those of the new ones. The same network and
+    pictures give the same result.
     """
 
     @property

@@ -111,7 +111,7 @@ class Rounding:
             f"weights of {len(rounded)} convolutions: the error of what they give falls by "
             f"{100 * float(np.median(gains)):.0f} % in the median"
         )
-        treated = replace(network, data=serialize(model), exact=network.reference)
+        treated = replace(network, data=serialize(model), exact=network.unrounded)
         return Treated(treated, detail)
 
 

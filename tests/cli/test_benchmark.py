@@ -112,7 +112,7 @@ def test_a_folder_with_other_things_needs_force(file: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["--device", "emulator-5554"], UnavailableError, "phones over adb .* emulator-5554"),
+        (["--device", "hots"], UnavailableError, "other than host, arm64-model and all: a phone"),
         (["--delegate", "cpu,npu"], UsageError, r"list of cpu, xnnpack, gpu\. Received: 'npu'"),
     ],
 )

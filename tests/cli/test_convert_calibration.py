@@ -50,6 +50,17 @@ def test_a_manifest_gives_the_same_bytes(convert: Run, tiny: Any, tmp_path: Path
         assert checks[name]["passed"], checks[name]
 
 
+@pytest.mark.parametrize("io", ["int8", "uint8"])
+def test_nearly_every_tensor_is_looked_at(convert: Run, tiny: Any, tmp_path: Path, io: str) -> None:
+    said = convert("out", tiny.calibration, "--io", io, "--mean", "0.1,0.2,0.3", "--max-drop", "50")
+    assert said.code == 0, said.err
+    check = _checks(tmp_path / "out")["few values clipped"]
+    assert check["passed"], check
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    compared = int(check["detail"].split(" of ")[1].split()[0])
+    assert compared >= 0.8 * sum(report["variants"]["int8"]["ops"].values())
+
+
 def test_an_array_file_of_swapped_colours(convert: Run, pixels: Any, tmp_path: Path) -> None:
     np.savez(tmp_path / "bgr.npz", pixels[..., ::-1])
     # Masks of swapped pictures are wrong, and alike in float and int8 or not: that is not the test.

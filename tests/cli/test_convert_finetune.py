@@ -57,8 +57,8 @@ def test_the_files_hold_what_was_learned(run: Runner, tiny: Any, tmp_path: Path)
 
 def test_bad_usage_costs_no_work(refuse: Runner, tiny: Any, tmp_path: Path) -> None:
     convert = ("convert", tiny.keras, "--input-range", "0,1", "--calibration", tiny.calibration)
-    said = refuse(*convert, "--finetune", tiny.calibration)
-    assert "--rewrite with one of resize, strided, relu6, channels8 is required" in said
+    said = refuse(*convert, "--fp32", "--finetune", tiny.calibration)
+    assert "--rewrite with one of resize, strided, relu6, channels8, or --int8 with" in said
     said = refuse(*convert, "--rewrite", "resize", "--finetune", tmp_path / "none")
     assert "none (nothing there)" in said
     (tmp_path / "empty").mkdir()
@@ -79,5 +79,6 @@ def test_a_folder_of_other_things_is_refused(refuse: Runner, tiny: Any, tmp_path
 @pytest.mark.usefixtures("_briefly")
 def test_a_network_with_nothing_to_approximate(refuse: Runner, tiny: Any, tmp_path: Path) -> None:
     convert = ("convert", tiny.keras, "--input-range", "0,1", "--calibration", tiny.calibration)
-    said = refuse(*convert, "--rewrite", "strided", "--finetune", tiny.calibration)
+    strided = ("--rewrite", "strided", "--finetune", tiny.calibration)
+    said = refuse(*convert, "--fp32", *strided)
     assert "found nothing to approximate. Leave --finetune out." in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,13 +14,14 @@ import pytest
 from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.errors import UsageError
-from portrait_tflite.pipeline.fine_tuning import (
-    _shared,
+from portrait_tflite.pipeline.fine_tuning import _shared
+from portrait_tflite.pipeline.request import ConvertRequest
+from portrait_tflite.pipeline.unlabelled import (
     may_approximate,
+    may_train_for_int8,
     read_unlabelled,
     require_reason,
 )
-from portrait_tflite.pipeline.request import ConvertRequest
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.validation import Sample
 from portrait_tflite.vocabulary import (
@@ -27,6 +29,8 @@ from portrait_tflite.vocabulary import (
     Delegate,
     Level,
     ModelSpec,
+    Precision,
+    RemedyName,
     RewriteRecord,
     StateSpec,
 )
@@ -65,13 +69,37 @@ def _plan(*layers: str, exact: bool = False) -> Rewritten:
 
 
 def test_there_must_be_something_to_recover(photos: Path) -> None:
+    exact = replace(_request(photos, RewriteRequest()), variants=(Precision.FLOAT16,))
     with pytest.raises(UsageError, match=r"--rewrite with one of resize, .* Received: none"):
-        require_reason(_request(photos, RewriteRequest()))
+        require_reason(exact)
     require_reason(_request(None, RewriteRequest()))
-    require_reason(_request(photos))
+    require_reason(replace(exact, rewrite=RESIZE))
     planned = RewriteRequest(plans={})
     assert may_approximate(planned)
-    require_reason(_request(photos, planned))
+    require_reason(replace(exact, rewrite=planned))
+
+
+def test_int8_is_a_reason_unless_the_remedy_is_left_out(photos: Path) -> None:
+    int8 = _request(photos, RewriteRequest())
+    require_reason(int8)
+    named = replace(int8, remedies=(RemedyName.RANGES, RemedyName.FINETUNING))
+    require_reason(named)
+    assert may_train_for_int8(named)
+    for remedies in ((), (RemedyName.RANGES,)):
+        assert not may_train_for_int8(replace(int8, remedies=remedies))
+        with pytest.raises(UsageError, match="or --int8 with the remedy finetuning is required"):
+            require_reason(replace(int8, remedies=remedies))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("net.keras", "--finetune DIR with unlabelled"), ("net.tflite", "a Keras model is required")],
+)
+def test_the_remedy_needs_pictures(source: str, said: str) -> None:
+    request = replace(_request(None), source=source)
+    require_reason(request)
+    with pytest.raises(UsageError, match=f"{said}.* for --remedies finetuning. Received"):
+        require_reason(replace(request, remedies=(RemedyName.FINETUNING,)))
 
 
 def test_a_folder_without_pictures_is_refused_at_once(tmp_path: Path, photos: Path) -> None:

@@ -2,7 +2,7 @@
 
 Each is the same function as `portrait`, or nearly, with what makes real networks hard: channels of
 one tensor that differ a thousandfold, gates that nearly close, rare huge values, sums whose parts
-are normalized only behind them.
+are normalized only behind them. Another seed makes another one of each.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from portrait_tflite.convert.graph import trace
 from portrait_tflite.metrics import mean_iou
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.models.synthetic import draw_portrait
+from portrait_tflite.quantize.mask_harm import masks_of_file
 from portrait_tflite.quantize.ranged_network import RangedNetwork
-from portrait_tflite.quantize.sensitivity import masks_of_file
 from portrait_tflite.quantize.tensor_ranges import Frames, measure_ranges
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import OutputSpec, Precision
@@ -50,27 +50,29 @@ class Drawn:
         return 100 * float(np.mean([mean_iou(*pair) for pair in zip(found, self.masks)]))  # noqa: B905
 
 
-def draw() -> Drawn:
-    """Draw the portraits; the same each time."""
-    drawn = [draw_portrait(seed, SIZE, SIZE) for seed in range(CALIBRATED_ON + SCORED_ON)]
+def draw(calibrated_on: int = CALIBRATED_ON, size: int = SIZE, seed: int = 0) -> Drawn:
+    """Draw portraits `[size, size]`; the same each time."""
+    first = 1000 * seed
+    seeds = range(first, first + calibrated_on + SCORED_ON)
+    drawn = [draw_portrait(seed, size, size) for seed in seeds]
     frames: list[Frames] = [((image.astype(np.float32) / 127.5 - 1)[None],) for image, _ in drawn]
     masks = [mask > 0 for _, mask in drawn]
-    return Drawn(frames[:CALIBRATED_ON], frames[CALIBRATED_ON:], masks[CALIBRATED_ON:])
+    return Drawn(frames[:calibrated_on], frames[calibrated_on:], masks[calibrated_on:])
 
 
-def build(name: str, frames: list[Frames]) -> RangedNetwork:
-    """Build a hard network by its name in `HARD`, with plain ranges."""
+def build(name: str, frames: list[Frames], seed: int = 0) -> RangedNetwork:
+    """Build a hard network by its name in `HARD`, of the pictures' size, with plain ranges."""
     with quiet():
-        data = Export(trace(HARD[name](frames))).float_model(Precision.FLOAT32)
+        data = Export(trace(HARD[name](frames, seed))).float_model(Precision.FLOAT32)
     return RangedNetwork(data, measure_ranges(data, frames))
 
 
-def uneven_depthwise(_: list[Frames]) -> keras.Model:
+def uneven_depthwise(frames: list[Frames], seed: int = 0) -> keras.Model:
     """Let the channels of each depthwise convolution of the decoder differ by 1:1000."""
-    model = _portrait()
+    model = _portrait(frames)
     for stage in _STAGES:
         for number in (1, 2):
-            factors = _spread(stage, 1000, seed=10 * stage + number)
+            factors = _spread(stage, 1000, seed=10_000 * seed + 10 * stage + number)
             norm = model.get_layer(f"up{stage}_dw{number}_bn")
             gamma, beta, mean, variance = norm.get_weights()
             norm.set_weights([gamma * factors, beta * factors, mean, variance])
@@ -79,12 +81,12 @@ def uneven_depthwise(_: list[Frames]) -> keras.Model:
     return model
 
 
-def gated(_: list[Frames]) -> keras.Model:
+def gated(frames: list[Frames], seed: int = 0) -> keras.Model:
     """Hard-swish throughout the decoder; squeeze-and-excite with gates from 0.001 to 0.9.
 
     Three times as large, hard-swish is nearly the ReLU that it stands for.
     """
-    decoder = _Decoder(_portrait())
+    decoder = _Decoder(_portrait(frames))
     x, large = decoder.start, 1.0
     for stage in _STAGES:
         x, large = decoder.doubled(x, stage, divided=large), 1.0
@@ -92,8 +94,9 @@ def gated(_: list[Frames]) -> keras.Model:
             x = decoder.conv_bn(x, f"up{stage}_dw{number}", lambda w, by=large: w / by)
             gates = np.ones(stage, np.float32)
             if number == 2 and stage >= 64:
-                gates = np.random.default_rng(stage).permutation(np.geomspace(1e-3, 0.9, stage))
-                x = _excited(x, gates)
+                rng = np.random.default_rng(10_000 * seed + stage)
+                gates = rng.permutation(np.geomspace(1e-3, 0.9, stage))
+                x = _excited(x, gates, 10_000 * seed + stage)
             large = 3.0
             x = decoder.conv_bn(
                 x, f"up{stage}_pw{number}", lambda w, g=gates: w / g[:, None], scale=large
@@ -102,15 +105,15 @@ def gated(_: list[Frames]) -> keras.Model:
     return decoder.finished(x, large)
 
 
-def unbounded(frames: list[Frames]) -> keras.Model:
-    """Give the surest 0.3 % of the background logits down to -1000."""
-    decoder = _Decoder(_portrait())
+def unbounded(frames: list[Frames], seed: int = 0) -> keras.Model:
+    """Give the surest 0.3 % of the background logits down to -1000, by other seeds more."""
+    decoder = _Decoder(_portrait(frames))
     last = decoder.model.get_layer("phases")
     kernel, bias = last.get_weights()
     logits = keras.Model(decoder.model.input, last.output)
     found = np.concatenate([np.asarray(logits(frame[0])) for frame in frames]).mean(-1)
     edge = np.quantile(found, 0.003)
-    gain = 1000 / (edge - found.min())
+    gain = 1000 * (1 + seed) / (edge - found.min())
     sure = layers.Conv2D(1, 1, activation="relu", name="sure")
     both = layers.Concatenate()([last.input, sure(last.input)])
     sure.set_weights(
@@ -120,15 +123,15 @@ def unbounded(frames: list[Frames]) -> keras.Model:
     return decoder.finished(both, head=(kernel, bias))
 
 
-def normalized_behind(_: list[Frames]) -> keras.Model:
+def normalized_behind(frames: list[Frames], seed: int = 0) -> keras.Model:
     """Sum skips of channels 1:1000, then normalize, then activate, as pre-activation nets do.
 
     ReLU(x) and ReLU(-x) side by side keep what a linear convolution read.
     """
-    decoder = _Decoder(_portrait())
+    decoder = _Decoder(_portrait(frames))
     x = decoder.start
     for stage in _STAGES:
-        uneven = _spread(stage, 1000 if stage == 32 else 1, seed=stage)
+        uneven = _spread(stage, 1000 if stage == 32 else 1, seed=10_000 * seed + stage)
         x = decoder.doubled(x, stage, scale=uneven, skip_scale=uneven)
         ones, zeros = np.ones(stage), np.zeros(stage)
         sides = [
@@ -144,7 +147,7 @@ def normalized_behind(_: list[Frames]) -> keras.Model:
     return decoder.finished(x)
 
 
-HARD: dict[str, Callable[[list[Frames]], keras.Model]] = {
+HARD: dict[str, Callable[[list[Frames], int], keras.Model]] = {
     "uneven_depthwise": uneven_depthwise,
     "gated": gated,
     "unbounded": unbounded,
@@ -213,9 +216,9 @@ class _Decoder:
         return keras.Model(self.model.input, layers.Activation("sigmoid", name="mask")(logits))
 
 
-def _portrait() -> keras.Model:
+def _portrait(frames: list[Frames]) -> keras.Model:
     net = find_net("portrait")
-    model = net.build_at(SIZE, SIZE)
+    model = net.build_at(*frames[0][0].shape[1:3])
     model.load_weights(net.weights_path)
     return model
 
@@ -233,10 +236,10 @@ def _normalized(x: Tensor, weights: Any) -> Tensor:
     return x
 
 
-def _excited(x: Tensor, gates: Array) -> Tensor:
+def _excited(x: Tensor, gates: Array, seed: int) -> Tensor:
     """Squeeze and excite: gates near the given ones, which move by some percent."""
     channels = gates.size
-    rng = np.random.default_rng(channels)
+    rng = np.random.default_rng(seed)
     squeeze = layers.Conv2D(channels // 4, 1, activation="relu")
     excite = layers.Conv2D(channels, 1)
     moved = excite(squeeze(layers.GlobalAveragePooling2D(keepdims=True)(x)))

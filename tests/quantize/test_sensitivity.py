@@ -11,17 +11,21 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.mending.mend_burden import weigh
+from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
+from portrait_tflite.images import Floats
+from portrait_tflite.quantize.mask_harm import harm_of, masks_of_file
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.remedies.linear_ops import linear_ops, read_weights
 from portrait_tflite.quantize.remedies.rounding import Rounding
 from portrait_tflite.quantize.remedies.selective_float import SelectiveFloat
-from portrait_tflite.quantize.sensitivity import harm_of, masks_of_file, sensitivity
+from portrait_tflite.quantize.sensitivity import sensitivity
 from portrait_tflite.quantize.sensitivity_probes import Probes
-from portrait_tflite.quantize.tensor_ranges import Frames, measure_ranges
+from portrait_tflite.quantize.sensitivity_tails import Tails
+from portrait_tflite.quantize.tensor_ranges import Frames, measure_ranges, observe_tensors
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import OutputSpec, Precision
 
@@ -92,40 +96,87 @@ def test_the_culprit_is_named_first(network: RangedNetwork, frames: list[Frames]
     assert 0 < by_tensor["first"].share < 0.02
 
 
+def _index(network: RangedNetwork, op: str) -> int:
+    return next(n.index for n in list_nodes(read_model(network.data)) if n.op == op)
+
+
 def test_a_probe_changes_one_thing(network: RangedNetwork, frames: list[Frames]) -> None:
     probes = Probes(network.data, quantize_network(network))
-    nodes = {node.op: node for node in list_nodes(read_model(network.data))}
-    first = next(iter(probes.pairs))
-    rounded, whole = probes.constants(first), probes.output(first)
-    assert rounded is not None
-    assert whole is not None
-    assert len(list_nodes(read_model(rounded))) == len(probes.pairs)
-    assert len(list_nodes(read_model(whole))) == len(probes.pairs) + 2
-    assert probes.constants(nodes["LOGISTIC"].index) is None
-    assert probes.output(nodes["MAX_POOL_2D"].index) is None
+    (held,) = observe_tensors(network.data, frames[:1])
+    exact = open_model(network.data).run(*frames[0])[0]
     # With everything rounded at once it is nearly the int8 file: here the output alone.
-    last = probes.output(nodes["LOGISTIC"].index)
-    assert last is not None
-    found = open_model(last).run(*frames[0])[0]
-    assert np.allclose(found * 256, np.round(found * 256), atol=1e-3)
+    last = probes.open(_index(network, "LOGISTIC"))
+    assert last.by_constants(held) is None
+    (rounded,) = last.by_output(held) or [None]
+    assert rounded is not None
+    assert np.allclose(rounded * 256, np.round(rounded * 256), atol=1e-3)
+    assert 0 < np.abs(rounded - exact).max() <= 1 / 256  # 1 itself is none of its steps
+    assert probes.open(_index(network, "MAX_POOL_2D")).by_output(held) is None
+
+
+def test_only_what_is_behind_an_op_is_run(network: RangedNetwork, frames: list[Frames]) -> None:
+    """With an op's own output in its place, the outputs are the whole network's."""
+    model = read_model(network.data)
+    (held,) = observe_tensors(network.data, frames[:1])
+    exact = open_model(network.data).run(*frames[0])[0]
+    tails = Tails(model)
+    for node in list_nodes(model):
+        if (tensor := node.outputs[0].index) in held:
+            (same,) = tails.open(node.index, tensor).outputs(held, held[tensor])
+            assert np.allclose(same, exact, atol=1e-6)
+            (other,) = tails.open(node.index, tensor).outputs(held, 2 * held[tensor] + 1)
+            assert np.abs(other - exact).max() > 1e-3
+
+
+@pytest.mark.parametrize("section", [1, 2, 3, 50])
+def test_tails_join_branches_wherever_they_are_cut(
+    section: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portrait_tflite.quantize.sensitivity_tails._SECTION", section)
+    keras.utils.set_random_seed(5)
+    x = keras.Input(SHAPE)
+    y = z = layers.Conv2D(4, 3, padding="same", bias_initializer="uniform")(x)
+    for _ in range(3):
+        gate = layers.GlobalAveragePooling2D(keepdims=True)(y)
+        y = layers.Multiply()([y, layers.Conv2D(4, 1, activation="sigmoid")(gate)])
+        y = layers.Add()([layers.Conv2D(4, 3, padding="same")(y), z])
+    model = keras.Model(x, [layers.Conv2D(1, 1, activation="sigmoid")(y), z])
+    data = Export(trace(model)).float_model(Precision.FLOAT32)
+    frame = (np.random.default_rng(6).random((1, *SHAPE), np.float32),)
+    (held,) = observe_tensors(data, [frame])
+    whole = read_model(data)
+    tails = Tails(whole)
+    ends = indices(whole.subgraphs[0].outputs)
+    for node in list_nodes(whole):
+        number = node.outputs[0].index
+        if number not in held:
+            continue
+        moved = held[number] + np.float32(0.25)
+        found = dict(zip(ends, tails.open(node.index, number).outputs(held, moved), strict=True))
+        for end, values in _computed_behind(data, number, moved, frame).items():
+            assert np.allclose(found[end], values, atol=1e-5)
+
+
+def _computed_behind(data: bytes, number: int, values: Floats, frame: Frames) -> dict[int, Floats]:
+    """Run a whole file from its input and a tensor that is given; its outputs behind that."""
+    model = read_model(data)
+    graph = model.subgraphs[0]
+    ends = [end for end in indices(graph.outputs) if end != number]
+    runner = open_model(cut_out(model, [*indices(graph.inputs), number], ends))
+    return dict(zip(ends, runner.run(*frame, values), strict=True))
 
 
 def test_constants_are_those_of_the_file(network: RangedNetwork) -> None:
-    quantized = quantize_network(network)
-    probes = Probes(network.data, quantized)
-    for index, (node, _) in probes.pairs.items():
-        if node.op not in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"):
-            continue
-        data = probes.constants(index)
+    probes = Probes(network.data, quantize_network(network))
+    before = read_model(network.data)
+    for op in linear_ops(before):
+        data = probes.constants(op.node.index)
         assert data is not None
-        probed, before = (list_nodes(read_model(d))[index].inputs[1] for d in (data, network.data))
-        assert probed is not None
-        assert before is not None
-        assert probed.data is not None
-        assert before.data is not None
-        new, old = (o.data.view(np.float32).reshape(o.shape) for o in (probed, before))  # type: ignore[union-attr]
-        axes = (0, 1, 2) if node.op == "DEPTHWISE_CONV_2D" else (1, 2, 3)
-        step = np.abs(old).max(axis=axes, keepdims=True) / 127
+        alone = read_model(data)
+        (probed,) = linear_ops(alone)
+        old = op.by_output(read_weights(before, op))
+        new = probed.by_output(read_weights(alone, probed))
+        step = np.abs(old).max(axis=1, keepdims=True) / 127
         assert 0 < np.abs((new - old) / step).max() < 0.501
 
 

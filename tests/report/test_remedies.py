@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from portrait_tflite.report.html import render_html
@@ -38,3 +40,13 @@ def test_the_page_shows_every_step(full_report: Report) -> None:
     assert "plain int8" in page
     assert "percentile 99.99" in page
     assert "undone" in page
+
+
+def test_what_was_not_needed_is_said_and_not_drawn(full_report: Report) -> None:
+    variant = full_report.variants["int8"]
+    idle = replace(variant.remedies[-1], name="finetuning", kept=False, ran=False, detail="why")
+    changed = replace(variant, remedies=(*variant.remedies, idle))
+    report = replace(full_report, variants={**full_report.variants, "int8": changed})
+    assert len(climb_bars(changed)) == len(climb_bars(variant))
+    assert "int8, finetuning: did not run; why" in list(climb_lines(report))
+    assert "did not run: why" in render_html(report)

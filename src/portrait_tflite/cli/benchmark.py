@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from portrait_tflite.cli.benchmark_phone import (
+    PhoneRequest,
+    benchmark_phone,
+    phone_options,
+    refuse_phone_options,
+)
+from portrait_tflite.cli.benchmark_result import RESULT_FILES, result_json, write_result
 from portrait_tflite.cli.delegate_option import parse_delegates
-from portrait_tflite.cli.number_option import FiniteRange
-from portrait_tflite.cli.output import command_line, messages, print_json, progress, results
+from portrait_tflite.cli.number_option import FiniteRange, one_count, parse_threads
+from portrait_tflite.cli.output import messages, print_json, progress, results
 from portrait_tflite.errors import UnavailableError, UsageError
 from portrait_tflite.vocabulary import (
     ARM_MODEL,
     HOST,
+    PAGE_FILE,
     RESULT_FILE,
-    SCHEMA,
     ArmCost,
     BenchmarkResult,
     Delegate,
     Fault,
-    Json,
 )
 
 if TYPE_CHECKING:
     from portrait_tflite.benchmarks.cell import Cell
-    from portrait_tflite.output_folder import OutputFolder
-    from portrait_tflite.vocabulary import Machine
 
 _ALL = "all"
+_DELEGATES = (Delegate.CPU, Delegate.XNNPACK)
 # More than `convert` starts: what `compare` can tell apart depends on it.
 _PROCESSES = 5
 
@@ -56,19 +59,22 @@ class _Measured:
 
 @click.command("benchmark")
 @click.argument(
-    "files", nargs=-1, required=True, metavar="FILE.tflite…", type=click.Path(path_type=Path)
+    "files", nargs=-1, required=True, metavar="FILE.tflite…|ASSETS", type=click.Path(path_type=Path)
 )
 @click.option(
     "--delegate",
     "delegates",
     metavar="LIST",
     type=parse_delegates,
-    default="cpu,xnnpack",
-    show_default=True,
+    show_default="cpu,xnnpack; on a phone gpu too",
     help="Of cpu (built-in kernels), xnnpack and gpu.",
 )
 @click.option(
-    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Per inference."
+    "--threads",
+    metavar="N",
+    type=parse_threads,
+    show_default="1; on a phone 1,2,4",
+    help="Per inference; on a phone a list.",
 )
 @click.option(
     "--runs",
@@ -80,42 +86,46 @@ class _Measured:
 @click.option(
     "--seconds",
     type=FiniteRange(min=0),
-    default=0.0,
     metavar="S",
-    help="Time all timed runs together take, at least.",
+    show_default="0; on a phone 10",
+    help="Time all timed runs together take, at least; on a phone those of each cell.",
 )
 @click.option(
     "--processes",
     type=click.IntRange(1, 100),
-    default=_PROCESSES,
-    show_default=True,
+    show_default=f"{_PROCESSES}; on a phone 1",
     help="Fresh processes per file and delegate; chance differs between them. A software GPU has "
-    "one.",
+    "one; on a phone, starts of the app.",
 )
 @click.option(
     "--device",
     default=HOST,
     show_default=True,
     metavar="DEVICE",
-    help=f"{HOST}: this machine; {ARM_MODEL}: cost on arm64, counted under qemu; {_ALL}: both.",
+    help=f"{HOST}: this machine; {ARM_MODEL}: cost on arm64, counted under qemu; {_ALL}: both; "
+    "else the serial of a phone that `adb devices` lists.",
 )
+@phone_options
 @click.option("--profile", is_flag=True, help="Also say which ops the time goes to.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help=f"Write {RESULT_FILE} there, which `compare` reads.",
+    help=f"Write {RESULT_FILE}, which `compare` reads, and {PAGE_FILE} there.",
 )
 @click.option("--force", is_flag=True, help="Let --out hold other things.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
 def command(
     files: tuple[Path, ...],
-    delegates: tuple[Delegate, ...],
-    threads: int,
+    delegates: tuple[Delegate, ...] | None,
+    threads: tuple[int, ...] | None,
     runs: int,
-    seconds: float,
-    processes: int,
+    seconds: float | None,
+    processes: int | None,
     device: str,
+    apk: Path | None,
+    cooldown: int,
+    timeout: float | None,
     profile: bool,
     out: Path | None,
     force: bool,
@@ -124,40 +134,53 @@ def command(
     """Time each FILE.tflite on each delegate, interleaved, in several fresh processes.
 
     Timings hold for this machine and its instruction set; a phone's differ, by other ratios too.
-    --device arm64-model counts what a phone's core would execute. A file or device that fails keeps
-    the others' results.
+    --device arm64-model counts what a phone's core would execute; --device SERIAL measures on a
+    phone, by the app. A file or device that fails keeps the others' results.
 
     \b
     Example:
       portrait-tflite benchmark portrait-tflite/*.tflite
       portrait-tflite benchmark old.tflite new.tflite --delegate xnnpack --seconds 20 --out speed
       portrait-tflite benchmark net.tflite --device arm64-model --profile
+      portrait-tflite benchmark assets --device emulator-5554 --threads 4
     """
-    _require_known(device)
+    if device not in (HOST, ARM_MODEL, _ALL):
+        asked = PhoneRequest(
+            device, delegates, threads, runs, seconds, processes, apk, cooldown, timeout
+        )
+        benchmark_phone(files, asked, out, force=force, as_json=as_json)
+        return
+    refuse_phone_options(device)
     from portrait_tflite.benchmarks.machine import read_machine, read_versions
     from portrait_tflite.benchmarks.measure import Cell, measure_files
     from portrait_tflite.output_folder import OutputFolder
+    from portrait_tflite.report.measured_page import render_measured
     from portrait_tflite.report.measurements import measured_parts
 
-    folder = OutputFolder(out, {RESULT_FILE}, force=force) if out else None
+    folder = OutputFolder(out, RESULT_FILES, force=force) if out else None
     names = _variant_names(files)
     cells = [
-        Cell(name, file, delegate, threads, precision)
+        Cell(name, file, delegate, one_count(threads), precision)
         for name, file, precision in zip(names, files, map(_precision, files), strict=True)
-        for delegate in delegates
+        for delegate in delegates or _DELEGATES
     ]
     timed: list[BenchmarkResult] = []
     if device != ARM_MODEL:
         with progress(runs, "measuring") as update:
             timed = measure_files(
-                cells, runs, seconds, processes, profile=profile, on_progress=update
+                cells,
+                runs,
+                seconds or 0.0,
+                processes or _PROCESSES,
+                profile=profile,
+                on_progress=update,
             )
     counted = _count(cells, per_op=profile) if device != HOST else []
     measured = _Measured(timed, counted)
     machine = read_machine()
-    result = _as_json(machine, read_versions(), measured)
+    result = result_json(machine, read_versions(), timed, counted)
     if folder and measured.anything:
-        _write(folder, result)
+        write_result(folder, result, render_measured(machine, timed, counted))
     if as_json:
         print_json(result)
     else:
@@ -168,14 +191,6 @@ def command(
     failure = next(_failures(measured, device), None)
     if failure:
         raise failure
-
-
-def _require_known(device: str) -> None:
-    if device not in (HOST, ARM_MODEL, _ALL):
-        raise UnavailableError(
-            f"--device {HOST}, {ARM_MODEL} or {_ALL} is required: phones over adb are not "
-            f"measured by this version. Received: {device}."
-        )
 
 
 def _variant_names(files: Sequence[Path]) -> list[str]:
@@ -207,24 +222,6 @@ def _count(cells: Sequence[Cell], *, per_op: bool) -> list[ArmCost]:
     ]
     with progress(len(on_cpu), "counting under qemu") as update:
         return count_files(on_cpu, per_op=per_op, on_progress=update)
-
-
-def _as_json(machine: Machine, versions: dict[str, str], measured: _Measured) -> Json:
-    return {
-        "schema": SCHEMA,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command_line(),
-        "versions": versions,
-        "machine": asdict(machine),
-        "benchmarks": [asdict(row) for row in measured.timed],
-        "arm_cost": [asdict(cost) for cost in measured.counted],
-    }
-
-
-def _write(folder: OutputFolder, result: Json) -> None:
-    with folder.staged() as staging:
-        text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-        (staging / RESULT_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _failures(measured: _Measured, device: str) -> Iterator[UsageError | UnavailableError]:

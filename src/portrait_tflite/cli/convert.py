@@ -82,15 +82,17 @@ _DEFAULT_VARIANTS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
     "--finetune",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Unlabelled pictures on which approximate forms are trained to give the network's own "
-    "masks again; 500 are good. An interrupted run goes on where it was.",
+    help="Unlabelled pictures on which the network is trained to give its own masks again: in "
+    "approximate forms, and in int8 where no other remedy is enough; 500 are good. An interrupted "
+    "run goes on where it was.",
 )
 @click.option(
     "--remedies",
     metavar="none|LIST",
     type=parse_remedies,
     help="Which remedies an int8 file may have that misses the gate, by their names: "
-    f"{', '.join(RemedyName)}. [default: all, cheapest first, until it holds]",
+    f"{', '.join(RemedyName)}, which needs --finetune. [default: all, cheapest first, until it "
+    "holds]",
 )
 @spec_options
 @click.option("--random-weights", is_flag=True, help="Take a net of the zoo without weights.")
@@ -156,6 +158,8 @@ def command(
       portrait-tflite convert --rewrite -average_pool
       portrait-tflite convert net.keras --input-range 0,1 --calibration photos \\
           --rewrite resize --finetune photos
+      portrait-tflite convert net.keras --int8 --input-range 0,1 --calibration photos \\
+          --max-drop 0.5 --finetune photos
       portrait-tflite convert --rewrite-report dec3_up
     """
     if rewriting.list_rewrites:
@@ -248,11 +252,11 @@ def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
     if not is_tflite(model):
         return None
     from portrait_tflite.cli.known_spec import spec_of_tflite
+    from portrait_tflite.convert.loading.released import read_released
     from portrait_tflite.runtime import open_model
 
     path = Path(model)
     with quiet():
-    from portrait_tflite.convert.loading.released import read_released
         # The built-in kernels run files, too, that XNNPACK only loads when they are mended.
         runner = open_model(read_released(path).data, Delegate.CPU, name=model)
     return spec_of_tflite(path, runner.inputs, runner.outputs, spec)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from portrait_tflite.images import prepare, read_usable
 from portrait_tflite.pipeline.network import Network, single_frames
 from portrait_tflite.pipeline.request import Progress
+from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.range_checks import (
     MOST_MEASURED,
@@ -33,15 +34,24 @@ def examine_ranges(network: Network, pictures: Pictures, progress: Progress) -> 
     checks: list[Check] = []
     with progress(len(frames), "examining the ranges") as update, quiet():
         checks.append(check_stability(network.reference, frames, update))
-        int8 = network.files.get(Precision.INT8)
-        if int8 is not None and (unseen := _unseen(network, pictures)):
-            checks.append(check_saturation(network.reference, int8, unseen))
+        int8 = network.built.get(Precision.INT8)
+        if int8 is not None and (unseen := _unseen(network, int8, pictures)):
+            checks.append(check_saturation(_made_of(network, int8), int8.data, unseen))
     return replace(pictures, calibration=calibration.checked(*checks))
 
 
-def _unseen(network: Network, pictures: Pictures) -> Sequence[Frames]:
-    """Prepare pictures that were not calibrated on; none for a network that is fed with masks."""
+def _made_of(network: Network, int8: Built) -> bytes:
+    """Return the float file that int8 was made of: rewriting the graph names tensors anew."""
+    return int8.treatable.network.unrounded if int8.treatable else network.reference
+
+
+def _unseen(network: Network, int8: Built, pictures: Pictures) -> Sequence[Frames]:
+    """Prepare pictures that were not calibrated on, in the units of the int8 file.
+
+    None for a network that is fed with masks.
+    """
     if network.spec.state is not None:
         return ()
     paths = [sample.image for sample in pictures.samples[:_CLIPPED_ON]]
-    return [(prepare(image, network.spec),) for _, image in read_usable(paths)]
+    spec = int8.spec or network.spec
+    return [(prepare(image, spec),) for _, image in read_usable(paths)]

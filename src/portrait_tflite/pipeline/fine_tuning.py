@@ -1,102 +1,67 @@
-"""`--finetune`: approximate forms recovered on unlabelled pictures."""
+"""`--finetune`: approximate forms, and int8 files, recovered on unlabelled pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from portrait_tflite.cache_folder import cache_folder
-from portrait_tflite.convert.finetuning.lessons import (
-    FEWEST,
-    Lessons,
-    make_lessons,
-    read_pictures,
-)
+from portrait_tflite.convert.finetuning.lessons import Lessons, make_lessons
 from portrait_tflite.convert.finetuning.options import FineTuningOptions
 from portrait_tflite.convert.finetuning.run import FineTuned, fine_tune
 from portrait_tflite.convert.graph import Graph
-from portrait_tflite.convert.plan import RewriteRequest, plan_of, whole_net_error
+from portrait_tflite.convert.plan import plan_of, whole_net_error
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import Bytes
 from portrait_tflite.pipeline.network import first_frames
-from portrait_tflite.pipeline.request import ConvertRequest, Progress, stage
-from portrait_tflite.quantize.calibration import calibration_images
-from portrait_tflite.quantize.pictures import Pictures
+from portrait_tflite.pipeline.request import ConvertRequest, Progress
+from portrait_tflite.pipeline.unlabelled import Unlabelled, may_train_for_int8
+from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.previous_masks import Frames
+from portrait_tflite.quantize.remedies.fake_quant_tuning import LEARNING_RATE
+from portrait_tflite.quantize.remedies.finetuning import FineTuningForInt8
+from portrait_tflite.quantize.remedies.remedy import Remedy
 from portrait_tflite.quiet import quiet
-from portrait_tflite.vocabulary import Approximation, Delegate, FineTuning, ModelSpec
+from portrait_tflite.vocabulary import Delegate, FineTuning, ModelSpec, Precision
 
 _COMPARED_ON = 4
+_CHECKPOINTS = "finetuning"  # folder in the cache
 
 
-@dataclass(frozen=True)
-class Unlabelled:
-    """The pictures to fine-tune on.
+def int8_tuning(
+    request: ConvertRequest,
+    unlabelled: Unlabelled | None,
+    graph: Graph,
+    spec: ModelSpec,
+    built: Mapping[str, Built],
+) -> Remedy | None:
+    """Make the last remedy of the int8 file; None where `--finetune` does not allow it.
 
-    Attributes:
-        source: The folder.
-        pictures: Bytes `[n, h, w, c]`.
+    Args:
+        graph: The network as it came, whose masks are learned.
+        spec: What that takes.
+        built: The variants.
     """
-
-    source: Path
-    pictures: Bytes
-
-
-def may_approximate(wanted: RewriteRequest) -> bool:
-    """Whether a form may be taken that is another function: by name, or by an earlier plan."""
-    return bool(wanted.approximate) or wanted.plans is not None
-
-
-def require_reason(request: ConvertRequest) -> None:
-    """Refuse `--finetune` before the work starts where there will be nothing to recover.
-
-    Raises:
-        UsageError: No approximation was asked for, or the folder holds no pictures.
-    """
-    if request.finetune is None:
-        return
-    if not may_approximate(request.rewrite):
-        raise UsageError(
-            "--finetune recovers what approximate forms lose: --rewrite with one of "
-            f"{', '.join(Approximation)} is required. Received: none. Name one, or leave "
-            "--finetune out."
-        )
-    found = len(calibration_images(request.finetune))
-    if found < FEWEST:
-        raise UsageError(
-            f"--finetune must be a folder with {FEWEST} pictures or more, 500 are good. "
-            f"Received: {request.finetune} with {found}."
-        )
-
-
-def read_unlabelled(
-    request: ConvertRequest, spec: ModelSpec, scored: Pictures, progress: Progress
-) -> Unlabelled | None:
-    """Read the folder of `--finetune`, without the pictures that are scored on.
-
-    Raises:
-        UsageError: Too few of them can be read, or the network remembers pictures.
-    """
-    folder = request.finetune
-    if folder is None or request.explained is not None:
+    int8 = built.get(Precision.INT8)
+    treatable = int8.treatable if int8 else None
+    trainable = treatable.trainable if treatable else None
+    if unlabelled is None or trainable is None or not may_train_for_int8(request):
         return None
-    if spec.state is not None:
-        raise UsageError(
-            "--finetune takes networks that look at one picture alone. Received: one that is fed "
-            "with its last mask. Leave --finetune out."
-        )
-    held = {sample.image.resolve() for sample in scored.samples}
-    paths = [path for path in calibration_images(folder) if path.resolve() not in held]
-    with stage(progress, "reading unlabelled pictures"):
-        return Unlabelled(folder, read_pictures(paths, spec, request.pictures.seed, folder))
+    return FineTuningForInt8(
+        trainable=trainable,
+        taught=graph,
+        spec=spec,
+        takes_bytes=int8 is not None and int8.spec is not None,
+        pictures=unlabelled.pictures,
+        options=FineTuningOptions(learning_rate=LEARNING_RATE, seed=request.pictures.seed),
+        folder=cache_folder() / _CHECKPOINTS,
+    )
 
 
 def fine_tune_plans(
+    request: ConvertRequest,
     unlabelled: Unlabelled,
     spec: ModelSpec,
-    seed: int,
     graph: Graph,
     plans: Mapping[Delegate, Rewritten],
     inputs: Frames,
@@ -112,15 +77,17 @@ def fine_tune_plans(
         The plans with their fine-tuned graphs, and what each run came to.
 
     Raises:
-        UsageError: No plan has an approximate form.
+        UsageError: No plan has an approximate form, and int8 is not to be fine-tuned either.
     """
     shared = _shared(plans)
+    if not shared and may_train_for_int8(request):
+        return dict(plans), ()
     if not shared:
         raise UsageError(
             "--finetune recovers what approximate forms lose. Received: a network in which "
             "--rewrite found nothing to approximate. Leave --finetune out."
         )
-    options = FineTuningOptions(seed=seed)
+    options = FineTuningOptions(seed=request.pictures.seed)
     with progress(len(unlabelled.pictures), "asking the network for its masks") as update, quiet():
         lessons = make_lessons(unlabelled.pictures, spec, graph, options, update)
     changed = dict(plans)
@@ -168,6 +135,6 @@ def _fine_tune(
     progress: Progress,
 ) -> FineTuned:
     approximated = [record.layer for record in fitted.records if not record.exact]
-    folder = cache_folder() / "finetuning"
+    folder = cache_folder() / _CHECKPOINTS
     with progress(options.total_steps, "fine-tuning") as update, quiet():
         return fine_tune(fitted.graph, approximated, lessons, options, folder, update)

@@ -21,7 +21,7 @@ from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.pipeline.converting import ConvertingSteps
 from portrait_tflite.pipeline.describing import require_describable
 from portrait_tflite.pipeline.explaining import layers_of_graph, require_layer
-from portrait_tflite.pipeline.fine_tuning import Unlabelled, read_unlabelled, require_reason
+from portrait_tflite.pipeline.fine_tuning import int8_tuning
 from portrait_tflite.pipeline.network import (
     MENDED_ON,
     Network,
@@ -36,6 +36,12 @@ from portrait_tflite.pipeline.request import (
     stage,
 )
 from portrait_tflite.pipeline.rewriting import rewrite_graphs
+from portrait_tflite.pipeline.unlabelled import (
+    Unlabelled,
+    read_unlabelled,
+    require_reason,
+    require_trainable,
+)
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.calibration import Representative, representative_dataset
 from portrait_tflite.quantize.pictures import Pictures
@@ -100,6 +106,7 @@ def _build(
     progress: Progress,
 ) -> Network:
     graph, opaque = mask_graph(loaded.model, loaded.spec)
+    require_trainable(request, graph)
     named = layers_of_graph(graph)
     require_layer(request.explained, named)
     plans, fine_tuning = rewrite_graphs(request, loaded.spec, graph, inputs, unlabelled, progress)
@@ -144,6 +151,7 @@ def _build(
         rewritings=plans,
         built=built,
         fine_tuning=fine_tuning,
+        finetuning=int8_tuning(request, unlabelled, graph, mask_spec(loaded.spec), built),
     )
 
 

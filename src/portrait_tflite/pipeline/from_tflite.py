@@ -23,6 +23,7 @@ from portrait_tflite.pipeline.request import (
     output_folder,
     stage,
 )
+from portrait_tflite.pipeline.unlabelled import require_reason
 from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.calibration import CalibrationSet
 from portrait_tflite.quantize.float_file import quantize_float_file, ranged_file
@@ -56,14 +57,15 @@ def build_from_tflite(
     """
     if request.tflite_spec is None:
         raise UsageError("a .tflite needs its spec. Received: none.")
+    require_reason(request)
     require_describable(request, request.tflite_spec)
     path = Path(request.source)
     released = read_released(path)
     data = released.data
-    named = layers_of_file(data)
-    require_layer(request.explained, named)
     # XNNPACK takes some released files only when they are mended.
     host = Delegate.XNNPACK if runs_on(data, Delegate.XNNPACK) else Delegate.CPU
+    named = layers_of_file(data)
+    require_layer(request.explained, named)
     variant = Precision(precision_of(data) or Precision.FLOAT32)
     quantized = _wants_int8(request, variant)
     folder = output_folder(request, network_name(path), path.stem)

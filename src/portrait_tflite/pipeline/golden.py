@@ -158,7 +158,8 @@ def _keep(found: dict[str, bytes], name: str, data: bytes) -> Json:
 
 
 def _png(picture: Bytes) -> bytes:
-    encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+    smallest = [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), smallest)[1]
     return np.asarray(encoded, np.uint8).tobytes()
 
 

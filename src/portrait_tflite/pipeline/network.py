@@ -19,6 +19,7 @@ from portrait_tflite.quantize.predictors import (
     tflite_outputs,
 )
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
+from portrait_tflite.quantize.remedies.remedy import Remedy
 from portrait_tflite.vocabulary import (
     Delegate,
     FineTuning,
@@ -46,6 +47,7 @@ class Network:
         built: What mending the files did, by variant.
         fine_tuning: What fine-tuning approximate forms came to.
         scored_with: Who runs the files for scoring.
+        finetuning: The remedy that trains for int8, where there are pictures for it.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Network:
     built: Mapping[str, Built] = field(default_factory=dict)
     fine_tuning: tuple[FineTuning, ...] = ()
     scored_with: Delegate = Delegate.XNNPACK
+    finetuning: Remedy | None = None
 
     def own_spec(self, variant: str) -> ModelSpec | None:
         """Return what a file takes, where that is not what the network does."""

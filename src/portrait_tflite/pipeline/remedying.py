@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from portrait_tflite.convert.mending.mend_burden import weigh
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.pipeline.request import ConvertRequest, Progress
 from portrait_tflite.quantize.accuracy import verify_variants
@@ -16,7 +17,7 @@ from portrait_tflite.quantize.predictors import Predictor, tflite_predictor
 from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies.ladder import Rung, climb, loss
 from portrait_tflite.quantize.remedies.order import remedies_for
-from portrait_tflite.quantize.remedies.remedy import OnShare
+from portrait_tflite.quantize.remedies.remedy import OnShare, Remedy
 from portrait_tflite.quantize.remedies.remembered import remembered
 from portrait_tflite.quantize.sensitivity import sensitivity
 from portrait_tflite.quiet import quiet
@@ -78,9 +79,11 @@ def remedy(
     """Climb the ladder with the int8 file where it fails for what it loses against float."""
     built, plain = network.built.get(_INT8), scores.get(_INT8)
     treatable = built.treatable if built else None
-    remedies = remedies_for(network.spec.output, network.layers, request.remedies)
+    remedies = remedies_for(
+        network.spec.output, network.layers, request.remedies, network.finetuning
+    )
     if built is None or treatable is None or plain is None or not remedies or not _helps(plain):
-        return Remedied(network, scores)
+        return Remedied(network, scores, _not_needed(network.finetuning, built, plain))
     judge = _judge(request, network, pictures)
     climbing = _Climbing(progress, loss(plain))
     best, steps = climb(
@@ -98,7 +101,7 @@ def remedy(
     return Remedied(
         network=_with(network, best.built),
         scores={**scores, _INT8: best.accuracy},
-        steps=steps,
+        steps=(*steps, *_not_needed(network.finetuning, best.built, best.accuracy, steps)),
         float_layers=best.float_layers,
         blamed="" if passed else _blame(errors),
         sensitivity=errors,
@@ -138,6 +141,38 @@ def _with(network: Network, built: Built) -> Network:
         files={**network.files, _INT8: built.data},
         built={**network.built, _INT8: built},
         records=tuple(dict.fromkeys(records)),
+    )
+
+
+def _not_needed(
+    finetuning: Remedy | None,
+    built: Built | None,
+    accuracy: Accuracy | None,
+    steps: Sequence[RemedyStep] = (),
+) -> tuple[RemedyStep, ...]:
+    """Record that pictures to fine-tune on were given, and the gate held without."""
+    if finetuning is None or built is None or accuracy is None or not accuracy.passed:
+        return ()
+    if any(step.name == finetuning.name for step in steps):
+        return ()
+    burden = weigh(built.data)
+    mcycles = burden.cycles / 1e6
+    return (
+        RemedyStep(
+            name=finetuning.name,
+            gain=0.0,
+            cost=0.0,
+            kept=False,
+            passed=True,
+            loss=loss(accuracy),
+            mcycles_before=mcycles,
+            mcycles_after=mcycles,
+            partitions_before=burden.partitions,
+            partitions_after=burden.partitions,
+            minutes=0.0,
+            detail="--finetune was not needed: the gate holds without",
+            ran=False,
+        ),
     )
 
 

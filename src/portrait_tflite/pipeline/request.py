@@ -39,7 +39,7 @@ class ConvertRequest:
         delegates: What is benchmarked; empty for nothing.
         command: The command line, for the report.
         explained: Name of a layer that must exist, because it will be explained; or None.
-        finetune: Folder of unlabelled pictures to recover approximate forms on, or None.
+        finetune: Folder of unlabelled pictures to recover approximate forms and int8 on, or None.
         remedies: What an int8 file may have that misses the gate; everything where None.
         metadata: Whether the files describe themselves to MediaPipe.
         assets: Folder for what an app needs, or None.

@@ -9,10 +9,11 @@ from portrait_tflite.convert.choice import BeforeFineTuning, CheapestForm, Choos
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.plan import chooser_for, rewrite_for
 from portrait_tflite.convert.rewriter import Rewritten
-from portrait_tflite.pipeline.fine_tuning import Unlabelled, fine_tune_plans, may_approximate
+from portrait_tflite.pipeline.fine_tuning import fine_tune_plans
 from portrait_tflite.pipeline.network import FITTED_ON, first_frames
 from portrait_tflite.pipeline.request import ConvertRequest, Progress
 from portrait_tflite.pipeline.tuning import HostTiming
+from portrait_tflite.pipeline.unlabelled import Unlabelled, may_approximate
 from portrait_tflite.quantize.previous_masks import Frames
 from portrait_tflite.quantize.variants import INTEGER, delegate_of
 from portrait_tflite.quiet import quiet
@@ -44,7 +45,7 @@ def rewrite_graphs(
         What was done for each delegate, and what fine-tuning came to.
 
     Raises:
-        UsageError: There is nothing to fine-tune.
+        UsageError: Approximate forms were named, and there is nothing to fine-tune.
         ConversionError: A rewrite fails.
     """
     wanted = dict.fromkeys(delegate_of(p, request.target) for p in request.variants)
@@ -53,12 +54,11 @@ def rewrite_graphs(
     delegates = [delegate for delegate in wanted if delegate not in plain]
     choosers = {delegate: _chooser(request, delegate) for delegate in delegates}
     graphs = dict.fromkeys(delegates, graph)
-    if unlabelled is None:
+    if unlabelled is None or not may_approximate(request.rewrite):
         return plain | _rewrite(request, graphs, choosers, inputs, progress), ()
     before = {delegate: BeforeFineTuning(chooser) for delegate, chooser in choosers.items()}
     fitted = _rewrite(request, graphs, before, inputs, progress)
-    seed = request.pictures.seed
-    tuned, records = fine_tune_plans(unlabelled, spec, seed, graph, fitted, inputs, progress)
+    tuned, records = fine_tune_plans(request, unlabelled, spec, graph, fitted, inputs, progress)
     exact = replace(request, rewrite=replace(request.rewrite, approximate=frozenset()))
     done = _rewrite(
         exact,

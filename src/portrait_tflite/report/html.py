@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from portrait_tflite.report.accuracy_figures import interval_words
@@ -65,7 +65,12 @@ def render_html(
         graph: SVG of the main variant's ops, by `graph_svg`.
     """
     context = _context(report, strips, failures) | {"graph": Markup(graph)}
-    return _environment().get_template("report.html.j2").render(**context)
+    return template("report.html.j2").render(**context)
+
+
+def template(name: str) -> Template:
+    """Give one of the templates, with the filters and the style sheet that all share."""
+    return _environment().get_template(name)
 
 
 def _context(report: Report, strips: Sequence[Strip], failures: Sequence[str]) -> dict[str, Any]:

@@ -37,20 +37,23 @@ def climb_bars(variant: Variant) -> tuple[ClimbBar, ...]:
     plain = steps[0].loss + steps[0].gain
     most = max(plain, *(step.loss for step in steps), 1e-9)
     first = ClimbBar("plain int8", plain, max(plain, 0.0) / most, "ours")
-    return (first, *(_bar(step, most) for step in steps))
+    return (first, *(_bar(step, most) for step in steps if step.ran))
 
 
 def climb_lines(report: Report) -> Iterator[str]:
     """Say in a line per step what it came to, for the terminal."""
     for name, variant in report.variants.items():
         for step in variant.remedies:
-            yield f"{name}, {step.name}: {gained(step)}; {_paid(step)}; {step.detail}"
+            paid = f"; {_paid(step)}" if step.ran else ""
+            yield f"{name}, {step.name}: {gained(step)}{paid}; {step.detail}"
         for layer in variant.float_layers:
             yield f"{name}: {layer.layer} stays in float: {layer.reason}"
 
 
 def gained(step: RemedyStep) -> str:
     """Say what a step gained, and whether it stayed."""
+    if not step.ran:
+        return "did not run"
     words = f"{step.gain:+.2f} points, {step.loss:.2f} lost with it"
     return words if step.kept else f"{words}, undone"
 

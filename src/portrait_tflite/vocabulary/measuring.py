@@ -42,6 +42,32 @@ class MaskDifference:
 
 
 @dataclass(frozen=True)
+class Thermal:
+    """A phone's thermal status around a cell, as Android names it; None where it does not say."""
+
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class BatteryC:
+    """Temperature of a phone's battery around a cell, in °C; None where it does not say."""
+
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
+class FrameMs:
+    """Stages of a frame at the camera's resolution; None where there was no such stage."""
+
+    camera: LatencyMs | None
+    preprocess: LatencyMs | None
+    inference: LatencyMs | None
+    effect: LatencyMs | None
+
+
+@dataclass(frozen=True)
 class BenchmarkResult:
     """One cell: a variant on a delegate. `unavailable` holds the reason where nothing was run, and
     `fault` whose it is.
@@ -52,7 +78,7 @@ class BenchmarkResult:
     the GPU worked in, whatever the file's `precision`. `peak_share` is the net's MACs per
     second over the most that XNNPACK was measured to do on this CPU in that precision, 0 to 1;
     `peak_gmac_s` is that most, in 10⁹ MACs per second. `samples_ms` holds the single inferences,
-    one series per process: what `compare` resamples.
+    one series per process: what `compare` resamples. The last three are known of phones alone.
     """
 
     variant: str
@@ -82,6 +108,9 @@ class BenchmarkResult:
     computed_in: str = ""
     fault: Fault | None = None
     peak_gmac_s: float | None = None
+    thermal: Thermal | None = None
+    battery_c: BatteryC | None = None
+    frame_ms: FrameMs | None = None
 
 
 @dataclass(frozen=True)

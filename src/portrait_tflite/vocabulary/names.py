@@ -7,6 +7,7 @@ from enum import StrEnum
 SCHEMA = 1
 REPORT_FILE = "report.json"  # what `convert` writes
 RESULT_FILE = "benchmark.json"  # what `benchmark` writes
+PAGE_FILE = "benchmark.html"  # the same for people
 HOST = "host"  # device: this machine
 ARM_MODEL = "arm64-model"  # device: the emulated arm64 machine
 GPU_LEAST_IOU = 0.995  # of a float mask on a GPU with the CPU's: what model.json promises
@@ -77,6 +78,16 @@ class Delegate(StrEnum):
     GPU = "gpu"
 
 
+class Effect(StrEnum):
+    """What is shown of a picture and its mask."""
+
+    MASK = "mask"
+    CUTOUT = "cutout"  # the background is transparent
+    BLUR = "blur"
+    BACKGROUND = "background"  # another picture
+    COLOR = "color"
+
+
 class Fault(StrEnum):
     """Whose fault it is that a cell has no figure, where that is known."""
 
@@ -126,6 +137,7 @@ class RemedyName(StrEnum):
     ROUNDING = "rounding"  # of weights, together
     BIAS_CORRECTION = "bias_correction"  # the means that quantizing moves
     SELECTIVE_FLOAT = "selective_float"  # the worst layers stay in float
+    FINETUNING = "finetuning"  # all weights trained anew; needs the Keras model and pictures
 
 
 class Level(StrEnum):

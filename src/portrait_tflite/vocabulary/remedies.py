@@ -23,6 +23,7 @@ class RemedyStep:
         partitions_after: XNNPACK's with it.
         minutes: What it took.
         detail: What was done, or why nothing was.
+        ran: False of what pictures were given for and the gate did not need.
     """
 
     name: str
@@ -37,6 +38,7 @@ class RemedyStep:
     partitions_after: int
     minutes: float
     detail: str = ""
+    ran: bool = True
 
 
 @dataclass(frozen=True)

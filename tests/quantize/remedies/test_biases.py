@@ -201,3 +201,16 @@ def test_correction_never_makes_it_worse(network: RangedNetwork, frames: list[Fr
         again = BiasCorrection().apply(network, frames, lambda _: None)
         assert again is not None
         assert again.network.data == treated.network.data
+
+
+def test_the_unrounded_biases_are_absorbed_along(tiny_graph: Callable[[], Any]) -> None:
+    frames = pictures(1)
+    data = build(tiny_graph(), 1)
+    exact = _shifted(data, 0.01)
+    treated = BiasAbsorption().apply(
+        replace(ranged(data, frames), exact=exact), frames, lambda _: None
+    )
+    assert treated is not None
+    assert treated.network.exact not in (None, exact)
+    found, expected = (outputs(each, frames) for each in (treated.network.unrounded, exact))
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()

@@ -22,7 +22,9 @@ from portrait_tflite.quantize.remedies.equalization import Equalization, choose_
 from portrait_tflite.quantize.remedies.linear_ops import (
     LinearOp,
     linear_ops,
+    read_bias,
     read_weights,
+    write_bias,
     write_weights,
 )
 from portrait_tflite.quantize.remedies.output_error import output_error
@@ -250,3 +252,27 @@ def test_weights_that_two_ops_share_are_not_scaled_for_both(
     treated = Equalization().apply(network, frames, lambda _: None)
     assert treated is not None
     assert difference(treated.network.data, data, frames) <= 1e-5
+
+
+def test_the_unrounded_weights_are_scaled_along(tiny_graph: Callable[[], Any]) -> None:
+    config = Config(3, "CONV_2D", "CONV_2D", 6, 4, 1, RELU, (), 2.0)
+    frames = pictures(config)
+    data = build(tiny_graph(), config)
+    exact = _with_other_biases(data)
+    ranges = measure_ranges(data, frames)
+    treated = Equalization().apply(
+        RangedNetwork(data, ranges, exact=exact), frames, lambda _: None
+    )
+    assert treated is not None
+    assert treated.network.exact not in (None, exact)
+    assert difference(treated.network.unrounded, exact, frames) < 1e-5
+    plain = Equalization().apply(RangedNetwork(data, ranges), frames, lambda _: None)
+    assert plain is not None
+    assert plain.network.exact is None
+
+
+def _with_other_biases(data: bytes) -> bytes:
+    model = read_model(data)
+    for op in linear_ops(model):
+        write_bias(model, op, 1.5 * read_bias(model, op))
+    return serialize(model)

@@ -19,7 +19,7 @@ from portrait_tflite.vocabulary import Accuracy, Drop, FloatLayer, RemedyStep
 
 Climb = Callable[..., tuple[Rung, tuple[RemedyStep, ...]]]
 
-GAINS = {"a": 1.0, "b": 2.0, "worse": -0.5, "even": 0.0}
+GAINS = {"a": 1.0, "b": 2.0, "worse": -0.5, "even": 0.0, "afresh": 0.5, "afresh_worse": -1.0}
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,11 @@ class Fake:
             raise ConversionError("the quantizer does not take it")
         if self.name == "idle":
             return None
-        treated = replace(network, in_float=network.in_float | {self.name})
+        afresh = self.name.startswith("afresh")
+        before = frozenset() if afresh else network.in_float
+        treated = replace(network, in_float=before | {self.name})
         layers = (FloatLayer("head", "why"),) if self.name == "a" else None
-        return Treated(treated, f"did {self.name}", layers)
+        return Treated(treated, f"did {self.name}", () if afresh else layers, afresh=afresh)
 
 
 def _judge(max_drop: float, *, labelled: bool = True) -> Judge:
@@ -136,3 +138,31 @@ def test_cost_is_that_of_the_files(climb_with: Climb) -> None:
     assert step.mcycles_before == step.mcycles_after > 0
     assert step.partitions_before == step.partitions_after == 1
     assert step.minutes >= 0
+
+
+def test_what_helped_before_is_applied_again_behind_what_begins_afresh(
+    climb_with: Climb, shown: list[str]
+) -> None:
+    best, steps = climb_with(_judge(0.0), "a", "worse", "b", "afresh")
+    assert [step.name for step in steps] == ["a", "worse", "b", "afresh"]
+    assert steps[-1].kept
+    assert steps[-1].gain == pytest.approx(0.5)
+    assert steps[-1].detail == "did afresh; again behind it: a, b"
+    assert best.network.in_float == {"afresh", "a", "b"}
+    assert shown[-3:] == ["afresh 100%", "a 100%", "b 100%"]
+
+
+def test_what_begins_afresh_and_passes_needs_nothing_behind_it(climb_with: Climb) -> None:
+    best, steps = climb_with(_judge(4.5), "worse", "afresh")
+    assert best.accuracy.passed
+    assert best.network.in_float == {"afresh"}
+    assert steps[-1].detail == "did afresh"
+    assert best.float_layers == ()
+
+
+def test_what_begins_afresh_and_is_worse_is_undone(climb_with: Climb) -> None:
+    best, steps = climb_with(_judge(0.0), "a", "afresh_worse")
+    assert not steps[-1].kept
+    assert steps[-1].gain == pytest.approx(-1.0)
+    assert best.network.in_float == {"a"}
+    assert [layer.layer for layer in best.float_layers] == ["head"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.remedies import ranges
 from portrait_tflite.quantize.remedies.output_error import output_error, spread
 from portrait_tflite.quantize.remedies.ranges import RangeChoice
 from portrait_tflite.quantize.remedies.scale_families import scale_families
@@ -70,3 +72,19 @@ def test_the_choice_itself_is_left_alone(
 def test_pictures_are_spread_over_the_set() -> None:
     assert spread(range(100), 4) == [0, 33, 66, 99]
     assert spread([1, 2], 4) == [1, 2]
+
+
+def test_choices_are_compared_with_the_teacher(
+    network: RangedNetwork, frames: list[Frames], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    def compare(reference: bytes, frames: list[Frames]) -> Callable[[RangedNetwork], float]:
+        asked.append(reference)
+        return output_error(reference, frames)
+
+    monkeypatch.setattr(ranges, "output_error", compare)
+    taught = replace(network, exact=b"none of its business", teacher=network.data)
+    treated = RangeChoice().apply(taught, frames[:4], lambda _: None)
+    assert asked == [network.data]
+    assert treated is None or treated.network.teacher == network.data

@@ -1,0 +1,135 @@
+package io.github.portrait_tflite.demo.live
+
+import io.github.portrait_tflite.core.model.ModelCard
+import io.github.portrait_tflite.core.run.Running
+import io.github.portrait_tflite.core.run.SegmenterFactory
+import io.github.portrait_tflite.demo.models.ModelShelf
+import io.github.portrait_tflite.demo.models.RunOption
+import io.github.portrait_tflite.demo.models.ShelfEntry
+import io.github.portrait_tflite.demo.models.firstOption
+import io.github.portrait_tflite.demo.models.runOptions
+import io.github.portrait_tflite.demo.sentence
+import java.io.Closeable
+import java.util.concurrent.Executor
+import java.util.concurrent.Executors
+
+/**
+ * A model at work: it outlives the activity when the screen is rotated, and is closed once.
+ *
+ * Call it on the main thread; [submit] on the camera's. The network lives on a thread of its own.
+ *
+ * @param main runs what the screen is told.
+ */
+class Session(
+    private val shelf: ModelShelf,
+    factory: SegmenterFactory,
+    private val main: Executor,
+) : Closeable {
+    val clock = StageClock()
+    val shots = ShotPool()
+
+    /** What the screen shows; it is told by [onChange]. */
+    var state = SessionState()
+        private set
+
+    /** Called on the main thread after every change of [state]. */
+    var onChange: () -> Unit = {}
+
+    /** Takes every segmented shot, on the interpreter's thread, and gives it back to [shots]. */
+    @Volatile
+    var onSegmented: (Shot) -> Unit = shots::give
+
+    private val interpreter = Executors.newSingleThreadExecutor { Thread(it, "interpreter") }
+    private val workbench = Workbench(factory, clock)
+    private val newest = Newest<Shot>()
+    private var card: ModelCard? = null
+
+    /** Lists the models anew; opens the packaged one where none is open. */
+    fun refresh() {
+        change(state.copy(models = shelf.list()))
+        if (state.model == null && !state.opening) choose(state.models.first())
+    }
+
+    /** Opens a model on its first option; where that fails, the one before stays. */
+    fun choose(model: ShelfEntry) =
+        open(model) { ModelCard.read(model.source).let { it to firstOption(it) } }
+
+    /** Opens another option of the model; where that fails, the one before stays. */
+    fun choose(option: RunOption) {
+        val card = card ?: return
+        open(state.model ?: return) { card to option }
+    }
+
+    /** Brings a frame of the camera; one that still waits is given back. Any thread. */
+    fun submit(shot: Shot) {
+        shots.give(newest.put(shot))
+        interpreter.execute { newest.take()?.let { segment(it) } }
+    }
+
+    /** Begins a new video: another camera, or the first frame after a pause. */
+    fun forget() = interpreter.execute { workbench.forget() }
+
+    /** Runs [work] on the interpreter's thread and brings what it returns to the main thread. */
+    fun <T> work(work: (Workbench) -> T, done: (Result<T>) -> Unit) =
+        interpreter.execute {
+            val result = runCatching { work(workbench) }
+            main.execute { done(result) }
+        }
+
+    /** Closes the network, after what is running; nothing can be called afterwards. */
+    override fun close() {
+        onChange = {}
+        interpreter.execute { workbench.close() }
+        interpreter.shutdown()
+    }
+
+    private fun open(model: ShelfEntry, pick: () -> Pair<ModelCard, RunOption>) {
+        change(state.copy(opening = true, problem = ""))
+        work({ bench ->
+            val (card, option) = pick()
+            Opened(card, option, bench.open(model.source, card, option))
+        }) { result -> result.fold({ opened(model, it) }, { refused(it) }) }
+    }
+
+    private class Opened(val card: ModelCard, val option: RunOption, val running: Running)
+
+    private fun opened(model: ShelfEntry, now: Opened) {
+        card = now.card
+        clock.clear()
+        change(
+            state.copy(
+                model = model,
+                options = runOptions(now.card),
+                option = now.option,
+                running = now.running,
+                opening = false,
+            ),
+        )
+    }
+
+    private fun refused(error: Throwable) = change(
+        state.copy(opening = false, problem = sentence(error)),
+    )
+
+    private fun segment(shot: Shot) {
+        val segmented =
+            try {
+                workbench.segment(shot)
+            } catch (@Suppress("TooGenericExceptionCaught") error: RuntimeException) {
+                stopped(error)
+                false
+            }
+        if (segmented) onSegmented(shot) else shots.give(shot)
+    }
+
+    /** A delegate that fails in the middle: the network is closed, and another can be chosen. */
+    private fun stopped(error: Throwable) {
+        workbench.close()
+        main.execute { change(state.copy(running = null, problem = sentence(error))) }
+    }
+
+    private fun change(to: SessionState) {
+        state = to
+        onChange()
+    }
+}

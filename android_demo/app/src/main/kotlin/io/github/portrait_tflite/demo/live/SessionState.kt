@@ -1,0 +1,26 @@
+package io.github.portrait_tflite.demo.live
+
+import io.github.portrait_tflite.core.run.Running
+import io.github.portrait_tflite.demo.models.RunOption
+import io.github.portrait_tflite.demo.models.ShelfEntry
+
+/**
+ * What the screen shows of a session.
+ *
+ * @property models that can be chosen.
+ * @property model whose network is open; null before the first.
+ * @property options of [model].
+ * @property option that is open; null before the first.
+ * @property running what was asked and what runs; null where no network is open.
+ * @property opening whether another network is being opened.
+ * @property problem a sentence about what failed last; "" for nothing.
+ */
+data class SessionState(
+    val models: List<ShelfEntry> = emptyList(),
+    val model: ShelfEntry? = null,
+    val options: List<RunOption> = emptyList(),
+    val option: RunOption? = null,
+    val running: Running? = null,
+    val opening: Boolean = false,
+    val problem: String = "",
+)

@@ -1,0 +1,30 @@
+package io.github.portrait_tflite.demo.picture
+
+import android.graphics.Bitmap
+import io.github.portrait_tflite.core.effect.EffectRenderer
+import io.github.portrait_tflite.core.mask.EdgeRefinement
+import io.github.portrait_tflite.core.mask.MaskRestorer
+import io.github.portrait_tflite.demo.Refusal
+import io.github.portrait_tflite.demo.gl.Look
+import io.github.portrait_tflite.demo.live.Workbench
+
+/**
+ * Draws an effect on a picture of the gallery, by the CPU. On the interpreter's thread.
+ *
+ * @throws Refusal no network is open.
+ */
+fun drawEffect(bench: Workbench, picture: Bitmap, look: Look): Bitmap {
+    val frame = picture.toFrame()
+    val coarse =
+        bench.segmentAlone(frame)
+            ?: throw Refusal(
+                "An open model is required. Received: none. Choose one that this phone can run.",
+            )
+    val restored = MaskRestorer(checkNotNull(bench.spec), frame.width, frame.height).restore(coarse)
+    val step = EdgeRefinement.step(frame.width, frame.height, coarse.width, coarse.height)
+    val matte = EdgeRefinement(step).refine(frame, restored)
+    return EffectRenderer(
+        look.color,
+        look.backdrop.toFrame(),
+    ).draw(look.effect, frame, matte).toBitmap()
+}

@@ -1,0 +1,225 @@
+package io.github.portrait_tflite.demo
+
+import android.Manifest
+import android.app.Activity
+import android.content.Intent
+import android.content.pm.PackageManager
+import android.graphics.drawable.BitmapDrawable
+import android.net.Uri
+import android.os.Looper
+import android.view.View
+import android.widget.ImageView
+import android.widget.Spinner
+import io.github.portrait_tflite.core.effect.Effect
+import java.io.ByteArrayInputStream
+import java.io.File
+import java.util.concurrent.TimeUnit
+import org.junit.After
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Assert.assertSame
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.android.controller.ActivityController
+import org.robolectric.annotation.Config
+
+@RunWith(AppRunner::class)
+class PortraitActivityTest {
+    private val context = RuntimeEnvironment.getApplication()
+    private lateinit var controller: ActivityController<PortraitActivity>
+    private val activity get() = controller.get()
+
+    /** Starts the activity on a phone with a camera that it may not use yet. */
+    private fun start(
+        camera: Boolean = true,
+        settings: (ActivityController<PortraitActivity>) -> Unit = {},
+    ) {
+        shadowOf(context.packageManager).setSystemFeature(PackageManager.FEATURE_CAMERA_ANY, camera)
+        controller = Robolectric.buildActivity(PortraitActivity::class.java)
+        settings(controller)
+        controller.setup()
+        until("the model") { "Runs" in activity.text(R.id.running) }
+    }
+
+    @After
+    fun stop() {
+        controller.pause().stop().destroy()
+    }
+
+    private fun deny() =
+        activity.onRequestPermissionsResult(
+            1,
+            arrayOf(Manifest.permission.CAMERA),
+            intArrayOf(PackageManager.PERMISSION_DENIED),
+        )
+
+    private fun pick(bytes: ByteArray) {
+        val uri = Uri.parse("content://gallery/picture")
+        shadowOf(context.contentResolver).registerInputStreamSupplier(uri) {
+            ByteArrayInputStream(bytes)
+        }
+        activity.findViewById<View>(R.id.use_picture).performClick()
+        val asked = shadowOf(activity).nextStartedActivityForResult
+        shadowOf(activity).receiveResult(asked.intent, Activity.RESULT_OK, Intent().setData(uri))
+    }
+
+    private fun options(): List<String> {
+        val adapter = activity.findViewById<Spinner>(R.id.option).adapter
+        return (0 until adapter.count).map { adapter.getItem(it).toString() }
+    }
+
+    private fun option(): String = activity.findViewById<Spinner>(
+        R.id.option,
+    ).selectedItem.toString()
+
+    private fun choose(option: String) =
+        activity.findViewById<Spinner>(R.id.option).setSelection(options().indexOf(option))
+
+    @Test
+    fun startsWithThePackagedModelOnItsRecommendedDelegate() {
+        start()
+        assertEquals("int8 on xnnpack, 4 threads", option())
+        assertTrue(
+            activity.text(R.id.running),
+            "Asked: int8 on xnnpack, 4 threads" in activity.text(R.id.running),
+        )
+        assertTrue(
+            options().containsAll(listOf("int8 on cpu, 1 thread", "int8 on xnnpack, 2 threads")),
+        )
+        assertTrue("float16 on gpu, less precise: half floats" in options())
+    }
+
+    @Test
+    fun asksForTheCameraAndGoesOnWithoutIt() {
+        start()
+        val asked = shadowOf(activity).lastRequestedPermission
+        assertEquals(listOf(Manifest.permission.CAMERA), asked.requestedPermissions.toList())
+        deny()
+        assertEquals(context.getString(R.string.camera_denied), activity.text(R.id.notice_text))
+        assertTrue(activity.shows(R.id.notice_button))
+        activity.screenshot("camera-denied")
+    }
+
+    @Test
+    fun saysThatThereIsNoCamera() {
+        start(camera = false)
+        assertEquals(context.getString(R.string.camera_none), activity.text(R.id.notice_text))
+        assertFalse(activity.shows(R.id.notice_button))
+    }
+
+    @Test
+    fun saysThatTheCameraIsGoneThoughThePhoneClaimsOne() {
+        shadowOf(context).grantPermissions(Manifest.permission.CAMERA)
+        start()
+        until("the notice") { activity.shows(R.id.notice) }
+        assertEquals(context.getString(R.string.camera_none), activity.text(R.id.notice_text))
+    }
+
+    @Test
+    fun keepsTheModelThroughARotation() {
+        start()
+        deny()
+        val before = activity.onRetainNonConfigurationInstance()
+        RuntimeEnvironment.setQualifiers("+land")
+        controller.recreate()
+        assertSame(before, activity.onRetainNonConfigurationInstance())
+        assertTrue(activity.text(R.id.running), "Runs" in activity.text(R.id.running))
+        assertEquals(context.getString(R.string.camera_denied), activity.text(R.id.notice_text))
+        activity.screenshot("landscape")
+    }
+
+    @Test
+    fun switchesDelegates() {
+        start()
+        choose("float16 on xnnpack, 2 threads")
+        until("the other delegate") {
+            "Asked: float16 on xnnpack, 2 threads" in
+                activity.text(R.id.running)
+        }
+        assertFalse(activity.shows(R.id.problem))
+    }
+
+    @Test
+    fun keepsTheDelegateWhenAnotherFails() {
+        start()
+        choose("float16 on gpu, less precise: half floats")
+        until("the sentence") { activity.shows(R.id.problem) }
+        assertTrue(
+            activity.text(R.id.running),
+            "Asked: int8 on xnnpack, 4 threads" in activity.text(R.id.running),
+        )
+        until("the list") { option() == "int8 on xnnpack, 4 threads" }
+        activity.screenshot("gpu-refused")
+    }
+
+    @Test
+    fun drawsEveryEffectOnAPicture() {
+        start()
+        pick(portrait())
+        until("the picture") { activity.shows(R.id.picture) }
+        activity.screenshot("picture-blur")
+        val looks = hashSetOf(pixels())
+        for (effect in Effect.entries - Effect.BLUR) {
+            activity.findViewById<Spinner>(R.id.effect).setSelection(effect.ordinal)
+            until("the effect ${effect.json}") { looks.add(pixels()) }
+            activity.screenshot("picture-${effect.json}")
+        }
+        shadowOf(Looper.getMainLooper()).idleFor(1, TimeUnit.SECONDS)
+        assertTrue(activity.text(R.id.times), "Inference" in activity.text(R.id.times))
+    }
+
+    private fun pixels(): Int {
+        val shown = activity.findViewById<ImageView>(R.id.picture).drawable
+        val bitmap = (shown as BitmapDrawable).bitmap
+        val pixels = IntArray(bitmap.width * bitmap.height)
+        bitmap.getPixels(pixels, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)
+        return pixels.contentHashCode()
+    }
+
+    @Test
+    fun saysThatAFileIsNoPicture() {
+        start()
+        pick("no picture".toByteArray())
+        until("the sentence") { activity.shows(R.id.problem) }
+        assertTrue(activity.text(R.id.problem), "A picture" in activity.text(R.id.problem))
+    }
+
+    @Test
+    @Config(qualifiers = "w360dp-h640dp-night-xhdpi", fontScale = 2.0f)
+    fun holdsLargeTextInTheDark() {
+        start()
+        deny()
+        activity.screenshot("dark-large")
+    }
+
+    @Test
+    fun opensAPushedModelAndSaysWhatIsWrongWithAnother() {
+        val models = context.getExternalFilesDir("models")!!
+        packaged().copyRecursively(File(models, "whole"))
+        packaged().copyRecursively(File(models, "half"))
+        File(models, "half/portrait-int8.tflite").writeBytes(ByteArray(10))
+        start()
+        val list = activity.findViewById<Spinner>(R.id.model)
+        list.setSelection(1)
+        until("the sentence") { activity.shows(R.id.problem) }
+        assertTrue(
+            activity.text(R.id.problem),
+            "portrait-int8.tflite" in activity.text(R.id.problem),
+        )
+        until("the list") { list.selectedItemPosition == 0 }
+        list.setSelection(2)
+        until("the pushed model") {
+            !activity.shows(R.id.problem) &&
+                "Runs" in activity.text(R.id.running)
+        }
+        assertEquals("whole", list.selectedItem.toString())
+    }
+
+    private fun packaged() = File("src/main/assets/portrait")
+
+    private fun portrait() = File(packaged(), "golden-0.png").readBytes()
+}

@@ -1,0 +1,139 @@
+package io.github.portrait_tflite.demo
+
+import android.app.Activity
+import android.content.Intent
+import java.io.File
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.shadows.ShadowLog
+
+@RunWith(AppRunner::class)
+class ReportActivitiesTest {
+    private val context = RuntimeEnvironment.getApplication()
+
+    private fun result(name: String) = File(context.getExternalFilesDir("results"), "$name.json")
+
+    private fun lastLine(): String? =
+        ShadowLog.getLogsForTag("PortraitBenchmark").orEmpty().map { it.msg }
+            .lastOrNull { it.startsWith("done") || it.startsWith("failed") }
+
+    /** Starts a benchmark and waits for the line in the log. */
+    private fun benchmark(extras: Intent.() -> Unit): Activity {
+        val intent = Intent(context, BenchmarkActivity::class.java).apply(extras)
+        val activity = Robolectric.buildActivity(
+            BenchmarkActivity::class.java,
+            intent,
+        ).setup().get()
+        until("the line") { lastLine() != null }
+        until("the last words") {
+            lastLine()!!.substringAfterLast(" ") in
+                activity.text(R.id.report_lines)
+        }
+        return activity
+    }
+
+    /** Starts a benchmark that must be refused, and returns the sentence of its file. */
+    private fun refused(run: String, extras: Intent.() -> Unit): String {
+        benchmark(extras)
+        val sentence = JSONObject(result(run).readText()).getString("error")
+        assertEquals("failed $run $sentence", lastLine())
+        return sentence
+    }
+
+    @Test
+    fun selfTestPassesWhatThisMachineHas() {
+        val activity = Robolectric.buildActivity(SelfTestActivity::class.java).setup().get()
+        until("the end") { "Written to" in activity.text(R.id.report_lines) }
+        activity.screenshot("self-test")
+        val rows = JSONObject(result("self-test").readText()).getJSONArray("self_test")
+        val tested = (0 until rows.length()).map { rows.getJSONObject(it) }
+        assertTrue(tested.any { it.getString("delegate") == "xnnpack" && it.optBoolean("passed") })
+        assertTrue(tested.none { it.opt("passed") == false })
+        assertTrue(
+            tested.any {
+                it.getString("delegate") == "gpu" &&
+                    it.getString("unavailable").isNotEmpty()
+            },
+        )
+    }
+
+    @Test
+    fun benchmarkWritesWhatWasAskedFor() {
+        val activity =
+            benchmark {
+                putExtra("run", "first").putExtra("variants", "float16")
+                putExtra("delegates", "xnnpack,gpu").putExtra("threads", "1")
+                putExtra("runs", 3).putExtra("seconds", 0.0f).putExtra("cooldown", 0)
+            }
+        activity.screenshot("benchmark")
+        assertEquals("done first ${result("first").path}", lastLine())
+        assertFalse(File(result("first").path + ".part").exists())
+        val json = JSONObject(result("first").readText())
+        val rows = json.getJSONArray("benchmarks")
+        assertEquals(2, rows.length())
+        val row = rows.getJSONObject(0)
+        assertEquals(3, row.getInt("runs"))
+        assertTrue(row.getJSONObject("latency_ms").getDouble("median") > 0)
+        assertTrue(rows.getJSONObject(1).getString("unavailable").isNotEmpty())
+        assertTrue(json.getJSONObject("model").getString("sha256").length == 64)
+    }
+
+    @Test
+    fun refusesExtrasOfAnotherType() {
+        val sentence = refused("typed") { putExtra("run", "typed").putExtra("runs", "many") }
+        assertTrue(sentence, "runs" in sentence && "many" in sentence && "--ei runs 50" in sentence)
+    }
+
+    @Test
+    fun refusesANameThatIsNoFile() {
+        val sentence = refused("benchmark") { putExtra("run", "../elsewhere") }
+        assertTrue(sentence, "../elsewhere" in sentence)
+    }
+
+    @Test
+    fun refusesADelegateThatIsNone() {
+        val sentence = refused("npu") { putExtra("run", "npu").putExtra("delegates", "cpu,npu") }
+        assertTrue(sentence, "cpu, xnnpack, gpu" in sentence && "npu" in sentence)
+    }
+
+    @Test
+    fun refusesAVariantThatIsNone() {
+        val sentence = refused("int4") { putExtra("run", "int4").putExtra("variants", "int4") }
+        assertTrue(sentence, "int4" in sentence && "int8" in sentence)
+    }
+
+    @Test
+    fun refusesAModelThatIsNotThere() {
+        val sentence = refused("lost") { putExtra("run", "lost").putExtra("model", "nowhere") }
+        assertTrue(sentence, "nowhere" in sentence && "adb push" in sentence)
+    }
+
+    @Test
+    fun refusesAFolderWithoutModelJson() {
+        File(context.getExternalFilesDir("models"), "empty").mkdirs()
+        val sentence = refused("empty") { putExtra("run", "empty").putExtra("model", "empty") }
+        assertTrue(sentence, "model.json" in sentence)
+    }
+
+    @Test
+    fun refusesANewerSchema() {
+        val folder = File(context.getExternalFilesDir("models"), "newer").apply { mkdirs() }
+        File(folder, "model.json").writeText("""{"schema": 99}""")
+        val sentence = refused("newer") { putExtra("run", "newer").putExtra("model", "newer") }
+        assertTrue(sentence, "schema" in sentence && "99" in sentence)
+    }
+
+    @Test
+    fun saysThatAResultCannotBeWritten() {
+        val folder = context.getExternalFilesDir("results")!!
+        File(folder, "blocked.json.part").mkdirs()
+        benchmark { putExtra("run", "blocked").putExtra("delegates", "npu") }
+        assertTrue(lastLine()!!, lastLine()!!.startsWith("failed blocked"))
+    }
+}

@@ -1,0 +1,44 @@
+package io.github.portrait_tflite.demo
+
+import android.app.Activity
+import android.graphics.Bitmap
+import android.graphics.Canvas
+import android.os.Looper
+import android.view.View
+import android.widget.TextView
+import java.io.File
+import org.junit.Assert.fail
+import org.robolectric.Shadows.shadowOf
+
+private const val PATIENCE_MS = 120_000L
+private const val STEP_MS = 10L
+
+/** Lets the main thread work until something holds. */
+fun until(what: String, holds: () -> Boolean) {
+    val end = System.currentTimeMillis() + PATIENCE_MS
+    while (true) {
+        shadowOf(Looper.getMainLooper()).idle()
+        if (holds()) return
+        if (System.currentTimeMillis() > end) fail("$what did not come in $PATIENCE_MS ms")
+        Thread.sleep(STEP_MS)
+    }
+}
+
+/** What a text view of an activity says. */
+fun Activity.text(id: Int): String = findViewById<TextView>(id).text.toString()
+
+/** Whether a view of an activity is to be seen. */
+fun Activity.shows(id: Int): Boolean = findViewById<View>(id).isShown
+
+/** Keeps what an activity looks like in target/screenshots. */
+fun Activity.screenshot(name: String): Bitmap {
+    shadowOf(Looper.getMainLooper()).idle()
+    val view = window.decorView
+    val picture = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
+    view.draw(Canvas(picture))
+    val folder = File("target/screenshots").apply { mkdirs() }
+    File(folder, "$name.png").outputStream().use {
+        picture.compress(Bitmap.CompressFormat.PNG, 100, it)
+    }
+    return picture
+}

@@ -1,0 +1,45 @@
+"""Which layers stay in float where they help only together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+from portrait_tflite.quantize.remedies.float_choice import choose_layers
+from portrait_tflite.vocabulary import Harm, LayerError
+
+
+def _error(rank: int) -> LayerError:
+    return LayerError(rank, f"l{rank}", "ADD", f"t{rank}", rank, 0.0, 0.0, Harm(), Harm(1.0))
+
+
+class _Together:
+    """Layers 2 and 3 ruin the masks, and one of them in float alone makes them worse."""
+
+    def __init__(self, most: int = 9) -> None:
+        self._most = most
+
+    def names(self, errors: Iterable[LayerError]) -> set[str]:
+        return {error.tensor for error in errors}
+
+    def attempt(self, errors: Iterable[LayerError]) -> Any:
+        names = self.names(errors)
+        points = {0: 20.0, 1: 25.0, 2: 0.1}[len(names & {"t2", "t3"})]
+        return SimpleNamespace(harm=Harm(points), count=len(names))
+
+    def affordable(self, attempt: Any) -> bool:
+        return bool(attempt.count <= self._most)
+
+
+def _chosen(trial: Any) -> list[int]:
+    kept = choose_layers(trial, [_error(rank) for rank in range(1, 7)], 0.3, lambda _: None)
+    return [error.rank for error in kept]
+
+
+def test_layers_that_help_only_together_are_found_and_no_other_is_kept() -> None:
+    assert _chosen(_Together()) == [2, 3]
+
+
+def test_what_the_budget_does_not_hold_is_not_taken() -> None:
+    assert _chosen(_Together(most=1)) == []
