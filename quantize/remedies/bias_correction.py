@@ -69,12 +69,16 @@ class BiasCorrection:
         for done, group in enumerate(groups, start=1):
             chosen = [ops[i] for i in group]
             found = _means(best, chosen, measured)
-            shifts = {op.node.index: _shift(found[op.output], seen[op.output]) for op in chosen}
+            shifts = {
+                op.node.index: _shift(found[op.output], seen[op.output])
+                for op in chosen
+                if op.output in found
+            }
             data = _corrected(best.data, shifts)
             tried = replace(
                 best, data=data, exact=network.unrounded, uncorrected=_uncorrected(network)
             )
-            if chosen and (error := error_of(tried)) < least:
+            if shifts and (error := error_of(tried)) < least:
                 best, least = tried, error
                 corrected.update(group)
             on_share(0.1 + 0.9 * done / len(groups))
@@ -96,8 +100,17 @@ def _shift(mean: Floats, exact: ChannelStatistics) -> Floats:
 def _means(
     network: RangedNetwork, ops: Sequence[LinearOp], frames: Sequence[Frames]
 ) -> dict[int, Floats]:
-    """Return the mean of each channel `[c]` of what some ops give in int8."""
-    runner_of = _int8_outputs(quantize_network(network), [op.node.tensor for op in ops])
+    """Return the mean of each channel `[c]` of what some ops give in int8.
+
+    Those that the quantizer merges with others have none.
+    """
+    model = read_model(quantize_network(network))
+    # The quantizer keeps names; of a tensor and its requantized copy the last is what is read.
+    numbers = {text(t.name): number for number, t in enumerate(model.subgraphs[0].tensors)}
+    ops = [op for op in ops if op.node.tensor in numbers]
+    if not ops:
+        return {}
+    runner_of = _int8_outputs(model, [numbers[op.node.tensor] for op in ops])
     sums = [np.zeros(op.node.outputs[0].shape[-1]) for op in ops]
     for frame in frames:
         for total, values in zip(sums, runner_of(frame), strict=True):
@@ -108,16 +121,10 @@ def _means(
     }
 
 
-def _int8_outputs(data: bytes, names: Sequence[str]) -> Callable[[Frames], list[Floats]]:
+def _int8_outputs(model: schema.ModelT, tensors: Sequence[int]) -> Callable[[Frames], list[Floats]]:
     """Return what runs a quantized file and gives some of its tensors in real values."""
-    model = read_model(data)
-    graph = model.subgraphs[0]
-    # The quantizer keeps names; of a tensor and its requantized copy the last is what is read.
-    numbers = {text(tensor.name): number for number, tensor in enumerate(graph.tensors)}
     with quiet():
-        runner = open_model(
-            cut_out(model, indices(graph.inputs), [numbers[name] for name in names])
-        )
+        runner = open_model(cut_out(model, indices(model.subgraphs[0].inputs), tensors))
 
     def run(frame: Frames) -> list[Floats]:
         outputs = runner.run(*map(to_stored, frame, runner.inputs))
