@@ -96,6 +96,53 @@ def test_what_does_not_is_opened(
     assert len(runner.run(*(np.zeros(i.shape, i.dtype) for i in runner.inputs))) == 1
 
 
+def _convolution(graph: Any, op: str, factors: list[float], target: str = "y") -> bytes:
+    """Build one convolution of 4 channels whose products are scaled by `factors` to its output."""
+    shape = {"DEPTHWISE_CONV_2D": (1, 1, 1, 4), "FULLY_CONNECTED": (4, 4)}.get(op, (4, 1, 1, 4))
+    picture = (3, 4) if op == "FULLY_CONNECTED" else (1, 4, 4, 4)
+    x = graph.tensor("x", picture, "int8", 0.5)
+    scales = [factor * 0.1 / 0.5 for factor in factors]
+    one = op == "FULLY_CONNECTED"
+    weights = graph.tensor(
+        "w", shape, "int8", scales[:1] if one else scales, data=np.ones(shape),
+        axis=3 if op == "DEPTHWISE_CONV_2D" else 0,
+    )  # fmt: skip
+    biases = [scale * 0.5 for scale in scales]
+    bias = graph.tensor("b", (4,), "int32", biases[:1] if one else biases, data=np.zeros(4))
+    y = graph.tensor(target, picture, "int8", 0.1)
+    strides = {"strideW": 1, "strideH": 1}
+    dilations = {"dilationWFactor": 1, "dilationHFactor": 1}
+    inputs, version = [x, weights, bias], 3
+    options: Any = schema.FullyConnectedOptionsT()
+    if op == "CONV_2D":
+        options = schema.Conv2DOptionsT(**strides, **dilations)
+    elif op == "DEPTHWISE_CONV_2D":
+        options = schema.DepthwiseConv2DOptionsT(depthMultiplier=1, **strides, **dilations)
+    elif op == "TRANSPOSE_CONV":
+        size = graph.tensor("size", (4,), "int32", data=picture)
+        inputs = [size, weights, x, bias]
+        options = schema.TransposeConvOptionsT(**strides)
+    graph.op(op, inputs, y, 4 if op == "FULLY_CONNECTED" else version, options)
+    return bytes(graph.build([x], [y]))
+
+
+LINEAR = ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"]
+
+
+@pytest.mark.parametrize("op", LINEAR)
+def test_products_that_are_scaled_too_much_are_refused(tiny_graph: Build, op: str) -> None:
+    data = _convolution(tiny_graph(), op, [300.0, 1.0, 1.0, 1.0])
+    with pytest.raises(UsageError, match=f"{op} whose products are scaled by 300, at 'y'"):
+        open_model(data, Delegate.XNNPACK)
+    open_model(data, Delegate.CPU)
+
+
+@pytest.mark.parametrize("op", LINEAR)
+def test_products_that_are_scaled_less_are_opened(tiny_graph: Build, op: str) -> None:
+    runner = open_model(_convolution(tiny_graph(), op, [255.0, 1.0, 1.0, 1.0]), Delegate.XNNPACK)
+    assert runner.partitions == 1
+
+
 _UNGUARDED = """
 import pathlib, sys
 from portrait_tflite import runtime

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from portrait_tflite.convert.mending.mend_burden import weigh
-from portrait_tflite.errors import ConversionError
+from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies.remedy import OnShare, Remedy, Treated
@@ -104,7 +104,7 @@ def _try(
         if treated is None:
             return None, "nothing for it to do", False
         return _judged(treated, best, build, judge), treated.detail, treated.afresh
-    except ConversionError as error:  # the next one may still help
+    except (ConversionError, UsageError) as error:  # no file, or none that the runtime loads
         return None, str(error), False
 
 

@@ -2,6 +2,9 @@
 
 Its kernels check some scales by an assertion. Seen in ai-edge-litert 2.3.0: each of 50 ops in int8,
 with scales of 0, infinity, no number, below 0, and too large or too small for each other.
+
+Where XNNPACK cannot create the operator of a convolution, since its products are scaled by 256 or
+more, LiteRT frees memory twice: a large file ends the process, a small one is only refused.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
 from portrait_tflite.vocabulary import Delegate
 
@@ -24,6 +28,14 @@ _SUMS = frozenset({"ADD", "SUB", "SQUARED_DIFFERENCE"})
 _COMPARISONS = frozenset({"EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"})
 # XNNPACK alone; of a product it is the first factor.
 _XNNPACK_ONLY = frozenset({"BATCH_MATMUL", "QUANTIZE"})
+# Where the picture and the weights of what sums products are.
+_LINEAR = {
+    "CONV_2D": (0, 1),
+    "DEPTHWISE_CONV_2D": (0, 1),
+    "FULLY_CONNECTED": (0, 1),
+    "TRANSPOSE_CONV": (2, 1),
+}
+_LARGEST_FACTOR = 256.0  # not reached
 _LEAST = float(np.finfo(np.float32).tiny)
 
 
@@ -43,7 +55,9 @@ def find_deadly_op(data: bytes, delegate: Delegate) -> str:
     """
     model = schema.Model.GetRootAs(data, 0)
     names = [_name(model.OperatorCodes(i)) for i in range(model.OperatorCodesLength())]
-    watched = _SUMS | _COMPARISONS | (_XNNPACK_ONLY if delegate is Delegate.XNNPACK else set())
+    watched = _SUMS | _COMPARISONS
+    if delegate is Delegate.XNNPACK:
+        watched |= _XNNPACK_ONLY | _LINEAR.keys()
     for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
         for op in (graph.Operators(i) for i in range(graph.OperatorsLength())):
             name = names[op.OpcodeIndex()]
@@ -53,6 +67,8 @@ def find_deadly_op(data: bytes, delegate: Delegate) -> str:
 
 
 def _why_deadly(name: str, graph: Any, op: Any) -> str:
+    if name in _LINEAR:
+        return _why_too_steep(name, graph, op)
     given = list(_quantized(graph, op.InputsAsNumpy()))
     made = list(_quantized(graph, op.OutputsAsNumpy()))
     checked = given[:1] if name == "BATCH_MATMUL" else [*given, *made]
@@ -63,6 +79,27 @@ def _why_deadly(name: str, graph: Any, op: Any) -> str:
     if name in _SUMS and given and made and _overflows(name, given, made[0]):
         return f"whose scales are too far apart, at {made[0].name!r}"
     return ""
+
+
+def _why_too_steep(name: str, graph: Any, op: Any) -> str:
+    """Say that sums of products are scaled by too much, or "" where they are not."""
+    picture, weights = (op.Inputs(position) for position in _LINEAR[name])
+    scales = [_scales(graph.Tensors(number)) for number in (picture, weights, op.Outputs(0))]
+    if not all(each.size for each in scales):
+        return ""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        factor = np.max(scales[0][0] * scales[1] / scales[2][0])
+    if not factor >= _LARGEST_FACTOR:
+        return ""
+    target = (graph.Tensors(op.Outputs(0)).Name() or b"").decode(errors="replace")
+    return f"whose products are scaled by {factor:.0f}, at {target!r}"
+
+
+def _scales(tensor: Any) -> NDArray[np.float32]:
+    """Return the scales of an integer tensor; none where it has none."""
+    record = tensor.Quantization() if tensor.Type() in _INTEGERS else None
+    scales = record.ScaleAsNumpy() if record is not None else 0
+    return np.zeros(0, np.float32) if isinstance(scales, int) else np.asarray(scales, np.float32)
 
 
 def _overflows(name: str, given: list[_Tensor], made: _Tensor) -> bool:
@@ -78,9 +115,8 @@ def _quantized(graph: Any, numbers: Any) -> Iterator[_Tensor]:
     for number in () if isinstance(numbers, int) else numbers:  # an empty vector reads as 0
         tensor = graph.Tensors(int(number)) if number >= 0 else None
         if tensor is not None and tensor.Type() in _INTEGERS:
-            record = tensor.Quantization()
-            scales = record.ScaleAsNumpy() if record is not None else 0
-            scale = 0.0 if isinstance(scales, int) else float(scales[0])
+            scales = _scales(tensor)
+            scale = float(scales[0]) if scales.size else 0.0
             yield _Tensor((tensor.Name() or b"").decode(errors="replace"), scale)
 
 

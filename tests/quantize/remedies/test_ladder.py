@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
-from portrait_tflite.errors import ConversionError
+from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies.ladder import Judge, Rung, climb, loss
@@ -34,6 +34,8 @@ class Fake:
         on_share(1.0)
         if self.name == "refused":
             raise ConversionError("the quantizer does not take it")
+        if self.name == "unloadable":
+            raise UsageError("a .tflite that the runtime loads is required")
         if self.name == "idle":
             return None
         afresh = self.name.startswith("afresh")
@@ -112,7 +114,8 @@ def test_the_best_is_returned_where_nothing_passes(climb_with: Climb) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "detail"), [("idle", "nothing for it"), ("refused", "does not take it")]
+    ("name", "detail"),
+    [("idle", "nothing for it"), ("refused", "does not take it"), ("unloadable", "loads")],
 )
 def test_a_remedy_that_cannot_is_passed_over(climb_with: Climb, name: str, detail: str) -> None:
     best, (over, kept) = climb_with(_judge(0.0), name, "a")
