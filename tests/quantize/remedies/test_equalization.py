@@ -260,9 +260,7 @@ def test_the_unrounded_weights_are_scaled_along(tiny_graph: Callable[[], Any]) -
     data = build(tiny_graph(), config)
     exact = _with_other_biases(data)
     ranges = measure_ranges(data, frames)
-    treated = Equalization().apply(
-        RangedNetwork(data, ranges, exact=exact), frames, lambda _: None
-    )
+    treated = Equalization().apply(RangedNetwork(data, ranges, exact=exact), frames, lambda _: None)
     assert treated is not None
     assert treated.network.exact not in (None, exact)
     assert difference(treated.network.unrounded, exact, frames) < 1e-5

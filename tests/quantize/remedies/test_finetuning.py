@@ -123,9 +123,7 @@ def test_what_takes_bytes_is_trained_in_its_own_units(
     assert np.abs(of_bytes - of_units).max() < 1e-4
 
 
-def test_a_graph_that_no_longer_takes_bytes_is_an_error(
-    graph: Graph, frames: list[Any]
-) -> None:
+def test_a_graph_that_no_longer_takes_bytes_is_an_error(graph: Graph, frames: list[Any]) -> None:
     built = build_variants(
         {Delegate.XNNPACK: graph}, [Precision.INT8], Target.CPU, lambda: iter(map(list, frames)),
         IoType.UINT8, frames[:2], spec=SPEC,
