@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.files.flatbuffer import read_model, text
 from portrait_tflite.convert.files.layer_names import name_layers
+from portrait_tflite.quantize.remedies.scale_families import told_apart
 from portrait_tflite.quantize.tensor_ranges import Frames, Range, measure_ranges, observe_tensors
 from portrait_tflite.tensor_values import Floats
 from portrait_tflite.vocabulary import Check
@@ -18,6 +19,7 @@ _FEWEST = 8
 _MOST_APART = 0.2  # of a tensor's range
 _MOST_CLIPPED = 0.01  # of a tensor's values
 _NAMED = 3
+_ALL = Range(-np.inf, np.inf)
 
 
 def check_stability(
@@ -46,6 +48,8 @@ def check_stability(
 def check_saturation(data: bytes, int8: bytes, frames: Sequence[Frames]) -> Check:
     """Measure how many of the float network's numbers the int8 file has no step for.
 
+    Those that the ops behind do not tell apart, as below 0 before a ReLU, need none.
+
     Args:
         data: The float `.tflite`.
         int8: The file that was made of it; its tensors are known by their names.
@@ -53,12 +57,14 @@ def check_saturation(data: bytes, int8: bytes, frames: Sequence[Frames]) -> Chec
     """
     limits = _limits(int8)
     known = {n: limits[name] for n, name in _names(data).items() if name in limits}
+    needed = told_apart(data)
     clipped = dict.fromkeys(known, 0)
     counted = dict.fromkeys(known, 0)
     for held in observe_tensors(data, frames):
         for number, values in held.items():
             if number in known:
-                clipped[number] += _outside(values, known[number])
+                need = needed.get(number, _ALL)
+                clipped[number] += _outside(np.clip(values, need.low, need.high), known[number])
                 counted[number] += values.size
     shares = {n: clipped[n] / counted[n] for n in known if counted[n]}
     many = {n: share for n, share in shares.items() if share > _MOST_CLIPPED}

@@ -99,5 +99,5 @@ def _detail(trial: Trial, found: Attempt, kept: Sequence[LayerError]) -> str:
     return (
         f"{len(found.network.in_float)} of {ops} ops in "
         f"float for {', '.join(dict.fromkeys(error.layer for error in kept))}: ARM cost "
-        f"{100 * share:+.0f} %, {found.burden.partitions} XNNPACK partitions"
+        f"{100 * share:+.0f} %"
     )

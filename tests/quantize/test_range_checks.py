@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.range_checks import check_saturation, check_stability
 
 _OPTIONS = {"strideW": 1, "strideH": 1, "dilationWFactor": 1, "dilationHFactor": 1}
 
 
-def _net(graph: Any, dtype: str, scale: float = 0.0) -> bytes:
+def _net(graph: Any, dtype: str, scale: float = 0.0, *, sigmoid: bool = False) -> bytes:
     """Build stem → head: 1×1 convolutions 1 → 1 that double their input."""
     int8 = dtype == "int8"
     source = graph.tensor("image", (1, 4, 4, 1), dtype, scale or None, 0)
@@ -33,6 +34,9 @@ def _net(graph: Any, dtype: str, scale: float = 0.0) -> bytes:
         graph.op("CONV_2D", [value, weights, bias], target, 3 if int8 else 1,
                  schema.Conv2DOptionsT(**_OPTIONS))  # fmt: skip
         value = target
+    if sigmoid:
+        value = graph.tensor("mask", (1, 4, 4, 1), dtype)
+        graph.op("LOGISTIC", [target], value, 1)
     return bytes(graph.build([source], [value]))
 
 
@@ -98,3 +102,18 @@ def test_a_probability_of_one_is_not_clipped(
     int8 = _net(tiny_graph(), "int8", 1 / 128)  # reaches 127/128
     ones = [(np.ones((1, 4, 4, 1), np.float32),)] * 3
     assert check_saturation(float_file, int8, ones).passed
+
+
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_what_a_sigmoid_does_not_tell_apart_is_not_clipped(
+    tiny_graph: Callable[[], Any], sigmoid: bool
+) -> None:
+    frames = _frames(12, 10.0)
+    int8 = _net(tiny_graph(), "int8", 7 / 4 / 127)  # logits up to 7, of 40
+    model = read_model(int8)
+    model.subgraphs[0].tensors[0].name = b"x"  # only the logits are looked at
+    model.subgraphs[0].tensors[3].name = b"y"
+    check = check_saturation(
+        _net(tiny_graph(), "float32", sigmoid=sigmoid), serialize(model), frames
+    )
+    assert check.detail.startswith(f"{0 if sigmoid else 1} of 1 tensors")
