@@ -37,7 +37,7 @@ def stage_model(source: Path, folder: Path) -> StagedModel:
     """Copy a model to an empty folder, and nothing that does not belong to it.
 
     Args:
-        source: A folder of `convert --assets` or of its results, or one `.tflite` in such a folder.
+        source: A folder of `convert --assets`, or one `.tflite` in it.
 
     Raises:
         UsageError: There is no `model.json`, it is damaged, or a file is missing or another one.
@@ -50,6 +50,9 @@ def stage_model(source: Path, folder: Path) -> StagedModel:
             _copy(home, folder, each)
     except (KeyError, TypeError) as error:
         raise _unusable(home / _MODEL, f"in which something is missing: {error}") from error
+    # Without them nobody knows whether the phone's masks are right.
+    if not model.get("golden"):
+        raise _unusable(home / _MODEL, "without golden masks")
     shutil.copyfile(home / _MODEL, folder / _MODEL)
     digest = hashlib.sha256((folder / _MODEL).read_bytes()).hexdigest()
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", str(model.get("name", ""))).strip("-.") or "model"

@@ -2,7 +2,7 @@
 
 Source: LiteRT, `tflite/delegates/xnnpack/xnnpack_delegate.cc` (`VisitNode` and what it calls), read
 at commit f674577 (August 2026); held to ai-edge-litert 2.3.0 by generated models in
-`tests/convert/test_xnnpack_prediction.py`. Each rule names the function it was read from.
+`tests/convert/delegates`. Each rule names the function it was read from.
 """
 
 from __future__ import annotations

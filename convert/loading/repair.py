@@ -1,4 +1,4 @@
-"""Repairs of a saved architecture before Keras builds it: Lambda layers and Keras 2 leftovers.
+"""Repairs of a saved architecture before Keras builds it: Lambda layers, Keras 2, half floats.
 
 A Lambda layer of a saved model holds Python bytecode. That is never run nor even decoded: a
 function from the user's file takes its place, or the model is refused.
@@ -19,6 +19,7 @@ import h5py
 from portrait_tflite.convert.loading.archive import CONFIG, KERAS_SUFFIX
 from portrait_tflite.convert.loading.custom_objects import CustomObjects, FunctionLayer
 from portrait_tflite.convert.loading.keras2 import is_keras2, mend_keras2, walk_layers
+from portrait_tflite.convert.loading.single_precision import in_single_precision
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Json
 
@@ -27,13 +28,13 @@ _PLACEHOLDER = "PortraitTfliteFunction"
 
 
 def repair_config(path: Path, config: Json, custom: CustomObjects) -> Json:
-    """Return `config` with the user's functions for its Lambda layers and Keras 2 leftovers gone.
+    """Return `config` in float32, with functions for its Lambda layers, without Keras 2 leftovers.
 
     Raises:
         UsageError: It holds code that the user's file does not replace, or that file names
             Lambda layers that there are not.
     """
-    repaired = copy.deepcopy(config)
+    repaired: Json = in_single_precision(copy.deepcopy(config))
     if is_keras2(repaired):
         mend_keras2(repaired)
     layers = list(walk_layers(repaired))

@@ -166,7 +166,7 @@ def _open(data: bytes, delegate: Delegate, threads: int, name: str) -> Runner:
             model_content=data, num_threads=threads, experimental_op_resolver_type=resolver
         )
         loaded = time.perf_counter_ns()
-        _require_harmless(data, delegate, name)
+        require_harmless(data, delegate, name)
         # XNNPACK joins in allocate_tensors: until then the rows are the file's own ops.
         operators = len(interpreter._get_ops_details())
         allocating = time.perf_counter_ns()
@@ -179,8 +179,15 @@ def _open(data: bytes, delegate: Delegate, threads: int, name: str) -> Runner:
         ) from error
 
 
-def _require_harmless(data: bytes, delegate: Delegate, name: str) -> None:
-    """Refuse a file that would end the process; the runtime has checked that it is whole."""
+def require_harmless(data: bytes, delegate: Delegate, name: str) -> None:
+    """Refuse a file that would end the process.
+
+    Args:
+        data: A whole `.tflite`, as the runtime has checked it.
+
+    Raises:
+        UsageError: An op ends it; it is named.
+    """
     from portrait_tflite.deadly_ops import find_deadly_op
 
     if deadly := find_deadly_op(data, delegate):

@@ -77,6 +77,7 @@ def test_the_binary_manifest_says_what_the_source_says(
     )
     assert "E: uses-native-library" in tree
     assert "libOpenCL.so" in tree
+    assert "extractNativeLibs(0x010104ea)=false" in tree
     badging = _ask(require_or_skip, "aapt2", "dump", "badging", str(_APK))
     permissions = [line for line in badging.splitlines() if line.startswith("uses-permission")]
     assert permissions == ["uses-permission: name='android.permission.CAMERA'"]

@@ -165,3 +165,13 @@ def test_a_file_that_xnnpack_refuses_is_mended_on_the_built_in_kernels(
     assert report["scored_with"] == "cpu"
     assert report["variants"]["int8"]["accuracy"]["passed"]
     assert "relu_to_quantize" in {each["rewrite"] for each in report["rewrites"]}
+
+
+def test_metadata_of_int8_from_a_float_file_needs_its_keras_model(
+    refuse: Run, tiny: Any, release: Callable[[str], Path], tmp_path: Path
+) -> None:
+    said = refuse(
+        "convert", release("float32"), "--metadata", "--input-range", "0,1",
+        "--calibration", tiny.calibration, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert "Give its Keras model and --io uint8" in said

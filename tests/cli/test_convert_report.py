@@ -149,7 +149,7 @@ def test_benchmarks(report: Any) -> None:
             "threads", "partitions", "runs", "processes", "warmup", "latency_ms", "init_ms",
             "first_ms", "peak_rss_mb", "stable", "warnings", "unavailable", "fully_accelerated",
             "against_cpu", "peak_share", "ops", "samples_ms", "computed_in", "fault",
-            "peak_gmac_s",
+            "peak_gmac_s", "thermal", "battery_c", "frame_ms",
         }  # fmt: skip
         assert set(row["latency_ms"]) == {"median", "mean", "p90", "p95", "min", "mad"}
     assert {row["precision"] for row in rows} == set(_FORMS)

@@ -36,9 +36,12 @@ def data(tmp_path: Path) -> Path:
     return images.parent
 
 
-def test_convert(refuse: Run, deadly: Path) -> None:
+def test_convert(refuse: Run, deadly: Path, data: Path) -> None:
     out = deadly.parent / "out"
-    said = refuse("convert", deadly, "--input-range", "0,1", "--no-benchmark", "--out", out)
+    said = refuse(
+        "convert", deadly, "--input-range", "0,1", "--output-channel", "0", "--no-benchmark",
+        "--validation", data, "--out", out,
+    )  # fmt: skip
     assert f"{deadly.stem} with the scale 0 of 'y'" in said
 
 

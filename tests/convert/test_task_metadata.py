@@ -1,4 +1,4 @@
-"""Descriptions for MediaPipe; `tests/test_mediapipe.py` has them read by MediaPipe itself."""
+"""Descriptions for MediaPipe; `tests/test_default_model.py` has them read by MediaPipe itself."""
 
 from __future__ import annotations
 

@@ -49,6 +49,13 @@ def test_the_same_picture_again_and_again_fails() -> None:
     assert check.level == "fail"
 
 
+@pytest.mark.parametrize(("batches", "passed"), [(12, False), (4, False), (3, True)])
+def test_the_same_batch_again_and_again_fails(batches: int, *, passed: bool) -> None:
+    check = _named(np.concatenate([_inputs(16)] * batches), "not all alike")
+    assert check.passed is passed
+    assert check.detail.startswith(f"16 of {16 * batches} pictures differ")
+
+
 def test_copies_are_counted() -> None:
     inputs = _inputs()
     inputs[1:4] = inputs[0]

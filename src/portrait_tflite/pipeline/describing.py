@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from portrait_tflite.convert.files.task_metadata import find_fault, with_task_metadata
 from portrait_tflite.errors import UsageError
+from portrait_tflite.file_names import is_tflite
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.pipeline.request import ConvertRequest
 from portrait_tflite.quiet import quiet
@@ -23,6 +24,14 @@ def require_describable(request: ConvertRequest, spec: ModelSpec) -> None:
     """
     if not request.metadata:
         return
+    if is_tflite(request.source) and (
+        Precision.INT8 in request.variants or request.pictures.calibration is not None
+    ):
+        raise UsageError(
+            "--metadata is for MediaPipe, which fills uint8 or float32 inputs, and int8 of a "
+            ".tflite takes int8. Received: a .tflite to quantize. Give its Keras model and --io "
+            "uint8, or leave --int8 and --calibration out."
+        )
     if Precision.INT8 in request.variants and request.io is IoType.INT8:
         raise UsageError(
             "--metadata is for MediaPipe, which fills uint8 or float32 inputs: --io uint8 (or "

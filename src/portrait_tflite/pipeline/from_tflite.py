@@ -34,7 +34,7 @@ from portrait_tflite.quantize.tensor_ranges import Frames, Range
 from portrait_tflite.quantize.variants import delegate_of
 from portrait_tflite.quiet import quiet
 from portrait_tflite.report.roles import AS_RELEASED
-from portrait_tflite.runtime import open_model, runs_on
+from portrait_tflite.runtime import open_model, require_harmless, runs_on
 from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision
 
 
@@ -85,6 +85,8 @@ def build_from_tflite(
             request.rewrite.flatbuffer,
             delegate=delegate_of(variant, request.target),
         )
+    # Mending may have helped; what still ends the process would do so on a phone as well.
+    require_harmless(mended.data, Delegate.XNNPACK, request.source)
     built = {str(variant): Built(mended.data, mended.records, mended.skipped)}
     if pictures.calibration is not None:
         built[Precision.INT8] = _quantize(request, data, pictures.calibration, checks, progress)

@@ -5,6 +5,7 @@ The right exit code, nothing half written, and nothing left on the phone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,11 @@ def test_an_interruption_cleans_up(
     assert not (desk.home / "running").exists()
 
 
+def _drop_goldens(folder: Path) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "golden": []}))
+
+
 @pytest.mark.parametrize(
     ("break_it", "received"),
     [
@@ -170,6 +176,7 @@ def test_an_interruption_cleans_up(
             ),
             "without ../x",
         ),
+        (_drop_goldens, "without golden masks"),
     ],
 )
 def test_a_model_that_is_not_whole_is_not_pushed(

@@ -1,5 +1,6 @@
 package io.github.portrait_tflite.demo
 
+import android.content.Intent
 import android.os.Bundle
 import android.util.Log
 import android.view.WindowManager
@@ -23,6 +24,12 @@ class BenchmarkActivity : ReportActivity(R.string.benchmark_title) {
         window.addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON)
         // One that is shown anew was measured before.
         if (savedInstanceState == null) start(intent.extras ?: Bundle())
+    }
+
+    /** A second order, while the screen of the first is still there. */
+    override fun onNewIntent(intent: Intent) {
+        super.onNewIntent(intent)
+        start(intent.extras ?: Bundle())
     }
 
     private fun start(extras: Bundle) {

@@ -91,6 +91,19 @@ class ReportActivitiesTest {
     }
 
     @Test
+    fun refusesATimeWithoutEnd() {
+        val endless = Float.POSITIVE_INFINITY
+        val sentence = refused("long") { putExtra("run", "long").putExtra("seconds", endless) }
+        assertTrue(sentence, "--ef seconds 10" in sentence && "Infinity" in sentence)
+    }
+
+    @Test
+    fun refusesAListOfNothing() {
+        val sentence = refused("none") { putExtra("run", "none").putExtra("delegates", " , ") }
+        assertTrue(sentence, "delegates" in sentence && "cpu,xnnpack,gpu" in sentence)
+    }
+
+    @Test
     fun refusesANameThatIsNoFile() {
         val sentence = refused("benchmark") { putExtra("run", "../elsewhere") }
         assertTrue(sentence, "../elsewhere" in sentence)

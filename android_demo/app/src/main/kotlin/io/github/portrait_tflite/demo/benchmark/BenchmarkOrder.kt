@@ -53,7 +53,7 @@ fun readOrder(extras: Bundle): BenchmarkOrder {
 private fun effort(extras: Bundle): Effort {
     val usual = Effort()
     val runs = extras.number<Int>("runs", "--ei runs 50") { it > 0 }
-    val seconds = extras.number<Float>("seconds", "--ef seconds 10") { it >= 0 }
+    val seconds = extras.number<Float>("seconds", "--ef seconds 10") { it.isFinite() && it >= 0 }
     val coolDown = extras.number<Int>("cooldown", "--ei cooldown 30") { it >= 0 }
     return Effort(
         runs ?: usual.runs,
@@ -76,7 +76,9 @@ private fun threads(name: String): Int =
     name.toIntOrNull()?.takeIf { it > 0 } ?: throw wrong("threads", "whole numbers above 0", name)
 
 private fun Bundle.names(key: String, default: String): List<String> =
-    text(key, default).split(",").map(String::trim).filter(String::isNotEmpty)
+    text(key, default).split(",").map(String::trim).filter(String::isNotEmpty).also {
+        if (it.isEmpty() && default.isNotEmpty()) throw wrong(key, "names, as $default", "none")
+    }
 
 private fun Bundle.text(key: String, default: String): String {
     if (!containsKey(key)) return default

@@ -11,7 +11,9 @@ import io.github.portrait_tflite.demo.models.runOptions
 import io.github.portrait_tflite.demo.sentence
 import java.io.Closeable
 import java.util.concurrent.Executor
-import java.util.concurrent.Executors
+import java.util.concurrent.LinkedBlockingQueue
+import java.util.concurrent.ThreadPoolExecutor
+import java.util.concurrent.TimeUnit
 
 /**
  * A model at work: it outlives the activity when the screen is rotated, and is closed once.
@@ -39,7 +41,17 @@ class Session(
     @Volatile
     var onSegmented: (Shot) -> Unit = shots::give
 
-    private val interpreter = Executors.newSingleThreadExecutor { Thread(it, "interpreter") }
+    /** What the camera still brings after [close] is dropped. */
+    private val interpreter =
+        ThreadPoolExecutor(
+            1,
+            1,
+            0,
+            TimeUnit.SECONDS,
+            LinkedBlockingQueue(),
+            { Thread(it, "interpreter") },
+            ThreadPoolExecutor.DiscardPolicy(),
+        )
     private val workbench = Workbench(factory, clock)
     private val newest = Newest<Shot>()
     private var card: ModelCard? = null
@@ -60,10 +72,16 @@ class Session(
         open(state.model ?: return) { card to option }
     }
 
-    /** Brings a frame of the camera; one that still waits is given back. Any thread. */
+    /**
+     * Brings a frame of the camera; one that still waits is given back. Any thread.
+     *
+     * One visit to the interpreter's thread waits at most: it takes the newest frame there is then,
+     * and whatever else is asked for stands right behind it.
+     */
     fun submit(shot: Shot) {
-        shots.give(newest.put(shot))
-        interpreter.execute { newest.take()?.let { segment(it) } }
+        val waiting = newest.put(shot)
+        shots.give(waiting)
+        if (waiting == null) interpreter.execute { newest.take()?.let(::segment) }
     }
 
     /** Begins a new video: another camera, or the first frame after a pause. */
@@ -112,14 +130,9 @@ class Session(
     )
 
     private fun segment(shot: Shot) {
-        val segmented =
-            try {
-                workbench.segment(shot)
-            } catch (@Suppress("TooGenericExceptionCaught") error: RuntimeException) {
-                stopped(error)
-                false
-            }
-        if (segmented) onSegmented(shot) else shots.give(shot)
+        // Whatever a driver throws, and a memory that is full.
+        val segmented = runCatching { workbench.segment(shot) }.onFailure(::stopped)
+        if (segmented.getOrDefault(false)) onSegmented(shot) else shots.give(shot)
     }
 
     /** A delegate that fails in the middle: the network is closed, and another can be chosen. */

@@ -3,6 +3,7 @@ package io.github.portrait_tflite.demo.live
 import android.os.Handler
 import android.os.Looper
 import io.github.portrait_tflite.core.frame.Orientation
+import io.github.portrait_tflite.core.model.BadModel
 import io.github.portrait_tflite.core.run.Segmenter
 import io.github.portrait_tflite.core.run.SegmenterFactory
 import io.github.portrait_tflite.demo.AppRunner
@@ -11,7 +12,9 @@ import io.github.portrait_tflite.demo.phone.engine
 import io.github.portrait_tflite.demo.until
 import java.nio.ByteBuffer
 import java.util.concurrent.CopyOnWriteArrayList
+import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
+import kotlin.concurrent.thread
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNotNull
 import org.junit.Assert.assertTrue
@@ -128,6 +131,54 @@ class SessionTest {
     }
 
     private class Failing(inner: Segmenter) : Segmenter by inner {
-        override fun run() = error("the driver is gone")
+        override fun run() = throw BadModel("the driver is gone")
+    }
+
+    @Test
+    fun whatIsAskedForStandsBehindOneFrameAtMost() {
+        val runs = AtomicInteger()
+        val slow =
+            SegmenterFactory { variant, choice ->
+                Slow(engine().open(variant, choice), runs)
+            }
+        val session =
+            Session(ModelShelf(RuntimeEnvironment.getApplication()), slow) { main.post(it) }
+        session.refresh()
+        until("the model") { session.state.running != null }
+        session.onSegmented = session.shots::give
+        val filming = AtomicBoolean(true)
+        val camera =
+            thread {
+                while (filming.get()) {
+                    session.shots.take()?.let { session.submit(frame(it)) }
+                    Thread.sleep(1)
+                }
+            }
+        until("some frames") { runs.get() >= 3 }
+        val asked = runs.get()
+        val answered = AtomicInteger(-1)
+        session.work({ runs.get() }) { answered.set(it.getOrThrow()) }
+        until("the answer") { answered.get() >= 0 }
+        filming.set(false)
+        camera.join()
+        assertTrue("${answered.get() - asked} frames before", answered.get() - asked <= 2)
+        session.close()
+    }
+
+    @Test
+    fun framesAfterTheEndAreDropped() {
+        open()
+        session.close()
+        session.submit(frame(session.shots.take()!!))
+        session.forget()
+    }
+
+    private class Slow(private val inner: Segmenter, private val runs: AtomicInteger) :
+        Segmenter by inner {
+        override fun run() {
+            runs.incrementAndGet()
+            Thread.sleep(20)
+            inner.run()
+        }
     }
 }
