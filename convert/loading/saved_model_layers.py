@@ -18,10 +18,12 @@ from tensorflow.python.keras.protobuf import saved_metadata_pb2
 from portrait_tflite.convert.loading.custom_objects import CustomObjects
 from portrait_tflite.convert.loading.keras2 import CLASSES
 from portrait_tflite.convert.loading.repair import repair_config
+from portrait_tflite.convert.loading.single_precision import in_single_precision
 from portrait_tflite.vocabulary import Json
 
 METADATA = "keras_metadata.pb"
-_TOLERANCE = 1e-4  # of the largest magnitude, against the signature
+# Of the largest magnitude, against the signature; which may compute in half floats.
+_TOLERANCE, _NARROW_TOLERANCE = 1e-4, 2e-2
 _SEED = 20240
 
 
@@ -45,7 +47,9 @@ def rebuild(folder: Path, loaded: Any, signature: Any, picture: str) -> keras.Mo
         repaired = repair_config(folder, config, CustomObjects())
         model = keras.models.model_from_json(json.dumps(repaired), CLASSES)
         model.set_weights([np.asarray(variable) for variable in loaded.variables])
-        same = _computes(model, signature, picture)
+        narrow = in_single_precision(config) != config
+        tolerance = _NARROW_TOLERANCE if narrow else _TOLERANCE
+        same = _computes(model, signature, picture, tolerance)
     # Whatever Keras 3 does not understand of it: the signature is there still.
     except Exception:
         return None
@@ -79,7 +83,7 @@ def _plain(tree: Any) -> Any:
     return [_plain(value) for value in tree] if isinstance(tree, list) else tree
 
 
-def _computes(model: keras.Model, signature: Any, picture: str) -> bool:
+def _computes(model: keras.Model, signature: Any, picture: str, tolerance: float) -> bool:
     rng = np.random.default_rng(_SEED)
     shapes = ([1, *(size or 64 for size in tensor.shape[1:])] for tensor in model.inputs)
     arrays = [rng.random(shape, np.float32) for shape in shapes]
@@ -87,7 +91,10 @@ def _computes(model: keras.Model, signature: Any, picture: str) -> bool:
     names = [picture] if len(arrays) == 1 else [tensor.name for tensor in model.inputs]
     expected = _arrays(signature(**{n: tf.constant(a) for n, a in zip(names, arrays, strict=True)}))
     found = _arrays(model(arrays if len(arrays) > 1 else arrays[0]))
-    return len(expected) == len(found) and all(map(_near, _by_size(expected), _by_size(found)))
+    if len(expected) != len(found):
+        return False
+    pairs = zip(_by_size(expected), _by_size(found), strict=True)
+    return all(_near(one, other, tolerance) for one, other in pairs)
 
 
 def _arrays(outputs: Any) -> list[Any]:
@@ -99,6 +106,6 @@ def _by_size(arrays: Sequence[Any]) -> list[Any]:
     return sorted(arrays, key=lambda array: (array.shape, float(array.sum())))
 
 
-def _near(one: Any, other: Any) -> bool:
+def _near(one: Any, other: Any, tolerance: float) -> bool:
     magnitude = max(float(np.abs(one).max(initial=0.0)), 1e-6)
-    return bool(one.shape == other.shape and np.abs(one - other).max() <= _TOLERANCE * magnitude)
+    return bool(one.shape == other.shape and np.abs(one - other).max() <= tolerance * magnitude)

@@ -113,19 +113,21 @@ def _spoilt(data: bytes) -> bytes:
     wide = np.add(shape, [0, 2, 2, 0])
     amounts = np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)
     model.buffers.append(schema.BufferT(data=np.frombuffer(amounts.tobytes(), np.uint8)))
+    model.buffers.append(schema.BufferT(data=shape.astype(np.int32).view(np.uint8)))
     first = len(graph.tensors)
     graph.tensors += [
         _tensor("tiny", shape, schema.TensorType.INT8, scale=1e-40),
-        _tensor("amounts", [4, 2], schema.TensorType.INT32, buffer=len(model.buffers) - 1),
+        _tensor("amounts", [4, 2], schema.TensorType.INT32, buffer=len(model.buffers) - 2),
         _tensor("wide", wide, schema.TensorType.INT8, scale=1e-40),
+        _tensor("size", [4], schema.TensorType.INT32, buffer=len(model.buffers) - 1),
     ]
-    for op, inputs, output in (
-        ("QUANTIZE", [picture], first),
-        ("PAD", [first, first + 1], first + 2),
+    for op, inputs, output, version in (
+        ("RESHAPE", [picture, first + 3], first, 1),
+        ("PAD", [first, first + 1], first + 2, 2),
     ):
         graph.operators.append(
             schema.OperatorT(
-                opcodeIndex=op_code_index(model, op, 2),
+                opcodeIndex=op_code_index(model, op, version),
                 inputs=np.array(inputs, np.int32),
                 outputs=np.array([output], np.int32),
             )

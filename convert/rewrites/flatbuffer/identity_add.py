@@ -86,7 +86,8 @@ class IdentityAdd(FlatbufferRewrite):
         # The skip is heard after all.
         if moved:
             return RefusedOp(node.tensor, f"the small operand moves {moved} of 65,536 sums")
-        reason, source = "the other operand never reaches half a step", operands[alive].index
+        reason = "a skip that int8 has lost: the other operand never reaches half a step"
+        source = operands[alive].index
         # Of another scale the same integers stand for other numbers.
         same = form_of(operands[alive]) == form_of(target) and not is_output(model, target.index)
         if same and np.array_equal(passed[:, 0], EVERY_INT8):
