@@ -134,11 +134,11 @@ def benchmark_phone(
             on_progress=update,
         )
     machine = _machine(measured)
+    result = phone_json(measured, machine, read_versions())
     if folder:
-        page = render_phone(machine, measured)
-        write_result(folder, phone_json(measured, machine, read_versions()), page)
+        write_result(folder, result, render_phone(machine, measured))
     if as_json:
-        print_json(phone_json(measured, machine, read_versions()))
+        print_json(result)
     else:
         for part in phone_parts(measured):
             results().print(part)
