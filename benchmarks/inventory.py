@@ -147,7 +147,7 @@ def _program(names: tuple[str, ...], install: str, *arguments: str, of: str = ""
     """Find the first of some programs, and run it to see that it does.
 
     Args:
-        install: What to do where there is none; "" where nothing needs it yet.
+        install: What to do where there is none.
         of: The package that has its version, where it does not say its own.
     """
 
@@ -162,13 +162,26 @@ def _program(names: tuple[str, ...], install: str, *arguments: str, of: str = ""
             [program, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S
         )
         if said.returncode:
-            ended = f"{program} ended with status {said.returncode}"
-            raise UnavailableError(f"{ended}; {install}" if install else ended)
+            raise UnavailableError(f"{program} ended with status {said.returncode}; {install}")
         number = _NUMBER.search(said.stdout)
         version = read_versions().get(of, "") if of else number[0] if number else ""
         return _Found(version or program)
 
     return look
+
+
+def _adb() -> _Found:
+    """Find adb, and list the phones that it sees; one that is not ready is its owner's to mend."""
+    from portrait_tflite.benchmarks.device.adb import INSTALL, Adb, what_to_do
+
+    version = _program(("adb",), INSTALL, "--version")().version
+    phones = Adb().devices()
+    listed = ", ".join(f"{serial} ({state})" for serial, state in phones.items())
+    unready = {serial: state for serial, state in phones.items() if state != "device"}
+    advice = " ".join(
+        f"{serial} is {state}. {what_to_do(state)}" for serial, state in unready.items()
+    )
+    return _Found(f"{version}, {listed or 'no phone attached'}", advice=advice.rstrip())
 
 
 def _qemu() -> _Found:
@@ -206,7 +219,7 @@ _PARTS: tuple[tuple[str, str, str, _Look], ...] = (
     ),
     ("tool", "qemu-aarch64", "ARM cost", _qemu),
     ("tool", ARM_MODEL, f"ARM cost: benchmark --device {ARM_MODEL}", _arm_model),
-    ("tool", "adb", "phones, in a later version", _program(("adb",), "", "--version")),
+    ("tool", "adb", "phones: benchmark --device SERIAL", _adb),
     (
         "tool",
         "chromium",

@@ -15,8 +15,17 @@ from portrait_tflite.errors import UnavailableError
 PATIENCE_S = 60.0  # for what takes a moment
 _COPYING_S = 600.0  # for files, over a slow cable or network
 
+INSTALL = "Install Android's platform tools (Debian: apt install adb)."
+
 # How adb itself begins where it could not reach the phone, or the phone refused.
 _REFUSAL = re.compile(r"^(?:adb: )?(?:error: |failed to )|^adb: ", re.MULTILINE)
+
+# What adb says first where it had to start its server, or to replace one of another version; on
+# stdout or stderr, by its version.
+_SERVER = re.compile(r"\A(?:(?:\* daemon|adb server) .*\n)+")
+
+# Both paths of a copy, which say nothing that matters and fill the line.
+_COPY = re.compile(r"failed to copy '.*' to '.*': (?=.)")
 
 # What to do, by a part of what adb says.
 _HINTS = {
@@ -34,6 +43,8 @@ _HINTS = {
     "no_matching_abis": "Use an APK with libraries for this phone's processor.",
     "older_sdk": "Use a phone with Android 8.0 or newer.",
     "more than one": "Disconnect the others.",
+    "permission denied": "Some phones close the app's folder to adb: see docs/devices.md.",
+    "not permitted": "Some phones close the app's folder to adb: see docs/devices.md.",
 }
 
 
@@ -43,10 +54,25 @@ class Answer:
 
     status: int
     out: str
+    err: str = ""
+
+    @property
+    def reason(self) -> str:
+        """What it said first of why it failed."""
+        lines = [line.strip() for line in f"{self.err}\n{self.out}".splitlines() if line.strip()]
+        return lines[0][:300] if lines else f"status {self.status}"
 
 
 class AdbError(UnavailableError):
-    """The phone could not be reached, or refused; the message says what to do."""
+    """The phone could not be reached, or refused; the message says what to do.
+
+    Attributes:
+        reason: What adb or the phone said.
+    """
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class Adb:
@@ -61,8 +87,7 @@ class Adb:
         if found is None:
             raise UnavailableError(
                 "adb is required for a --device other than host, arm64-model and all: a phone. "
-                "Received: no adb on the PATH. Install Android's platform tools (Debian: apt "
-                "install adb)."
+                f"Received: no adb on the PATH. {INSTALL}"
             )
         self._program = found
 
@@ -114,10 +139,10 @@ class Adb:
         said = f"{ended.stderr}\n{ended.stdout}"
         if ended.returncode and (arguments[0] != "shell" or _REFUSAL.search(ended.stderr)):
             raise refusal(what, serial, _reason(said))
-        return Answer(ended.returncode, ended.stdout)
+        return Answer(ended.returncode, ended.stdout, ended.stderr)
 
     def _run(self, arguments: Sequence[str], patience_s: float) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        ended = subprocess.run(
             [self._program, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -126,6 +151,9 @@ class Adb:
             timeout=patience_s,
             check=False,
         )
+        ended.stdout = _SERVER.sub("", ended.stdout)
+        ended.stderr = _SERVER.sub("", ended.stderr)
+        return ended
 
 
 class Phone:
@@ -137,8 +165,18 @@ class Phone:
 
     def shell(self, what: str, *words: str, patience_s: float = PATIENCE_S) -> Answer:
         """Run a command on the phone; its status is in the answer."""
-        line = " ".join(map(shlex.quote, words))  # adb joins its arguments for the phone's shell
+        # adb joins its arguments for the phone's shell.
+        return self.script(what, shlex.join(words), patience_s=patience_s)
+
+    def script(self, what: str, line: str, *, patience_s: float = PATIENCE_S) -> Answer:
+        """Run a line of the phone's shell; its status is in the answer."""
         return self._adb.ask(self.serial, what, ["shell", line], patience_s)
+
+    def require(self, what: str, line: str) -> None:
+        """Run a line of the phone's shell, which must end well."""
+        answer = self.script(what, line, patience_s=_COPYING_S)
+        if answer.status:
+            raise refusal(what, self.serial, answer.reason)
 
     def push(self, source: Path, target: str) -> None:
         """Copy a folder to a place that does not exist yet."""
@@ -158,10 +196,14 @@ class Phone:
 
 def refusal(what: str, serial: str, reason: str) -> AdbError:
     """Make the error of what a phone did not do."""
-    lowered = reason.lower()
-    hint = next((hint for part, hint in _HINTS.items() if part in lowered), "")
     text = f"a phone that can {what} is required. Received: {serial}: {reason.rstrip('. ')}."
-    return AdbError(f"{text} {hint}".strip())
+    return AdbError(f"{text} {what_to_do(reason)}".strip(), reason)
+
+
+def what_to_do(reason: str) -> str:
+    """Say how to go on after a state or refusal of adb's; "" where nothing is known."""
+    lowered = reason.lower()
+    return next((hint for part, hint in _HINTS.items() if part in lowered), "")
 
 
 def _reason(said: str) -> str:
@@ -171,5 +213,5 @@ def _reason(said: str) -> str:
         return failure[1]
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if _REFUSAL.search(line)]
-    last = (errors or lines or ["no reason given"])[0]
-    return re.sub(r"^(?:adb: )?(?:error: )?", "", last)[:300]
+    first = (errors or lines or ["no reason given"])[0]
+    return _COPY.sub("", re.sub(r"^(?:adb: )?(?:error: )?", "", first))[:300]

@@ -62,7 +62,7 @@ def test_json_has_machine_and_parts(run: Run, card: list[GpuStatus]) -> None:
         # What is missing comes with what to do, what is there with its version.
         if part["verdict"] != "missing":
             assert part["version"]
-        elif part["name"] != "adb":  # nothing needs it yet
+        else:
             assert part["advice"]
 
 
@@ -101,12 +101,11 @@ def test_a_bare_machine_is_no_error(
     missing = {name: part["advice"] for name, part in parts.items() if part["verdict"] == "missing"}
     assert set(missing) == set(NAMES) - {"cpu", "xnnpack", "litert-benchmark"}
     assert missing["tensorflow"] == "pip install tensorflow"
-    assert missing["adb"] == ""
-    assert parts["adb"]["purpose"] == "phones, in a later version"
+    assert missing["adb"] == "Install Android's platform tools (Debian: apt install adb)."
+    assert parts["adb"]["purpose"] == "phones: benchmark --device SERIAL"
     assert missing["chromium"] == "apt-get install chromium"
     assert "Received: none by the driver that is named" in missing["gpu"]
     assert "no such file" in missing["tflite-runtime"]
-    del missing["adb"]
     assert all(len(advice.splitlines()) == 1 for advice in missing.values())
 
 
@@ -120,17 +119,21 @@ def test_a_program_that_fails_or_hangs_is_missing(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(inventory, "_TIMEOUT_S", 3)
     parts = parts_of(run("doctor", "--json"))
-    assert parts["adb"]["advice"].endswith("adb ended with status 3")
+    assert "adb ended with status 3; Install Android's" in parts["adb"]["advice"]
     assert "timed out" in parts["chromium"]["advice"]
 
 
-def test_a_table_without_adb_gives_no_advice_about_it(
+def test_phones_stand_in_the_table(
     run: Run, card: list[GpuStatus], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    _, advice = run("doctor").out.split("What to do\n")
-    assert "chromium:" in advice
-    assert "adb" not in advice
+    adb = tmp_path / "adb"
+    said = r"echo version 1.0.41; printf 'List of devices attached\nR5CT\tdevice\nX\toffline\n'"
+    adb.write_text(f"#!/bin/sh\n{said}\n")
+    adb.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    table, advice = run("doctor").out.split("What to do\n")
+    assert "1.0.41, R5CT (device), X (offline)" in table
+    assert "adb: X is offline. Connect it anew" in advice
 
 
 @pytest.mark.parametrize("signal", ["SIGILL", "SIGSEGV"])

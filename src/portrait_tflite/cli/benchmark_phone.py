@@ -132,6 +132,7 @@ def benchmark_phone(
             apk=asked.apk,
             timeout_s=asked.timeout_s,
             on_progress=update,
+            tell=update.say,
         )
     machine = _machine(measured)
     result = phone_json(measured, machine, read_versions())

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from portrait_tflite.benchmarks.device import app, run
+from portrait_tflite.benchmarks.device import app, looking, opening
 from portrait_tflite.cli.benchmark import command
 from portrait_tflite.errors import PortraitError
 
 SERIAL = "R5CT1234567"
-_STAND_IN = Path(__file__).with_name("adb_stand_in.py")
+_STAND_IN = Path(__file__).with_name("stand_in")
+_COMMANDS = ("pidof", "logcat", "cp")  # of lines of several; alone, the others need no program
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class Desk:
         """Say how the phone and the app behave."""
         path = self.home / "script.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    def deny(self, **parts: str) -> None:
+        """Say which commands are denied, each at the places that hold a text."""
+        self.script(denied=parts)
+        for name in set(parts) - {"push", "pull"}:
+            _make_program(self.home / "commands" / name, "phone")
 
     @property
     def installed(self) -> Path:
@@ -50,16 +57,23 @@ class Desk:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """Put a stand-in for adb on the PATH; the app is on its phone."""
     home, programs = tmp_path / "desk", tmp_path / "bin"
-    for folder in (home, programs, home / "phone"):
+    for folder in (home, programs, home / "phone", home / "commands"):
         folder.mkdir()
-    adb = programs / "adb"
-    adb.write_text(f"#!{sys.executable} -IS\n{_STAND_IN.read_text()}")
-    adb.chmod(0o755)
+    _make_program(programs / "adb", "adb")
+    for name in _COMMANDS:
+        _make_program(home / "commands" / name, "phone")
     (home / "script.json").write_text(json.dumps({"attached": {SERIAL: "device"}}))
     (home / "installed").touch()
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("ADB_STAND_IN", str(home))
     return Desk(home)
+
+
+def _make_program(path: Path, part: str) -> None:
+    """Make a program that runs a part of the stand-in under the program's own name."""
+    find = f"import sys; sys.path.insert(0, {str(_STAND_IN)!r})"
+    path.write_text(f"#!{sys.executable} -IS\n{find}\nimport {part}\n{part}.main()\n")
+    path.chmod(0o755)
 
 
 @pytest.fixture
@@ -96,7 +110,9 @@ def apk(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for results without delay; and find no APK that somebody built here."""
-    monkeypatch.setattr(run, "POLL_S", 0.05)
+    monkeypatch.setattr(looking, "FIRST_S", 0.05)
+    monkeypatch.setattr(looking, "POLL_S", 0.05)
+    monkeypatch.setattr(opening, "PAUSE_S", 0.05)
     monkeypatch.setattr(app, "_BUILT", ())
 
 

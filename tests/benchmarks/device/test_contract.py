@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from portrait_tflite.benchmarks.device import run
+from portrait_tflite.benchmarks.device.app import ACTIVITY, TAG
 from portrait_tflite.benchmarks.device.order import DeviceOrder
+from portrait_tflite.benchmarks.device.phone_files import FILES
 from portrait_tflite.benchmarks.device.result_file import read_device_result
-from portrait_tflite.benchmarks.device.run import ACTIVITY, TAG, measure_on_phone
+from portrait_tflite.benchmarks.device.run import measure_on_phone
 from portrait_tflite.vocabulary import Delegate, DeviceResult
 
 SERIAL = "R5CT1234567"
@@ -26,6 +28,10 @@ _SOURCES = sorted(_ANDROID.glob("*/src/main/**/*.kt"))
 
 def _source(name: str) -> str:
     (path,) = (path for path in _SOURCES if path.name == name)
+    return _text(path)
+
+
+def _text(path: Path) -> str:
     return path.read_text("utf-8")
 
 
@@ -68,7 +74,31 @@ def test_the_activity_and_the_logs_tag_are_the_apps() -> None:
     package, activity = ACTIVITY.split("/.")
     manifest = (_ANDROID / "app" / "src" / "main" / "AndroidManifest.xml").read_text("utf-8")
     assert re.search(rf'android:name="(?:{re.escape(package)})?\.{activity}"', manifest)
-    assert f'TAG = "{TAG}"' in _source(f"{activity}.kt")
+    (logging,) = (text for text in map(_text, _SOURCES) if 'Log.i(TAG, "done $name ' in text)
+    assert f'TAG = "{TAG}"' in logging
+    assert 'Log.e(TAG, "failed $name ' in logging
+
+
+def test_models_and_results_lie_where_the_app_has_them(desk: Any, assets: Path) -> None:
+    asked = re.findall(r'getExternalFilesDir\("(\w+)"\)', "".join(map(_text, _SOURCES)))
+    lines = " ".join(call[-1] for call in _calls(desk, assets))
+    used = re.findall(rf"{re.escape(FILES)}/(\w+)/", lines)
+    assert set(used) == set(asked) == {"models", "results"}
+
+
+def test_the_order_that_opens_the_folder_is_refused_by_the_app(desk: Any, assets: Path) -> None:
+    """It must end in a result file, and at once."""
+    lines = [call[-1] for call in _calls(desk, assets) if "am start" in call[-1]]
+    opening, measuring = map(shlex.split, lines)
+    assert opening[5:] == ["--es", "run", opening[7], "--ei", "runs", "0"]
+    assert 'extras.number<Int>("runs", "--ei runs 50") { it > 0 }' in _source("BenchmarkOrder.kt")
+    assert opening[7] != measuring[7]
+
+
+def _calls(desk: Any, assets: Path) -> list[list[str]]:
+    """Return what adb is asked for one run."""
+    measure_on_phone(assets, SERIAL, ORDER)
+    return desk.calls()  # type: ignore[no-any-return]
 
 
 def test_a_run_and_a_model_are_named_as_the_app_takes_them(desk: Any, assets: Path) -> None:
@@ -80,7 +110,6 @@ def test_a_run_and_a_model_are_named_as_the_app_takes_them(desk: Any, assets: Pa
 
 def _started(desk: Any, assets: Path) -> dict[str, str]:
     """Return the extras that the app was started with."""
-    measure_on_phone(assets, SERIAL, ORDER)
-    lines = (call[3] for call in desk.calls() if call[2:3] == ["shell"])
-    words = shlex.split(next(line for line in lines if line.startswith("am start")))
+    lines = (call[3] for call in _calls(desk, assets) if call[2:3] == ["shell"])
+    words = shlex.split([line for line in lines if line.startswith("am start")][-1])
     return dict(zip(words[6::3], words[7::3], strict=True))

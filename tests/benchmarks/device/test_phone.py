@@ -25,9 +25,9 @@ Refused = Callable[[Result, type[PortraitError]], str]
 
 
 def started(desk: Any) -> list[str]:
-    """Return the words of the call that started the app."""
+    """Return the words of the call that started the app to measure."""
     lines = [call[3] for call in desk.calls() if call[2:3] == ["shell"]]
-    return shlex.split(next(line for line in lines if line.startswith("am start")))
+    return shlex.split([line for line in lines if line.startswith("am start")][-1])
 
 
 def test_a_run_comes_to_the_same_file_as_the_hosts(
@@ -68,8 +68,9 @@ def test_what_is_sent_is_the_contract(desk: Any, assets: Path, measure: Measure)
     sent = dict(zip(words[6::3], words[7::3], strict=True))
     kinds = dict(zip(words[6::3], words[5::3], strict=True))
     pushed = next(call for call in desk.calls() if call[2:3] == ["push"])[4]
+    copied = next(call[3] for call in desk.calls() if f"cp -r {pushed} " in call[-1])
     home = "/sdcard/Android/data/io.github.portrait_tflite.demo/files/models/"
-    assert pushed == home + sent.pop("model")
+    assert f"cp -r {pushed} {home}{sent.pop('model')} " in copied
     assert sent.pop("run")
     assert sent == {
         "variants": "float16,int8", "delegates": "xnnpack", "threads": "4", "runs": "50",
