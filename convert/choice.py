@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from portrait_tflite.convert.costs.cost_table import CostTable
-from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costs.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
 from portrait_tflite.convert.rewrites.keras.site import Form, Site
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Approximation, Candidate, Delegate
@@ -65,7 +65,8 @@ class CheapestForm:
 
     def _cost(self, form: Form) -> float:
         precision = INT8 if self.delegate is Delegate.XNNPACK else FLOAT32
-        return cost(form, self.table or CostTable.load(_TARGET), precision)
+        table = self.table or CostTable.load(_TARGET)
+        return cost(_placed(form, self.delegate), table, precision)
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,17 @@ def _is_outside(op: CostedOp, form: Form, delegate: Delegate) -> bool:
     # XNNPACK takes kernels that cover their stride, and in int8 strides above 1 only.
     gaps = any(k < s for k, s in zip(op.kernel, op.strides, strict=True))
     return op.strides == (1, 1) or gaps
+
+
+def _placed(form: Form, delegate: Delegate) -> Form:
+    """Name the ops that XNNPACK leaves as the table does: by the built-in kernel that runs them."""
+    if delegate is not Delegate.XNNPACK:
+        return form
+    ops = tuple(
+        replace(op, kind=BUILTIN.get(op.kind, op.kind)) if _is_outside(op, form, delegate) else op
+        for op in form.ops
+    )
+    return replace(form, ops=ops)
 
 
 def cost(form: Form, table: CostTable, precision: str) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
+from portrait_tflite.convert.delegates.gpu_ops import GPU_MAX_VERSIONS, GPU_OPS
 from portrait_tflite.convert.delegates.rule import (
     Refusal,
     Rule,
@@ -27,61 +28,6 @@ from portrait_tflite.convert.delegates.xnnpack_attributes import (
 )
 from portrait_tflite.convert.delegates.xnnpack_ops import BIAS
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
-
-GPU_OPS = op_set("""
-    ABS ADD ADD_N AVERAGE_POOL_2D BATCH_MATMUL CAST CONCATENATION CONV_2D COS CUMSUM DENSIFY
-    DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE DIV EQUAL ELU EXP FLOOR FLOOR_DIV FLOOR_MOD
-    FULLY_CONNECTED GATHER GELU GREATER GREATER_EQUAL HARD_SWISH LEAKY_RELU LESS LESS_EQUAL LOG
-    LOGICAL_AND LOGISTIC LSTM MAXIMUM MAX_POOL_2D MEAN MINIMUM MIRROR_PAD MUL NEG NOT_EQUAL ONE_HOT
-    PACK PAD PADV2 POW PRELU QUANTIZE REDUCE_MAX REDUCE_MIN REDUCE_PROD RELU RELU6 RELU_0_TO_1
-    RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SELECT SELECT_V2 SIGN SIN
-    SLICE SOFTMAX SPACE_TO_DEPTH SPLIT SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE STRIDED_SLICE SUB SUM
-    TANH TILE TRANSPOSE TRANSPOSE_CONV UNPACK
-    """)
-
-_ELEMENTWISE = op_set("""
-    ABS ADD ADD_N COS DIV ELU EXP FLOOR FLOOR_DIV FLOOR_MOD GELU LOG LOGISTIC MAXIMUM MINIMUM NEG
-    POW RSQRT SIGN SIN SQRT SQUARE SQUARED_DIFFERENCE SUB TANH
-""")
-
-# Largest op version that it takes; an op without an entry is taken in any.
-GPU_MAX_VERSIONS: dict[str, int] = {
-    **dict.fromkeys(_ELEMENTWISE, 2),
-    "AVERAGE_POOL_2D": 2,
-    "CONCATENATION": 2,
-    "CONV_2D": 6,
-    "CUMSUM": 1,
-    "DENSIFY": 1,
-    "DEPTHWISE_CONV_2D": 6,
-    "DEQUANTIZE": 3,
-    "FULLY_CONNECTED": 9,
-    "GATHER": 1,
-    "LEAKY_RELU": 2,
-    "LSTM": 4,
-    "MAX_POOL_2D": 2,
-    "MIRROR_PAD": 2,
-    "MUL": 3,
-    "ONE_HOT": 1,
-    "PAD": 2,
-    "PADV2": 2,
-    "PRELU": 1,
-    "QUANTIZE": 2,
-    "RELU": 2,
-    "RELU6": 2,
-    "RELU_0_TO_1": 2,
-    "RELU_N1_TO_1": 2,
-    "RESHAPE": 1,
-    "RESIZE_BILINEAR": 3,
-    "RESIZE_NEAREST_NEIGHBOR": 3,
-    "SELECT": 1,
-    "SELECT_V2": 1,
-    "SLICE": 2,
-    "SOFTMAX": 2,
-    "SPACE_TO_DEPTH": 2,
-    "STRIDED_SLICE": 4,
-    "TRANSPOSE": 4,
-    "TRANSPOSE_CONV": 3,
-}
 
 _TYPES = frozenset({"float32", "float16", "int8", "uint8"})
 _OTHER_TYPES_TOO = frozenset(
@@ -171,11 +117,20 @@ def _scalar(site: Site) -> str:
     return f"{scalar.name!r} is computed and has no dimensions" if scalar else ""
 
 
+# Their parsers know that case: a copy, a doubling, a square.
+_TAKES_TWICE = frozenset({"ADD", "CONCATENATION", "MUL"})
+
+
 def _twice(site: Site) -> str:
-    if site.op == "CONCATENATION":  # its parser copies the tensor itself
+    if site.op in _TAKES_TWICE:
         return ""
     computed = [operand.index for operand in site.node.given() if not operand.constant]
     return "it reads one tensor twice" if len(set(computed)) < len(computed) else ""
+
+
+def _one_dimension(site: Site) -> str:
+    flat = len(site.node.given()[0].shape) == 1
+    return "one dimension; its slopes are of a picture's channels" if flat else ""
 
 
 def _long_list(site: Site) -> str:
@@ -226,6 +181,7 @@ GPU_RULES: tuple[Rule, ...] = (
     Rule(op_set("SPLIT"), _one_part, "ML Drift: SplitOperationParser", "leave the layer out"),
     Rule(frozenset(), _scalar, "ML Drift: ElementwiseOperationParser", _CONSTANT_FIX),
     Rule(frozenset(), _twice, "ML Drift: ElementwiseOperationParser", "copy it first"),
+    Rule(op_set("PRELU"), _one_dimension, "ML Drift in ai-edge-litert 2.3.0", "keep the batch"),
     Rule(_PADS | _SLICES, _long_list, "ML Drift: CreateVectorCopyData", "write it as int32"),
     Rule(frozenset(BIAS), _computed_bias, "ML Drift: ReadNonConstantTensor", _CONSTANT_FIX),
     Rule(frozenset(), _activation, _CHECK, "use an activation layer of its own"),

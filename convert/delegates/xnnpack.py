@@ -16,6 +16,7 @@ from portrait_tflite.convert.delegates.rule import Rule, custom, op_set
 from portrait_tflite.convert.delegates.site import Site
 from portrait_tflite.convert.delegates.xnnpack_ops import (
     BIAS,
+    ONE_SCALE,
     PARAMETERS,
     POOLS,
     REDUCTIONS,
@@ -95,4 +96,5 @@ XNNPACK_FATAL_RULES: tuple[Rule, ...] = (
     Rule(_ALL, operands.too_many_dimensions, "DefineXNNPACKValue", _PLAIN),
     Rule(WEIGHTED, types.packed_bias, "DefineXNNPACKValue", "keep the bias in float32"),
     Rule(op_set("DEPTHWISE_CONV_2D"), scales.filter_zero_point, "xnn_define_depthwise…", _WEIGHTS),
+    Rule(ONE_SCALE, scales.moved_scale, "xnn_subgraph_check_quantization_parameter_matches", _MEND),
 )

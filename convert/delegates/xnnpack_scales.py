@@ -77,6 +77,16 @@ def same_scale(site: Site) -> str:
     return "input and output have another scale or zero point"
 
 
+def moved_scale(site: Site) -> str:
+    """Find a move of integers whose output, or one of them, has another scale than its input."""
+    source = flowing(site)[0]
+    wanted = _per_tensor(site, source)
+    if source.dtype not in BYTES:
+        return ""
+    other = next((o for o in site.node.outputs if _per_tensor(site, o) != wanted), None)
+    return f"{other.name!r} has another scale or zero point than the input" if other else ""
+
+
 def joined_scales(site: Site) -> str:
     """Refuse to concatenate uint8 values that would have to be requantized."""
     target = site.node.outputs[0]

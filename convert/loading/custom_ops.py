@@ -14,11 +14,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.rule import is_custom
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.loading.exact_record import exact_record
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME, VALID
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 from portrait_tflite.errors import ConversionError
-from portrait_tflite.vocabulary import Level, RewriteRecord
+from portrait_tflite.vocabulary import RewriteRecord
 
 _RECORD = "custom_to_builtin"
 _PADDINGS = {1: SAME, 2: VALID}  # the runtime's numbers, which are not the schema's
@@ -44,16 +45,11 @@ def _translate(model: schema.ModelT, node: Node) -> RewriteRecord:
             f"{node.op.replace(':', ' op ')}, and {reason}. Export the network without it, or "
             "convert its Keras model."
         )
-    return RewriteRecord(
-        rewrite=_RECORD,
-        level=Level.FLATBUFFER,
-        layer=node.tensor,
-        exact=True,
-        max_abs_error=0.0,
-        max_rel_error=0.0,
-        chosen=_BUILTIN[node.op],
-        candidates=(),
-        reason=f"{node.op.removeprefix('CUSTOM:')} is {_BUILTIN[node.op]} by its definition; "
+    return exact_record(
+        _RECORD,
+        node.tensor,
+        _BUILTIN[node.op],
+        f"{node.op.removeprefix('CUSTOM:')} is {_BUILTIN[node.op]} by its definition; "
         "this runtime has not the custom op to compare with",
     )
 

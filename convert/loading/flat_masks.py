@@ -8,8 +8,9 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import indices
 from portrait_tflite.convert.files.flatbuffer_nodes import Node
 from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
+from portrait_tflite.convert.loading.exact_record import exact_record
 from portrait_tflite.convert.rewrites.flatbuffer.place import count_readers, producer_of, redirect
-from portrait_tflite.vocabulary import Level, RewriteRecord
+from portrait_tflite.vocabulary import RewriteRecord
 
 _BY_ELEMENT = frozenset({"DEQUANTIZE", "LOGISTIC", "QUANTIZE"})
 _BY_CHANNEL = frozenset({"SOFTMAX"})
@@ -49,16 +50,11 @@ def _unflatten(model: schema.ModelT, output: int) -> RewriteRecord | None:
         model.subgraphs[0].tensors[tensor].shape = np.array(source.shape, np.int32)
         model.subgraphs[0].tensors[tensor].shapeSignature = None
     _bypass(model, flat.index, source.index)
-    return RewriteRecord(
-        rewrite="flat_mask",
-        level=Level.FLATBUFFER,
-        layer=node.tensor,
-        exact=True,
-        max_abs_error=0.0,
-        max_rel_error=0.0,
-        chosen=f"{list(source.shape)}",
-        candidates=(),
-        reason="the same numbers in the same order: its reshape is left out",
+    return exact_record(
+        "flat_mask",
+        node.tensor,
+        f"{list(source.shape)}",
+        "the same numbers in the same order: its reshape is left out",
     )
 
 

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX, FIXES
-from portrait_tflite.convert.delegates.gpu import GPU_MAX_VERSIONS, GPU_OPS
+from portrait_tflite.convert.delegates.gpu_ops import GPU_MAX_VERSIONS, GPU_OPS
 from portrait_tflite.convert.delegates.xnnpack_ops import XNNPACK_FLOAT_ONLY_OPS, XNNPACK_OPS
 from portrait_tflite.convert.delegates.xnnpack_prediction import Prediction
 from portrait_tflite.convert.files.file_facts import count_inside, weigh_file
@@ -203,14 +203,22 @@ def test_gpu_rules(tiny_graph: Build, build: Callable[[Any], bytes], reason: str
     assert re.search(reason, gpu.outside[0].reason)
 
 
-@pytest.mark.parametrize(("op", "taken"), [("CONCATENATION", True), ("ADD", False)])
-def test_the_gpu_copies_what_is_read_twice_for_a_concatenation_only(
-    tiny_graph: Build, op: str, taken: bool
+@pytest.mark.parametrize(
+    ("op", "options", "channels", "taken"),
+    [
+        ("CONCATENATION", schema.ConcatenationOptionsT(axis=3), 4, True),
+        ("ADD", schema.AddOptionsT(), 2, True),
+        ("MUL", schema.MulOptionsT(), 2, True),
+        ("SUB", schema.SubOptionsT(), 2, False),
+        ("MAXIMUM", schema.MaximumMinimumOptionsT(), 2, False),
+    ],
+)
+def test_the_gpu_copies_what_is_read_twice_for_some_ops_only(
+    tiny_graph: Build, op: str, options: Any, channels: int, taken: bool
 ) -> None:
     graph = tiny_graph()
     x = graph.tensor("x", (1, 4, 4, 2), "float32")
-    y = graph.tensor("y", (1, 4, 4, 4 if taken else 2), "float32")
-    options = schema.ConcatenationOptionsT(axis=3) if taken else schema.AddOptionsT()
+    y = graph.tensor("y", (1, 4, 4, channels), "float32")
     graph.op(op, [x, x], y, 1, options)
     assert audit_model(graph.build([x], [y])).gpu.complete is taken
 

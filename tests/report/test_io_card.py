@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -155,7 +156,7 @@ def test_lines_and_rows_are_of_what_is_shipped(report: Report) -> None:
 
 
 def test_cautions_of_what_looks_good(report: Report) -> None:
-    one = report.variants["int8"]
+    one = replace(report.variants["int8"], output=MASK)
     several = replace(
         report,
         variants={
@@ -172,7 +173,21 @@ def test_cautions_of_what_looks_good(report: Report) -> None:
     assert wide.startswith("int16x8: XNNPACK takes no 16-bit activations")
     assert "ARM CPUs compute it in float16" in half
     assert "in float32" in cautions(replace(report, variants={"float16": one}))[0]
-    assert cautions(report) == ()
+    assert cautions(replace(report, variants={"int8": one})) == ()
+
+
+@pytest.mark.parametrize(("channels", "wanted"), [(1, "sigmoid"), (2, r"softmax \(or sigmoid\)")])
+def test_caution_of_logits_that_are_scored_as_a_probability(
+    report: Report, channels: int, wanted: str
+) -> None:
+    mask = TensorInfo("mask", (1, 8, 8, channels), "int8", 0.2, -10)
+    logits = replace(report.variants["int8"], output=mask)
+    released = replace(report, variants={"int8": logits})
+    (caution,) = cautions(released)
+    assert re.search(f"int8: its mask goes from -23.6 to 27.4.* --activation {wanted}$", caution)
+    spec = replace(report.model.spec, output=OutputSpec(0, 0, Activation.SIGMOID))
+    known = replace(released, model=replace(report.model, spec=spec))
+    assert cautions(known) == ()
 
 
 @pytest.mark.parametrize(

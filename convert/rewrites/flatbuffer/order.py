@@ -31,6 +31,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.fuse_clamp import FuseClamp
 from portrait_tflite.convert.rewrites.flatbuffer.identity_add import IdentityAdd
 from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
 from portrait_tflite.convert.rewrites.flatbuffer.minmax_to_quantize import MinmaxToQuantize
+from portrait_tflite.convert.rewrites.flatbuffer.moved_scale import ReadAnew, ScaleIntoWeights
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_chain import NearestChain
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_to_copies import NearestToCopies
 from portrait_tflite.convert.rewrites.flatbuffer.pointwise_before_nearest import (
@@ -53,6 +54,8 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     FoldConstants(),  # first: what is constant then is seen to be by all others
     FlattenBias(),  # touches a constant only, and the others do not look at it
     DeadChannels(),  # likewise
+    ScaleIntoWeights(),  # before all that cost: XNNPACK gives up on the file as it is
+    ReadAnew(),  # what has no weights before it
     IdentityAdd(),  # before RELU: with the addition gone, a RELU behind it reads its operand
     AddInRange(),  # what of the refused additions is heard after all
     NearestChain(),  # before AsReshape and TILE, which would take the chain for theirs

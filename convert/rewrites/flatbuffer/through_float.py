@@ -19,8 +19,8 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 _SINGLE = frozenset(
-    {"ABS", "AVERAGE_POOL_2D", "EXP", "GELU", "HARD_SWISH", "NEG", "QUANTIZE", "RSQRT", "SOFTMAX"}
-    | {"RELU", "RELU6", "RELU_N1_TO_1", "SQRT"}
+    {"ABS", "AVERAGE_POOL_2D", "EXP", "GELU", "HARD_SWISH", "LOG", "NEG", "QUANTIZE", "RSQRT"}
+    | {"RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "SQRT"}
 )
 _PAIRS = frozenset({"DIV", "MAXIMUM", "MINIMUM", "PRELU", "SQUARED_DIFFERENCE"})
 
@@ -44,6 +44,7 @@ class ThroughFloat(FlatbufferRewrite):
     """
 
     name = "through_float"
+    observes = True
     within_one_step = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
@@ -60,7 +61,12 @@ class ThroughFloat(FlatbufferRewrite):
         # Within one dtype XNNPACK requantizes by itself.
         if node.op == "QUANTIZE" and not mixed:
             return None
-        return Match("the same function of the real numbers, rounded once", exact=False)
+        reason = "the same function of the real numbers, rounded once"
+        # The integer kernel stops at a divisor of 0: which pictures give is to be looked at.
+        if node.op == "DIV" and not node.given()[1].constant:
+            sources = dict.fromkeys(o.index for o in node.given() if not o.constant)
+            return Match(reason, exact=False, sources=tuple(sources), observed=True)
+        return Match(reason, exact=False)
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
         """Put a DEQUANTIZE for every input, the op in float, and a QUANTIZE."""

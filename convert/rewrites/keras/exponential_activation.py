@@ -37,9 +37,11 @@ class _Elu:
     alpha: float = 1.0
 
     def forms(self) -> tuple[tuple[str, Function, Delegate | None], ...]:
-        # Where the GPU delegate has its own op, and needs no other.
-        gpu = (("elu", self.from_elu, Delegate.GPU),) if (self.scale, self.alpha) != (1, 1) else ()
-        return ("exp", self.from_exp, Delegate.XNNPACK), *gpu
+        # Both delegates have this op; in int8 XNNPACK looks it up, as one table of 256 bytes.
+        if (self.scale, self.alpha) == (1, 1):
+            return ()
+        exp = ("exp", self.from_exp, Delegate.XNNPACK)
+        return exp, ("elu", self.from_elu, Delegate.GPU)
 
     def from_exp(self, name: str, x: Value) -> Value:
         """Compute r + α · exp(x − r), r = ReLU(x), and scale and shift the sum."""
@@ -61,17 +63,16 @@ class _Elu:
 class ExponentialActivation:
     """Computes activations with an exponential from ops that every delegate has.
 
-    Given:  x → ELU(α) or SELU → y
+    Given:  x → ELU(α), α not 1, or SELU → y
     Result: r = ReLU(x); r + α · EXP(x − r) → scale and shift → y     form `exp`, for XNNPACK
             α · ELU(x) + (1 − α) · ReLU(x) → y                        form `elu`, for the GPU
 
     Given:  x → softplus → y
     Result: ReLU(x) − LOG(LOGISTIC(|x|)) → y                          form `logistic`
 
-    Mish is x · TANH of that. `TFLiteConverter` has no int8 ELU, so that there is no int8 file at
-    all, and makes of SELU a choice by BOOL. LOG(EXP(x) + 1), what it makes of softplus, has an int8
-    tensor of powers in which small ones are lost, and a number without dimensions, which the
-    GPU delegate refuses.
+    Mish is x · TANH of that. Of SELU and of another α `TFLiteConverter` makes a choice by BOOL.
+    LOG(EXP(x) + 1), what it makes of softplus, has an int8 tensor of powers in which small ones are
+    lost, and a number without dimensions, which the GPU delegate refuses.
     """
 
     name = "exponential_activation"

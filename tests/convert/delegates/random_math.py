@@ -191,7 +191,7 @@ def pool(net: Net, x: Value) -> Value:
         filterHeight=k,
         fusedActivationFunction=net.activation(),
     )
-    return net.op(name, [x.index], net.value((1, *size, x.shape[3]), x.dtype, x), options)
+    return net.op(name, [x.index], net.moved((1, *size, x.shape[3]), x), options)
 
 
 def dense(net: Net, x: Value) -> Value:

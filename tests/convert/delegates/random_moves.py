@@ -35,9 +35,9 @@ def padded(net: Net, x: Value) -> Value:
     if net.rarely():
         options = schema.MirrorPadOptionsT(mode=net.one_of(0, 1))
         inputs = [x.index, net.list_of(pads)]
-        return net.op("MIRROR_PAD", inputs, net.value(shape, x.dtype, x), options)
+        return net.op("MIRROR_PAD", inputs, net.moved(shape, x), options)
     dtype = "int64" if net.rarely() else "int32"
-    return net.op("PAD", [x.index, net.list_of(pads, dtype)], net.value(shape, x.dtype, x))
+    return net.op("PAD", [x.index, net.list_of(pads, dtype)], net.moved(shape, x))
 
 
 def reshaped(net: Net, x: Value) -> Value:
@@ -60,7 +60,7 @@ def squeezed(net: Net, x: Value) -> Value:
 def resized(net: Net, x: Value) -> Value:
     size = [2 * n for n in x.shape[1:3]]
     inputs = [x.index, net.list_of(size)]
-    target = net.value((1, *size, x.shape[3]), x.dtype, x)
+    target = net.moved((1, *size, x.shape[3]), x)
     corners, centers = net.one_of((False, False), (True, False), (False, True))
     if net.draw(st.booleans()):
         nearest = schema.ResizeNearestNeighborOptionsT(corners, centers)
@@ -77,7 +77,7 @@ def sliced(net: Net, x: Value) -> Value:
     told = [-1, *sizes[1:]] if net.rarely() else sizes
     sizes[0] = x.shape[0] if told[0] == -1 else sizes[0]
     inputs = [x.index, net.list_of([0] * len(sizes), dtype), net.list_of(told, dtype)]
-    return net.op("SLICE", inputs, net.value(tuple(sizes), x.dtype, x))
+    return net.op("SLICE", inputs, net.moved(tuple(sizes), x))
 
 
 def strided(net: Net, x: Value) -> Value:
@@ -88,14 +88,14 @@ def strided(net: Net, x: Value) -> Value:
     lists = ([0] * len(ends), ends, [step] * len(ends))
     inputs = [x.index, *(net.list_of(numbers) for numbers in lists)]
     options = schema.StridedSliceOptionsT(shrinkAxisMask=shrink)
-    return net.op("STRIDED_SLICE", inputs, net.value(shape[shrink:], x.dtype, x), options)
+    return net.op("STRIDED_SLICE", inputs, net.moved(shape[shrink:], x), options)
 
 
 def split(net: Net, x: Value) -> Value:
     axis = len(x.shape) - 1
     count = net.one_of(*(n for n in (1, 2, 4, 8) if x.shape[axis] % n == 0))
     shape = (*x.shape[:axis], x.shape[axis] // count)
-    parts = [net.value(shape, x.dtype, x) for _ in range(count)]
+    parts = [net.moved(shape, x) for _ in range(count)]
     inputs = [net.list_of(axis), x.index]
     net.op("SPLIT", inputs, parts[0], schema.SplitOptionsT(numSplits=count))
     outputs = np.int32([part.index for part in parts])
@@ -105,17 +105,17 @@ def split(net: Net, x: Value) -> Value:
 
 def turned(net: Net, x: Value) -> Value:
     order = net.draw(st.permutations(range(len(x.shape))))
-    target = net.value(tuple(x.shape[i] for i in order), x.dtype, x)
+    target = net.moved(tuple(x.shape[i] for i in order), x)
     return net.op("TRANSPOSE", [x.index, net.list_of(order)], target)
 
 
 def blocks(net: Net, x: Value) -> Value:
     n, height, width, depth = x.shape
     if depth % 4 == 0 and net.draw(st.booleans()):
-        target = net.value((n, height * 2, width * 2, depth // 4), x.dtype, x)
+        target = net.moved((n, height * 2, width * 2, depth // 4), x)
         return net.op("DEPTH_TO_SPACE", [x.index], target, schema.DepthToSpaceOptionsT(2))
     size = net.one_of(1, 2) if height % 2 == 0 and width % 2 == 0 else 1
-    target = net.value((n, height // size, width // size, depth * size * size), x.dtype, x)
+    target = net.moved((n, height // size, width // size, depth * size * size), x)
     return net.op("SPACE_TO_DEPTH", [x.index], target, schema.SpaceToDepthOptionsT(size))
 
 

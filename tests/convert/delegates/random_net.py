@@ -63,6 +63,10 @@ class Net:
             self.graph.tensor(name, shape, dtype, scale, point), shape, dtype, scale, point
         )
 
+    def moved(self, shape: tuple[int, ...], x: Value) -> Value:
+        """Add what an op makes of a value that it only moves: of its scale, but for a few."""
+        return self.value(shape, x.dtype, None if self.rarely() else x)
+
     def list_of(self, numbers: Any, dtype: str = "int32") -> int:
         """Add a list: a shape, axes or paddings; a constant but for a few."""
         array = np.asarray(numbers, dtype)

@@ -15,6 +15,7 @@ from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.runtime import open_model
+from portrait_tflite.vocabulary import Delegate
 
 Build = Callable[..., Any]
 SHAPE = (1, 8, 8, 4)
@@ -127,6 +128,48 @@ def test_every_change_between_int8_and_uint8(
     result = mend_with(one_op("QUANTIZE", x, y), ThroughFloat(), accept)
     assert result.ops == ["DEQUANTIZE", "QUANTIZE"]
     assert result.steps <= (1 if ratio != 1 else 0)
+
+
+@many
+@given(scale=st.floats(1 / 256, 0.1), out=st.floats(0.02, 0.1), point=st.integers(-20, 127))
+def test_every_logarithm(
+    one_op: Build, mend_with: Build, scale: float, out: float, point: int
+) -> None:
+    data = one_op("LOG", (SHAPE, "int8", scale, -128), (SHAPE, "int8", out, point), version=2)
+    result = mend_with(data, ThroughFloat(), accept)
+    assert result.ops == ["DEQUANTIZE", "LOG", "QUANTIZE"]
+    assert result.steps <= 1
+
+
+def _quotient(graph: Any, scales: Any) -> bytes:
+    a, b, y = (
+        graph.tensor(name, SHAPE, "int8", scale, point)
+        for name, scale, point in zip("aby", scales, (3, -128, 0), strict=True)
+    )
+    graph.op("DIV", [a, b], y, 1, schema.DivOptionsT())
+    return bytes(graph.build([a, b], [y]))
+
+
+@many
+@given(
+    scales=st.tuples(st.floats(0.01, 0.1), st.floats(0.01, 0.1)),
+    step=st.integers(2, 200),  # how many steps of the output 1 / 1 is
+)
+def test_every_quotient_of_what_pictures_give(tiny_graph: Build, scales: Any, step: int) -> None:
+    data = _quotient(tiny_graph(), (*scales, scales[0] / scales[1] / step))
+    rng = np.random.default_rng(step)
+    # Below half a step the integer kernel makes -128 of the quotient; 0 stops it.
+    pairs = [
+        (rng.integers(-128, 128, SHAPE, np.int8), rng.integers(-127, step - 128, SHAPE, np.int8))
+        for _ in range(2)
+    ]
+    result = mend_model(data, pairs, (ThroughFloat(),))
+    assert [record.rewrite for record in result.records] == ["through_float"], result.skipped
+    before, after = (open_model(one, Delegate.CPU) for one in (data, result.data))
+    for pair in pairs:
+        old, new = (runner.run(*pair)[0].astype(int) for runner in (before, after))
+        assert np.abs(old - new).max() <= 1
+    assert open_model(result.data).outside == ()
 
 
 @pytest.mark.parametrize(

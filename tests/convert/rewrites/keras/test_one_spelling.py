@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import layers, ops
 
 from portrait_tflite.convert.graph import trace
@@ -108,6 +110,92 @@ def test_an_operation_of_the_users_own_stays() -> None:
 
     graph = trace(_net(Relu()))
     assert SPELL.match(graph.output, graph.uses()) is None
+
+
+slopes = st.floats(0.0, 1.5, width=16)
+
+
+def _cut(draw: Any, size: int) -> slice:
+    """Leave at least one row; either end may be counted from behind, or left out."""
+    start = draw(st.integers(0, size - 1))
+    stop = draw(st.integers(start + 1, size))
+    return slice(
+        draw(st.sampled_from([start, start - size] + [None] * (start == 0))),
+        stop if stop < size else draw(st.sampled_from([size, None])),
+    )
+
+
+@st.composite
+def _padded(draw: Any, size: Any) -> Any:
+    rows, columns = (tuple(draw(st.integers(0, 3)) for _ in range(2)) for _ in range(2))
+    return lambda y: ops.pad(y, ((0, 0), rows, columns, (0, 0)))
+
+
+@st.composite
+def _resized(draw: Any, size: Any) -> Any:
+    target = tuple(n * draw(st.integers(1, 3)) for n in size[:2])
+    how = draw(st.sampled_from(["nearest", "bilinear"]))
+    if draw(st.booleans()):
+        return layers.Resizing(*target, interpolation=how)
+    return lambda y: ops.image.resize(y, target, interpolation=how)
+
+
+@st.composite
+def _cropped(draw: Any, size: Any) -> Any:
+    rows, columns = (_cut(draw, n) for n in size[:2])
+    return lambda y: y[:, rows, columns]
+
+
+@st.composite
+def _one_channel(draw: Any, size: Any) -> Any:
+    channel = draw(st.integers(-size[2], size[2] - 1))
+    if draw(st.booleans()):
+        return lambda y: y[..., channel]
+    return lambda y: y[..., channel : channel + 1 or None]
+
+
+@st.composite
+def _joined(draw: Any, size: Any) -> Any:
+    count, axis = draw(st.integers(2, 6)), draw(st.sampled_from([1, 2, 3, -1, -2, -3]))
+    return lambda y: ops.concatenate([y] * count, axis=axis)
+
+
+@st.composite
+def _clamped(draw: Any, size: Any) -> Any:
+    slope, threshold = draw(slopes), draw(slopes)
+    top = draw(st.sampled_from([None, 1.0, 6.0]))
+    return draw(
+        st.sampled_from(
+            [
+                lambda y: keras.activations.relu(y, slope, top, threshold),
+                lambda y: ops.leaky_relu(y, slope),
+                lambda y: ops.elu(y, slope),
+                ops.relu,
+                ops.relu6,
+                ops.silu,
+                ops.hard_sigmoid,
+                lambda y: ops.clip(y, 0, 6),
+                lambda y: ops.maximum(0, y),
+            ]
+        )
+    )
+
+
+@st.composite
+def _spelled(draw: Any) -> tuple[tuple[int, int, int], Any]:
+    size = draw(st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 5)))
+    kind = draw(st.sampled_from([_padded, _resized, _cropped, _one_channel, _joined, _clamped]))
+    return size, draw(kind(size))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(_spelled())
+def test_every_spelling_computes_the_same(rewrite_with: Build, drawn: Any) -> None:
+    size, function = drawn
+    x = keras.Input(size)
+    outcome = rewrite_with(keras.Model(x, function(x)), [SPELL])
+    assert outcome.reasons == []
+    assert outcome.error <= 1e-6
 
 
 def test_a_spelled_activation_fuses(randomized: Build, rewrite_with: Build) -> None:

@@ -1,0 +1,43 @@
+"""What plain TFLiteConverter costs over what is made here, by the committed table of arm64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.plan import RewriteRequest, mask_graph, rewrite_for
+from portrait_tflite.quantize.variants import build_naive, build_variants
+from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision, Target
+
+
+def int8_of(model: keras.Model, spec: ModelSpec, pictures: NDArray[np.float32]) -> bytes:
+    """Build the int8 file for the CPU as `convert` does."""
+    graph, _ = mask_graph(model, spec)
+    graph = rewrite_for(graph, Delegate.XNNPACK, RewriteRequest(), pictures[:2]).graph
+    built = build_variants(
+        {Delegate.XNNPACK: graph},
+        (Precision.INT8,),
+        Target.CPU,
+        _frames(pictures),
+        IoType.INT8,
+        [(pictures[:1],)],
+    )
+    return built["int8"].data
+
+
+def arm_ratio(model: keras.Model, ours: bytes, pictures: NDArray[np.float32]) -> float:
+    """Predict the cost of `naive_batch1` over that of `ours`; every op of both must be known."""
+    naive = build_naive(model, _frames(pictures), batch_one=True).data
+    table = CostTable.load("arm64")
+    costs = [predict(data, table) for data in (naive, ours)]
+    assert [cost.unknown for cost in costs] == [(), ()]
+    return costs[0].cycles / costs[1].cycles
+
+
+def _frames(pictures: NDArray[np.float32]) -> Any:
+    return lambda: iter([[picture[None]] for picture in pictures])
