@@ -12,9 +12,14 @@ from portrait_tflite.quantize.sensitivity_probes import Probe, Probes
 from portrait_tflite.quantize.tensor_ranges import Frames, observe_tensors
 from portrait_tflite.vocabulary import Harm, OutputSpec
 
-# So many pictures, in all, for so many ops: all ops are looked at on one, since that is most of
-# the work, those that seem worst on more.
-_ROUNDS = ((1, 1 << 30), (4, 32), (12, 16))
+Rounds = tuple[tuple[int, int], ...]
+"""So many pictures, in all, for so many ops that seem worst so far."""
+
+_ALL = 1 << 30
+# All ops are looked at on one picture, since that is most of the work, those that seem worst on
+# more.
+THOROUGH: Rounds = ((1, _ALL), (4, 32), (12, 16))
+BRIEF: Rounds = ((1, _ALL), (4, 8))  # where nothing depends on it
 
 _Picture = tuple[Frames, Floats]
 """The inputs, and the float network's mask `[h, w]`."""
@@ -28,15 +33,22 @@ class LayerHarms:
         probes: Its ops.
         frames: The calibration pictures.
         output: Which output is the mask.
+        rounds: On how many pictures which ops are looked at.
     """
 
     def __init__(
-        self, data: bytes, probes: Probes, frames: Sequence[Frames], output: OutputSpec
+        self,
+        data: bytes,
+        probes: Probes,
+        frames: Sequence[Frames],
+        output: OutputSpec,
+        rounds: Rounds = THOROUGH,
     ) -> None:
         self._data = data
         self._probes = probes
         self._output = output
-        self._pictures = _telling_first(data, spread(frames, _ROUNDS[-1][0]), output)
+        self._rounds = rounds
+        self._pictures = _telling_first(data, spread(frames, rounds[-1][0]), output)
         # Of an op: by its constants and by its output, picture for picture.
         self._found: Mapping[int, tuple[list[Harm], list[Harm]]] = {
             index: ([], []) for index in probes.pairs
@@ -55,7 +67,7 @@ class LayerHarms:
         """
         order, before, done = list(self._probes.pairs), 0, 0
         work = self._work()
-        for count, ops in _ROUNDS:
+        for count, ops in self._rounds:
             chosen, pictures = order[:ops], self._pictures[before:count]
             for _ in self._look(chosen, pictures):
                 done += 1
@@ -67,7 +79,7 @@ class LayerHarms:
     def _work(self) -> int:
         """Count the measurements of all rounds."""
         before, work = 0, 0
-        for count, ops in _ROUNDS:
+        for count, ops in self._rounds:
             work += min(ops, len(self._found)) * len(self._pictures[before:count])
             before = count
         return work

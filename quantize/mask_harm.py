@@ -8,10 +8,9 @@ import numpy as np
 
 from portrait_tflite.images import Floats
 from portrait_tflite.metrics import mae, mean_iou
-from portrait_tflite.quantize.predictors import select_mask
+from portrait_tflite.quantize.predictors import run_in_real, select_mask
 from portrait_tflite.quantize.tensor_ranges import Frames
 from portrait_tflite.runtime import open_model
-from portrait_tflite.tensor_values import to_real, to_stored
 from portrait_tflite.vocabulary import Harm, OutputSpec
 
 
@@ -37,12 +36,4 @@ def mean_harm(harms: Sequence[Harm]) -> Harm:
 def masks_of_file(data: bytes, frames: Sequence[Frames], output: OutputSpec) -> list[Floats]:
     """Run a `.tflite`, float or not, on pictures; its masks `[h, w]`."""
     runner = open_model(data)
-    masks = []
-    for frame in frames:
-        given = [to_stored(array, info) for array, info in zip(frame, runner.inputs, strict=True)]
-        outputs = [
-            to_real(array, info)
-            for array, info in zip(runner.run(*given), runner.outputs, strict=True)
-        ]
-        masks.append(select_mask(outputs, output))
-    return masks
+    return [select_mask(run_in_real(runner, frame), output) for frame in frames]

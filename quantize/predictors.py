@@ -91,12 +91,14 @@ def runner_outputs(runner: Runner, state: StateSpec | None = None) -> Outputs:
     """
     shapes = [info.shape for info in runner.inputs]
 
-    def run(inputs: Floats) -> Sequence[Floats]:
-        arrays = fill_inputs(inputs, shapes, state)
-        outputs = runner.run(*map(to_stored, arrays, runner.inputs))
-        return [to_real(output, info) for output, info in zip(outputs, runner.outputs, strict=True)]
+    return lambda inputs: run_in_real(runner, fill_inputs(inputs, shapes, state))
 
-    return run
+
+def run_in_real(runner: Runner, arrays: Sequence[Floats]) -> list[Floats]:
+    """Run an open `.tflite` of any precision on floats, one array per input; floats come out."""
+    stored = [to_stored(array, info) for array, info in zip(arrays, runner.inputs, strict=True)]
+    outputs = runner.run(*stored)
+    return [to_real(output, info) for output, info in zip(outputs, runner.outputs, strict=True)]
 
 
 def renormalized(outputs_of: Outputs, given: ModelSpec, taken: ModelSpec) -> Outputs:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.layer_names import name_layers
-from portrait_tflite.quantize.layer_harms import LayerHarms
+from portrait_tflite.quantize.layer_harms import THOROUGH, LayerHarms, Rounds
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.remedies.output_error import spread
 from portrait_tflite.quantize.sensitivity_probes import Probes
@@ -23,6 +23,7 @@ def sensitivity(
     output: OutputSpec | None = None,
     layers: Sequence[str] = (),
     on_share: Callable[[float], None] | None = None,
+    rounds: Rounds = THOROUGH,
 ) -> tuple[LayerError, ...]:
     """Measure what each op of a network loses in int8, the worst first.
 
@@ -35,11 +36,12 @@ def sensitivity(
         output: Which output is the mask; the first where None.
         layers: Names of the Keras layers where they are known.
         on_share: Called with the share of the work that is done, 0 to 1.
+        rounds: On how many pictures which ops are looked at.
     """
     data, quantized = network.unrounded, quantize_network(network)
     probes = Probes(data, quantized)
     errors = tensor_errors(data, quantized, probes.pairs.values(), spread(frames, _OBSERVED))
-    harms = LayerHarms(data, probes, frames, output or OutputSpec())
+    harms = LayerHarms(data, probes, frames, output or OutputSpec(), rounds)
     order = harms.measure(on_share or (lambda _: None))
     name_of = name_layers(read_model(data), layers)
     found = []

@@ -13,6 +13,7 @@ from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand, list_n
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import copy_graph
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.int8_steps import rounded
 from portrait_tflite.quantize.ranged_network import MOVES
 from portrait_tflite.quantize.sensitivity_tails import Tail, Tails
 from portrait_tflite.runtime import open_model
@@ -121,9 +122,8 @@ class Probe:
         if self._rounded is None:
             return None
         given = self._rounded.outputs[0]
-        steps = np.round(held[self._node.outputs[0].index] / given.scale) + given.zero_point
-        values = (np.clip(steps, -128, 127) - given.zero_point) * given.scale
-        return self._tail.outputs(held, values.astype(np.float32))
+        exact = held[self._node.outputs[0].index]
+        return self._tail.outputs(held, rounded(exact, given.scale, given.zero_point))
 
 
 def _computed(node: Node) -> list[int]:

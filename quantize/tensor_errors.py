@@ -10,9 +10,9 @@ from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.predictors import run_in_real
 from portrait_tflite.quantize.tensor_ranges import Frames, observe_tensors
 from portrait_tflite.runtime import open_model
-from portrait_tflite.tensor_values import to_real, to_stored
 
 
 def tensor_errors(
@@ -49,12 +49,4 @@ def _observed_int8(
     model = read_model(data)
     inputs = indices(model.subgraphs[0].inputs)
     runner = open_model(cut_out(model, inputs, [node.outputs[0].index for node in nodes]))
-    return [
-        [
-            to_real(array, info)
-            for array, info in zip(
-                runner.run(*map(to_stored, frame, runner.inputs)), runner.outputs, strict=True
-            )
-        ]
-        for frame in frames
-    ]
+    return [run_in_real(runner, frame) for frame in frames]

@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize, text
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.predictors import run_in_real
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.remedies.channel_statistics import (
     ChannelStatistics,
@@ -31,7 +32,6 @@ from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
 from portrait_tflite.quantize.tensor_ranges import Frames
 from portrait_tflite.quiet import quiet
 from portrait_tflite.runtime import open_model
-from portrait_tflite.tensor_values import to_real, to_stored
 
 _MEASURED_ON = 16
 _GROUPS = 8
@@ -125,12 +125,7 @@ def _int8_outputs(model: schema.ModelT, tensors: Sequence[int]) -> Callable[[Fra
     """Return what runs a quantized file and gives some of its tensors in real values."""
     with quiet():
         runner = open_model(cut_out(model, indices(model.subgraphs[0].inputs), tensors))
-
-    def run(frame: Frames) -> list[Floats]:
-        outputs = runner.run(*map(to_stored, frame, runner.inputs))
-        return [to_real(out, info) for out, info in zip(outputs, runner.outputs, strict=True)]
-
-    return run
+    return lambda frame: run_in_real(runner, frame)
 
 
 def _corrected(data: bytes, shifts: Mapping[int, Floats]) -> bytes:

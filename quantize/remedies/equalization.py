@@ -37,6 +37,9 @@ from portrait_tflite.quantize.tensor_ranges import Frames, Range
 _OBSERVED_ON = 64
 # A channel that pictures hardly move may hold more on others.
 _LEAST_CHANNEL = 1e-4  # of the largest
+# A channel multiplied by more than this against another would be clipped on pictures where it holds
+# but a little more than on those seen.
+MOST_APART = 64.0
 _BY_RANGE = (0.0, 0.25, 0.5, 0.75, 1.0)
 _BY_WEIGHTS = (0.0, 0.25, 0.5)
 _WORTH = 0.9  # of the noise without: what is nearly as good stays as it is
@@ -58,7 +61,8 @@ class Equalization:
     Given:  linear (W₁, b₁) → f → linear (W₂), f(s · x) = s · f(x)
     Result: linear (W₁ / s, b₁ / s) → f → linear (W₂ · s)
             s = r^a / w^b, of the channel's largest magnitude r and that of the weights w that read
-            it; of a few a and b the pair with the least predicted noise behind the second layer
+            it; of a few a and b the pair with the least predicted noise behind the second layer.
+            The largest s of a chain is at most 64 times the smallest
 
     RELU6 between is refused: each channel would need a bound of its own, and ReLU instead of it is
     another function.
@@ -126,6 +130,7 @@ def choose_factors(chain: Chain, weights: Floats, seen: ChannelStatistics) -> Fl
     best, least = None, _WORTH * noise_of(np.ones_like(channels))
     for a, b in product(_BY_RANGE, _BY_WEIGHTS):
         factors = channels**a / largest**b
+        factors = np.maximum(factors, factors.max() / MOST_APART)
         # The tensor keeps its largest magnitude.
         factors *= (channels / factors).max() / channels.max()
         noise = noise_of(factors)

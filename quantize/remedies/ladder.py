@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from portrait_tflite.convert.mending.mend_burden import weigh
 from portrait_tflite.errors import ConversionError, UsageError
@@ -88,6 +88,11 @@ def climb(
 def loss(accuracy: Accuracy) -> float:
     """What a file loses against float, in points: of mIoU, without labels of agreement."""
     return accuracy.drop.miou if accuracy.labelled else 100 * (1 - accuracy.agreement_iou)
+
+
+def step_not_needed(name: str, rung: Rung, why: str) -> RemedyStep:
+    """Record a remedy that could have run where the gate holds without."""
+    return replace(_step(name, rung, None, why, 0.0), passed=True, ran=False)
 
 
 def _try(

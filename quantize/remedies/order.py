@@ -35,7 +35,7 @@ def remedies_for(
 def _in_order(output: OutputSpec, layers: Sequence[str]) -> tuple[Remedy, ...]:
     return (
         # Only ranges change; it shows what a few odd numbers cost.
-        RangeChoice(),
+        RangeChoice(tuple(layers)),
         # Exact in float. Before what looks at weights, which it changes.
         Equalization(),
         # Behind equalization, whose channels are alike.

@@ -42,20 +42,32 @@ def output_error(
     """
     compared = spread(frames, count)
     expected = _outputs(reference, compared)
-    activations = [
-        _activation([picture[i] for picture in expected]) for i in range(len(expected[0]))
-    ]
+    hows = [_activation([picture[i] for picture in expected]) for i in range(len(expected[0]))]
 
     def error(network: RangedNetwork) -> float:
         found = _outputs(quantize_network(network, IoType.FLOAT32), compared)
-        differences = [
-            np.abs(apply_activation(one, how) - apply_activation(other, how)).mean()
-            for outputs, others in zip(found, expected, strict=True)
-            for one, other, how in zip(outputs, others, activations, strict=True)
-        ]
-        return float(np.mean(differences))
+        pairs = zip(found, expected, strict=True)
+        return float(np.mean([deviation(outputs, others, hows) for outputs, others in pairs]))
 
     return error
+
+
+def deviation(
+    outputs: Sequence[Floats], expected: Sequence[Floats], hows: Sequence[Activation] | None = None
+) -> float:
+    """Return the mean absolute difference of outputs on a picture, as probabilities.
+
+    Args:
+        outputs: All of a network's.
+        expected: The float network's.
+        hows: What makes probabilities of each; told by `expected` alone where None.
+    """
+    chosen = hows or [_activation([output]) for output in expected]
+    differences = [
+        np.abs(apply_activation(one, how) - apply_activation(other, how)).mean()
+        for one, other, how in zip(outputs, expected, chosen, strict=True)
+    ]
+    return float(np.mean(differences))
 
 
 def _outputs(data: bytes, frames: Sequence[Frames]) -> list[list[Floats]]:

@@ -13,7 +13,7 @@ from portrait_tflite.quantize.tensor_ranges import Range, activation_tensors
 
 # Their int8 kernels have the scale of the output in them.
 _FIXED = frozenset({"LOGISTIC", "SOFTMAX", "LOG_SOFTMAX", "TANH", "L2_NORMALIZATION"})
-_ONE_SCALE = MOVES | {"MAXIMUM", "MINIMUM", "MIRROR_PAD", "SPLIT", "TILE"}
+ONE_SCALE = MOVES | {"MAXIMUM", "MINIMUM", "MIRROR_PAD", "SPLIT", "TILE"}
 
 _HALF_STEP = 1 / 512  # of a probability in int8
 _SURE = log((1 - _HALF_STEP) / _HALF_STEP)
@@ -46,7 +46,7 @@ def scale_families(data: bytes) -> list[list[int]]:
         return number
 
     for node in nodes:
-        if node.op in _ONE_SCALE:
+        if node.op in ONE_SCALE:
             first, *others = [n for n in _touched(node) if n in root]
             for other in others:
                 root[find(other)] = find(first)

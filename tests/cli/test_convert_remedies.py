@@ -31,6 +31,11 @@ def _int8(folder: Path) -> Any:
     return json.loads((folder / "report.json").read_text("utf-8"))["variants"]["int8"]
 
 
+def _sensitivity(folder: Path) -> list[dict[str, str]]:
+    written = (folder / "sensitivity.csv").read_text("utf-8")
+    return list(csv.DictReader(written.splitlines()))
+
+
 def test_the_ladder_keeps_the_promise(convert: Run, tmp_path: Path) -> None:
     said = convert("out")
     assert said.code == 0, said.err
@@ -73,17 +78,50 @@ def test_at_the_top_without_success_the_layers_to_blame_are_named(
     assert variant["file"] == "fragile-int8.failed.tflite"
     assert [step["name"] for step in variant["remedies"]] == ["equalization", "bias_absorption"]
     assert not any(step["passed"] for step in variant["remedies"])
-    written = (tmp_path / "out" / "sensitivity.csv").read_text("utf-8")
-    rows = list(csv.DictReader(written.splitlines()))
+    rows = _sensitivity(tmp_path / "out")
     assert float(rows[0]["points"]) > 1
     assert f"{rows[0]['layer']} (" in said.err
     assert "harm most" in said.err
     assert len(said.err.strip().splitlines()) == 1
 
 
-def test_none_leaves_plain_int8(convert: Run, tmp_path: Path) -> None:
-    assert convert("out", "--remedies", "none").code == 3
+def test_none_leaves_plain_int8_and_names_the_layers_to_blame(convert: Run, tmp_path: Path) -> None:
+    said = convert("out", "--remedies", "none")
+    assert said.code == 3
     assert _int8(tmp_path / "out")["remedies"] == []
+    rows = _sensitivity(tmp_path / "out")
+    assert float(rows[0]["points"]) > 1
+    assert f"{rows[0]['layer']} (" in said.err
+    assert "harm most" in said.err
+
+
+def test_a_network_that_passes_has_its_sensitivity_too(
+    convert: Run, tiny: Any, tmp_path: Path
+) -> None:
+    said = convert("out", source=tiny.keras)
+    assert said.code == 0, said.err
+    assert _int8(tmp_path / "out")["remedies"] == []
+    rows = _sensitivity(tmp_path / "out")
+    assert [int(row["rank"]) for row in rows] == list(range(1, len(rows) + 1))
+    assert {row["op"] for row in rows} >= {"CONV_2D", "ADD"}
+    assert all(0 < float(row["error_share"]) < 0.1 for row in rows if row["op"] == "CONV_2D")
+    assert "harm" not in said.err
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "the layers that suffer most" in page
+
+
+def test_what_cannot_be_looked_at_alone_does_not_cost_the_conversion(
+    convert: Run, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from portrait_tflite.errors import UsageError
+    from portrait_tflite.pipeline import blaming
+
+    def refuse(*_: Any) -> None:
+        raise UsageError("a .tflite that the runtime loads is required")
+
+    monkeypatch.setattr(blaming, "sensitivity", refuse)
+    assert convert("out", source=tiny.keras).code == 0
+    assert not (tmp_path / "out" / "sensitivity.csv").exists()
 
 
 @pytest.mark.parametrize("names", ["magic", "ranges,magic", "none,ranges", ""])

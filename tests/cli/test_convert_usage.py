@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,24 @@ def test_a_named_gpu_must_be_there(
 ) -> None:
     monkeypatch.setenv("VK_DRIVER_FILES", str(tmp_path / "none.json"))
     assert "GPU delegate" in refuse("convert", "--delegate", "cpu,gpu", code=5)
+
+
+def test_what_a_file_needs_is_asked_for_before_tensorflow_is_imported(
+    refuse: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tiny_graph: Callable[[], Any],
+) -> None:
+    graph = tiny_graph()
+    picture = graph.tensor("picture", (1, 8, 8, 3), "float32")
+    mask = graph.tensor("mask", (1, 8, 8, 3), "float32")
+    graph.op("RELU", [picture], mask, 1)
+    file = tmp_path / "released.tflite"
+    file.write_bytes(graph.build([picture], [mask]))
+    monkeypatch.setitem(sys.modules, "portrait_tflite.pipeline", None)  # what imports TensorFlow
+    assert "--input-range is required" in refuse("convert", file)
+    said = refuse("convert", file, "--input-range", "0,1")
+    assert "3 channels: --output-channel 0 to 2 is required" in said
 
 
 def test_no_command_is_a_call_for_help(run: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
+from portrait_tflite.cache_folder import CACHE_VARIABLE
 from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.errors import UsageError
-from portrait_tflite.pipeline.fine_tuning import _shared
+from portrait_tflite.pipeline.fine_tuning import _shared, int8_tuning
 from portrait_tflite.pipeline.request import ConvertRequest
 from portrait_tflite.pipeline.unlabelled import (
     may_approximate,
@@ -22,11 +24,16 @@ from portrait_tflite.pipeline.unlabelled import (
     read_unlabelled,
     require_reason,
 )
-from portrait_tflite.quantize.pictures import Pictures
+from portrait_tflite.quantize.built import Built, Trainable, Treatable
+from portrait_tflite.quantize.calibration import load_calibration, manifest
+from portrait_tflite.quantize.pictures import PictureRequest, Pictures
+from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.remedies.finetuning import FineTuningForInt8
 from portrait_tflite.quantize.validation import Sample
 from portrait_tflite.vocabulary import (
     Approximation,
     Delegate,
+    IoType,
     Level,
     ModelSpec,
     Precision,
@@ -120,6 +127,42 @@ def test_pictures_that_are_scored_on_are_left_out(photos: Path) -> None:
     scored = Pictures(None, [Sample(path.name, path) for path in names[:3]], "")
     with pytest.raises(UsageError, match="with 9 that can be read and are not scored on"):
         read_unlabelled(_request(photos), SPEC, scored, progress)
+
+
+def test_a_cache_that_cannot_be_written_is_refused_at_once(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    with pytest.raises(UsageError, match=r"--finetune needs a cache folder .*file cannot"):
+        require_reason(_request(photos))
+    require_reason(_request(None))
+
+
+def test_a_manifest_brings_the_seed_of_the_run_that_it_repeats(
+    photos: Path, tmp_path: Path
+) -> None:
+    first = load_calibration(photos, SPEC, count=8, seed=5)
+    written = tmp_path / "calibration.json"
+    written.write_text(json.dumps(manifest(first)))
+    again = load_calibration(written, SPEC, count=8)
+    by_five = replace(_request(photos), pictures=PictureRequest(seed=5))
+    expected = read_unlabelled(by_five, SPEC, Pictures(None, [], ""), progress)
+    found = read_unlabelled(_request(photos), SPEC, Pictures(again, [], ""), progress)
+    by_none = read_unlabelled(_request(photos), SPEC, Pictures(None, [], ""), progress)
+    assert expected is not None
+    assert found is not None
+    assert by_none is not None
+    assert found.seed == expected.seed == 5
+    assert np.array_equal(found.pictures, expected.pictures)
+    assert not np.array_equal(found.pictures, by_none.pictures)
+    network = RangedNetwork(b"", {})
+    trainable = Trainable(None)  # type: ignore[arg-type]
+    treatable = Treatable(network, [], [], IoType.INT8, (), trainable=trainable)
+    built = {str(Precision.INT8): Built(b"", treatable=treatable)}
+    remedy = int8_tuning(_request(photos), found, None, SPEC, built)  # type: ignore[arg-type]
+    assert isinstance(remedy, FineTuningForInt8)
+    assert remedy.options.seed == 5
 
 
 def test_a_network_with_a_state_is_refused(photos: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.files.flatbuffer import indices, read_model
+from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.mending.mend_burden import weigh
@@ -19,7 +19,12 @@ from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.mask_harm import harm_of, masks_of_file
 from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
-from portrait_tflite.quantize.remedies.linear_ops import linear_ops, read_weights
+from portrait_tflite.quantize.remedies.linear_ops import (
+    linear_ops,
+    read_bias,
+    read_weights,
+    write_bias,
+)
 from portrait_tflite.quantize.remedies.rounding import Rounding
 from portrait_tflite.quantize.remedies.selective_float import SelectiveFloat
 from portrait_tflite.quantize.sensitivity import sensitivity
@@ -224,3 +229,32 @@ def test_an_op_in_float_has_its_own_weights_again(
         expected = original if tensor in in_float else fitted
         assert np.array_equal(weights, expected[tensor])
         assert not np.array_equal(original[tensor], fitted[tensor])
+
+
+def test_it_starts_from_biases_that_were_not_corrected(
+    network: RangedNetwork, frames: list[Frames]
+) -> None:
+    """Corrected biases make up for what ops lose that are in float now."""
+    moved = _with_moved_biases(network.data)
+    corrected = replace(network, data=moved, exact=network.data, uncorrected=network.data)
+    treated = SelectiveFloat(max_cost=3.0).apply(corrected, frames, lambda _: None)
+    assert treated is not None
+    assert treated.network.uncorrected is None
+    assert treated.network.in_float
+    original, found = (_biases(data) for data in (network.data, treated.network.data))
+    assert found.keys() - treated.network.in_float  # some are int8 still
+    for tensor, bias in found.items():
+        assert np.array_equal(bias, original[tensor])
+    assert _harm(treated.network, frames) < _harm(network, frames) / 4
+
+
+def _with_moved_biases(data: bytes) -> bytes:
+    model = read_model(data)
+    for op in linear_ops(model):
+        write_bias(model, op, read_bias(model, op) + np.float32(0.5))
+    return serialize(model)
+
+
+def _biases(data: bytes) -> dict[str, Floats]:
+    model = read_model(data)
+    return {op.node.tensor: read_bias(model, op) for op in linear_ops(model)}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
+from portrait_tflite.cli.convert_finished import refuse_keras_options, spec_of_finished
 from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.cli.explained import print_explanation, print_rewrites
 from portrait_tflite.cli.io_options import io_options
@@ -26,9 +25,6 @@ from portrait_tflite.models.registry import DEFAULT_NET
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import Delegate, IoType, Precision, RemedyName
 
-if TYPE_CHECKING:
-    from portrait_tflite.vocabulary import ModelSpec
-
 _VARIANTS = {
     "fp32": Precision.FLOAT32,
     "fp16": Precision.FLOAT16,
@@ -36,11 +32,6 @@ _VARIANTS = {
     "dynamic": Precision.DYNAMIC,
     "int16x8": Precision.INT16X8,
 }
-# A finished .tflite is mended as it is, and a float one made int8; the others need the model.
-_NEED_KERAS = (
-    *(name for name in _VARIANTS if name != "int8"),
-    *("io", "rewrite_plan", "target", "tune", "finetune", "random_weights", "baseline"),
-)
 _DEFAULT_VARIANTS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
 
 
@@ -170,7 +161,8 @@ def command(
     benchmarked = () if no_benchmark else _delegates(delegates)
     _check_runtime(min_runtime)
     if is_tflite(model):
-        _refuse_keras_options(click.get_current_context())
+        refuse_keras_options(click.get_current_context())
+    tflite_spec = spec_of_finished(model, spec)  # what is missing is said before TensorFlow comes
 
     with quiet():  # TensorFlow talks while it is imported
         from portrait_tflite.pipeline import ConvertRequest, convert_model, explain_layer
@@ -182,7 +174,7 @@ def command(
         source=model,
         out=out,
         load=load_options_from(spec, random_weights=random_weights, seed=seed),
-        tflite_spec=_tflite_spec(model, spec),
+        tflite_spec=tflite_spec,
         variants=chosen or (() if is_tflite(model) else _DEFAULT_VARIANTS),
         pictures=PictureRequest(calibration, calibration_count, validation, seed),
         max_drop=max_drop,
@@ -215,21 +207,6 @@ def command(
         )
 
 
-def _refuse_keras_options(context: click.Context) -> None:
-    """Refuse what a finished file cannot be asked for, instead of ignoring it."""
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name in _NEED_KERAS
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-    if given:
-        raise UsageError(
-            f"a Keras model is required for {', '.join(given)}. Received: a .tflite, which is "
-            "mended in the precision it has, and made int8 where it is float. Leave them out, or "
-            "convert the Keras model."
-        )
-
-
 def _delegates(named: tuple[Delegate, ...] | None) -> tuple[Delegate, ...]:
     """Return what is benchmarked; what the user named must be there before the work starts."""
     if named is None:
@@ -246,17 +223,3 @@ def _check_runtime(text: str) -> None:
     parts = text.split(".")
     if text and (len(parts) != 2 or not all(part.isdecimal() for part in parts)):
         raise UsageError(f"--min-runtime must be a TFLite version such as 2.9. Received: {text!r}.")
-
-
-def _tflite_spec(model: str, spec: SpecArguments) -> ModelSpec | None:
-    if not is_tflite(model):
-        return None
-    from portrait_tflite.cli.known_spec import spec_of_tflite
-    from portrait_tflite.convert.loading.released import read_released
-    from portrait_tflite.runtime import open_model
-
-    path = Path(model)
-    with quiet():
-        # The built-in kernels run files, too, that XNNPACK only loads when they are mended.
-        runner = open_model(read_released(path).data, Delegate.CPU, name=model)
-    return spec_of_tflite(path, runner.inputs, runner.outputs, spec)

@@ -167,7 +167,9 @@ def of_this_file(file: Path, outputs: Sequence[TensorInfo], given: SpecArguments
 def _require_choice(
     file: Path, outputs: Sequence[TensorInfo], given: SpecArguments, *, known: bool
 ) -> None:
-    index = _choose(file, "--output", "outputs", len(outputs), given.output, known=known)
+    listed = ", ".join(f"{i}: {list(output.shape)}" for i, output in enumerate(outputs))
+    things = f"outputs ({listed})"
+    index = _choose(file, "--output", things, len(outputs), given.output, known=known)
     channels = _channels(outputs[index])
     _choose(file, "--output-channel", "channels", channels, given.output_channel, known=known)
 

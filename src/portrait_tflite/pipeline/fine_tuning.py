@@ -53,7 +53,7 @@ def int8_tuning(
         spec=spec,
         takes_bytes=int8 is not None and int8.spec is not None,
         pictures=unlabelled.pictures,
-        options=FineTuningOptions(learning_rate=LEARNING_RATE, seed=request.pictures.seed),
+        options=FineTuningOptions(learning_rate=LEARNING_RATE, seed=unlabelled.seed),
         folder=cache_folder() / _CHECKPOINTS,
     )
 
@@ -87,7 +87,7 @@ def fine_tune_plans(
             "--finetune recovers what approximate forms lose. Received: a network in which "
             "--rewrite found nothing to approximate. Leave --finetune out."
         )
-    options = FineTuningOptions(seed=request.pictures.seed)
+    options = FineTuningOptions(seed=unlabelled.seed)
     with progress(len(unlabelled.pictures), "asking the network for its masks") as update, quiet():
         lessons = make_lessons(unlabelled.pictures, spec, graph, options, update)
     changed = dict(plans)

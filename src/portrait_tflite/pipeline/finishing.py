@@ -40,6 +40,7 @@ from portrait_tflite.vocabulary import (
     Delegate,
     ModelRecord,
     ModelSpec,
+    Precision,
     Report,
     Variant,
 )
@@ -171,7 +172,7 @@ def _failures(
     failures = []
     for name, variant in variants.items():
         if variant.accuracy and not variant.accuracy.passed:
-            why = f"; {blamed}" if blamed and variant.remedies else ""
+            why = f"; {blamed}" if blamed and name == Precision.INT8 else ""
             failures.append(f"{name}: {variant.accuracy.reason}{why}")
         needed = variant.audit.min_runtime
         if request.min_runtime and runtime_order(needed) > runtime_order(request.min_runtime):

@@ -6,20 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from portrait_tflite.convert.mending.mend_burden import weigh
+from portrait_tflite.pipeline.blaming import blame, find_culprits
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.pipeline.request import ConvertRequest, Progress
 from portrait_tflite.quantize.accuracy import verify_variants
 from portrait_tflite.quantize.accuracy_summary import MIN_FLOAT_IOU
-from portrait_tflite.quantize.built import Built, Treatable
+from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.predictors import Predictor, tflite_predictor
-from portrait_tflite.quantize.ranged_network import RangedNetwork
-from portrait_tflite.quantize.remedies.ladder import Rung, climb, loss
+from portrait_tflite.quantize.remedies.ladder import Rung, climb, loss, step_not_needed
 from portrait_tflite.quantize.remedies.order import remedies_for
 from portrait_tflite.quantize.remedies.remedy import OnShare, Remedy
 from portrait_tflite.quantize.remedies.remembered import remembered
-from portrait_tflite.quantize.sensitivity import sensitivity
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
     Accuracy,
@@ -31,7 +29,6 @@ from portrait_tflite.vocabulary import (
 )
 
 _INT8 = str(Precision.INT8)
-_BLAMED = 3  # layers named where nothing helped
 _PARTS = 100  # of a remedy's work, for the progress bar
 
 
@@ -45,8 +42,8 @@ class Remedied:
         steps: What was tried, in order; empty where the gate held at once.
         float_layers: What the file keeps in float.
         blamed: What harms most, in words; "" where the gate holds.
-        sensitivity: What each op of plain int8 loses, the worst first; empty where the gate held at
-            once. Of the file itself where no remedy was enough.
+        sensitivity: What each op of plain int8 loses, the worst first. Of the file itself where no
+            remedy was enough; empty where there is no int8 file that was quantized here.
     """
 
     network: Network
@@ -59,7 +56,7 @@ class Remedied:
     def noted(self, variants: Mapping[str, Variant]) -> dict[str, Variant]:
         """Write what was done into the int8 variant's record."""
         found = dict(variants)
-        if self.steps:
+        if self.steps or self.sensitivity:
             found[_INT8] = replace(
                 found[_INT8],
                 remedies=self.steps,
@@ -79,37 +76,42 @@ def remedy(
     """Climb the ladder with the int8 file where it fails for what it loses against float."""
     built, plain = network.built.get(_INT8), scores.get(_INT8)
     treatable = built.treatable if built else None
-    remedies = remedies_for(
-        network.spec.output, network.layers, request.remedies, network.finetuning
+    if built is None or treatable is None or plain is None:
+        return Remedied(network, scores)
+    start = Rung(treatable.network, built, plain)
+    best, steps = start, tuple[RemedyStep, ...]()
+    if missed := _loses(plain):
+        climbing = _Climbing(progress, loss(plain))
+        best, steps = climb(
+            start,
+            remedies_for(network.spec.output, network.layers, request.remedies, network.finetuning),
+            treatable.frames,
+            treatable.build,
+            _judge(request, network, pictures),
+            climbing.show,
+            climbing.on_step,
+        )
+    lost = _loses(best.accuracy)
+    errors = find_culprits(
+        best.network if lost else treatable.network,
+        treatable,
+        network.spec.output,
+        network.layers,
+        progress,
+        thorough=missed,
     )
-    if built is None or treatable is None or plain is None or not remedies or not _helps(plain):
-        return Remedied(network, scores, _not_needed(network.finetuning, built, plain))
-    judge = _judge(request, network, pictures)
-    climbing = _Climbing(progress, loss(plain))
-    best, steps = climb(
-        Rung(treatable.network, built, plain),
-        remedies,
-        treatable.frames,
-        treatable.build,
-        judge,
-        climbing.show,
-        climbing.on_step,
-    )
-    passed = best.accuracy.passed
-    looked_at = treatable.network if passed else best.network
-    errors = _sensitivity(looked_at, network, treatable, progress)
     return Remedied(
-        network=_with(network, best.built),
+        network=network if best is start else _with(network, best.built),
         scores={**scores, _INT8: best.accuracy},
-        steps=(*steps, *_not_needed(network.finetuning, best.built, best.accuracy, steps)),
+        steps=(*steps, *_not_needed(network.finetuning, best, steps)),
         float_layers=best.float_layers,
-        blamed="" if passed else _blame(errors),
+        blamed=blame(errors) if lost else "",
         sensitivity=errors,
     )
 
 
-def _helps(accuracy: Accuracy) -> bool:
-    """Tell whether a remedy can make it pass: not where the float network itself fails."""
+def _loses(accuracy: Accuracy) -> bool:
+    """Tell whether it fails for what int8 loses: not where the float network itself fails."""
     float_iou = accuracy.iou + accuracy.drop.iou / 100
     return not accuracy.passed and not (accuracy.labelled and float_iou < MIN_FLOAT_IOU)
 
@@ -145,35 +147,15 @@ def _with(network: Network, built: Built) -> Network:
 
 
 def _not_needed(
-    finetuning: Remedy | None,
-    built: Built | None,
-    accuracy: Accuracy | None,
-    steps: Sequence[RemedyStep] = (),
+    finetuning: Remedy | None, best: Rung, steps: Sequence[RemedyStep]
 ) -> tuple[RemedyStep, ...]:
     """Record that pictures to fine-tune on were given, and the gate held without."""
-    if finetuning is None or built is None or accuracy is None or not accuracy.passed:
+    if finetuning is None or not best.accuracy.passed:
         return ()
     if any(step.name == finetuning.name for step in steps):
         return ()
-    burden = weigh(built.data)
-    mcycles = burden.cycles / 1e6
-    return (
-        RemedyStep(
-            name=finetuning.name,
-            gain=0.0,
-            cost=0.0,
-            kept=False,
-            passed=True,
-            loss=loss(accuracy),
-            mcycles_before=mcycles,
-            mcycles_after=mcycles,
-            partitions_before=burden.partitions,
-            partitions_after=burden.partitions,
-            minutes=0.0,
-            detail="--finetune was not needed: the gate holds without",
-            ran=False,
-        ),
-    )
+    why = "--finetune was not needed: the gate holds without"
+    return (step_not_needed(finetuning.name, best, why),)
 
 
 class _Climbing:
@@ -192,21 +174,3 @@ class _Climbing:
     def on_step(self, step: RemedyStep) -> None:
         if step.kept:
             self._lost = step.loss
-
-
-def _sensitivity(
-    looked_at: RangedNetwork, network: Network, treatable: Treatable, progress: Progress
-) -> tuple[LayerError, ...]:
-    with progress(_PARTS, "finding the layers to blame") as update, quiet():
-        return sensitivity(
-            looked_at,
-            treatable.frames,
-            network.spec.output,
-            network.layers,
-            lambda share: update(round(_PARTS * share)),
-        )
-
-
-def _blame(errors: Sequence[LayerError]) -> str:
-    named = [f"{error.layer} ({error.points:.2f} points)" for error in errors[:_BLAMED]]
-    return f"{', '.join(named)} harm most"

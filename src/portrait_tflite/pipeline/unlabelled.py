@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from portrait_tflite.cache_folder import require_cache
 from portrait_tflite.convert.finetuning.lessons import FEWEST, read_pictures
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.plan import RewriteRequest
@@ -25,10 +26,12 @@ class Unlabelled:
     Attributes:
         source: The folder.
         pictures: Bytes `[n, h, w, c]`.
+        seed: Of their choice, and of the training.
     """
 
     source: Path
     pictures: Bytes
+    seed: int
 
 
 def may_approximate(wanted: RewriteRequest) -> bool:
@@ -47,7 +50,8 @@ def require_reason(request: ConvertRequest) -> None:
 
     Raises:
         UsageError: Neither an approximation nor int8 may be fine-tuned, the folder holds no
-            pictures, or fine-tuning was named as a remedy without any.
+            pictures, fine-tuning was named as a remedy without any, or what it comes to cannot be
+            kept while it runs.
     """
     if request.finetune is None:
         _require_no_pictures(request)
@@ -64,6 +68,7 @@ def require_reason(request: ConvertRequest) -> None:
             f"--finetune must be a folder with {FEWEST} pictures or more, 500 are good. "
             f"Received: {request.finetune} with {found}."
         )
+    require_cache("--finetune")
 
 
 def _require_no_pictures(request: ConvertRequest) -> None:
@@ -115,4 +120,11 @@ def read_unlabelled(
     held = {sample.image.resolve() for sample in scored.samples}
     paths = [path for path in calibration_images(folder) if path.resolve() not in held]
     with stage(progress, "reading unlabelled pictures"):
-        return Unlabelled(folder, read_pictures(paths, spec, request.pictures.seed, folder))
+        seed = _seed(request, scored)
+        return Unlabelled(folder, read_pictures(paths, spec, seed, folder), seed)
+
+
+def _seed(request: ConvertRequest, pictures: Pictures) -> int:
+    """Return what is drawn by: a calibration.json brings the seed of the run that it repeats."""
+    calibration = pictures.calibration
+    return request.pictures.seed if calibration is None else calibration.origin.seed

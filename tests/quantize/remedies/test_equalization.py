@@ -18,7 +18,11 @@ from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies import equalization
 from portrait_tflite.quantize.remedies.chains import find_chains
 from portrait_tflite.quantize.remedies.channel_statistics import channel_statistics
-from portrait_tflite.quantize.remedies.equalization import Equalization, choose_factors
+from portrait_tflite.quantize.remedies.equalization import (
+    MOST_APART,
+    Equalization,
+    choose_factors,
+)
 from portrait_tflite.quantize.remedies.linear_ops import (
     LinearOp,
     linear_ops,
@@ -141,7 +145,7 @@ def difference(one: bytes, other: bytes, frames: list[Frames]) -> float:
     return float(np.abs(outputs(one, frames) - expected).max() / np.abs(expected).max())
 
 
-UNEVEN = Config(3, "CONV_2D", "DEPTHWISE_CONV_2D", 6, 1, 3, RELU, (), 3.0)
+UNEVEN = Config(3, "CONV_2D", "DEPTHWISE_CONV_2D", 6, 1, 3, RELU, (), 1.5)
 
 
 @RANDOM
@@ -213,7 +217,31 @@ def test_a_channel_that_is_never_seen_gets_no_huge_weights(
     seen.high[0] = seen.low[0] = 0
     factors = choose_factors(chain, read_weights(model, chain.second), seen)
     assert factors is not None
-    assert factors.max() / factors.min() <= 1.01e4
+    assert factors.max() / factors.min() <= 1.01 * MOST_APART
+
+
+def test_channels_are_scaled_apart_no_further_than_the_bound(
+    tiny_graph: Callable[[], Any],
+) -> None:
+    """A channel that is hardly seen may hold more on other pictures; the function is the same."""
+    config = Config(**{**UNEVEN.__dict__, "spread": 5.0})
+    data, frames = build(tiny_graph(), config), pictures(config)
+    model = read_model(data)
+    (chain,) = find_chains(model)
+    seen = channel_statistics(data, frames, chain.tensors, lambda _: None)[chain.tensors[0]]
+    high = seen.high[seen.high > 0]
+    assert high.max() / high.min() > 10 * MOST_APART
+    factors = choose_factors(chain, read_weights(model, chain.second), seen)
+    assert factors is not None
+    assert factors.max() / factors.min() == pytest.approx(MOST_APART, rel=1e-4)
+    network = RangedNetwork(data, measure_ranges(data, frames))
+    treated = Equalization().apply(network, frames, lambda _: None)
+    assert treated is not None
+    assert treated.detail.endswith(f"channels up to 1 : {MOST_APART:.3g} apart")
+    unseen = pictures(Config(**{**config.__dict__, "seed": config.seed + 7}))
+    assert difference(treated.network.data, data, unseen) <= 1e-5
+    number = chain.tensors[0]
+    assert treated.network.ranges[number].high == pytest.approx(network.ranges[number].high, 1e-4)
 
 
 def _outputs_for_inputs(op: LinearOp, weights: Floats, factors: Floats) -> Floats:

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import keras
+import numpy as np
 import pytest
+from keras import layers
 
+from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
+from portrait_tflite.convert.graph import trace
 from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies import ranges
 from portrait_tflite.quantize.remedies.output_error import output_error, spread
+from portrait_tflite.quantize.remedies.range_families import (
+    ALL,
+    gather_families,
+    range_choices,
+    with_choices,
+)
 from portrait_tflite.quantize.remedies.ranges import RangeChoice
+from portrait_tflite.quantize.remedies.rounded_alone import RoundedAlone
 from portrait_tflite.quantize.remedies.scale_families import scale_families
-from portrait_tflite.quantize.tensor_ranges import Frames, Range
+from portrait_tflite.quantize.tensor_ranges import Frames, Range, measure_ranges
+from portrait_tflite.vocabulary import Precision
+
+SIDE = 64
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +104,108 @@ def test_choices_are_compared_with_the_teacher(
     treated = RangeChoice().apply(taught, frames[:4], lambda _: None)
     assert asked == [network.data]
     assert treated is None or treated.network.teacher == network.data
+
+
+@pytest.fixture(scope="module")
+def glaring() -> list[Frames]:
+    """Pictures of brightness, a few places of glare, and none to three marks that count."""
+    rng = np.random.default_rng(7)
+    found = []
+    for _ in range(24):
+        picture = np.zeros((1, SIDE, SIDE, 3), np.float32)
+        picture[0, ..., 0] = rng.random((8, 8)).repeat(8, 0).repeat(8, 1)
+        places = picture.reshape(-1, 3)
+        places[rng.choice(SIDE * SIDE, 20, replace=False), 2] = 0.005
+        places[rng.integers(0, SIDE * SIDE, 2), 1] = 1
+        places[rng.choice(SIDE * SIDE, rng.integers(0, 4), replace=False), 2] = 1
+        found.append((picture,))
+    return found
+
+
+@pytest.fixture(scope="module")
+def torn(glaring: list[Frames]) -> RangedNetwork:
+    """Two tensors with rare large numbers: in `bright` they spoil all else, in `marks` they count.
+
+    The mask is the bright places, brighter or darker by how many marks the whole picture has.
+    """
+    x = keras.Input((SIDE, SIDE, 3))
+    bright = layers.Conv2D(2, 1, activation="relu", name="bright")
+    marks = layers.Conv2D(1, 1, activation="relu", name="marks")
+    gate, logits = (layers.Conv2D(1, 1, name=name) for name in ("gate", "logits"))
+    share = layers.GlobalAveragePooling2D(keepdims=True)(marks(x))
+    y = layers.Add(name="add")([logits(bright(x)), gate(share)])
+    model = keras.Model(x, layers.Activation("sigmoid", name="mask")(y))
+    _set(bright, [[1, 0], [0, 300], [0, 0]], [0, 0])
+    _set(logits, [[12], [0.02]], [-6])
+    _set(marks, [[0], [0], [100]], [0])
+    _set(gate, [[4 * SIDE * SIDE / 100]], [-6])
+    data = Export(trace(model)).float_model(Precision.FLOAT32)
+    return RangedNetwork(data, measure_ranges(data, glaring))
+
+
+def _set(layer: Any, kernel: Any, bias: Any) -> None:
+    layer.set_weights([np.array(kernel, np.float32)[None, None], np.array(bias, np.float32)])
+
+
+def test_tensors_with_their_own_choice_beat_every_choice_for_all(
+    torn: RangedNetwork, glaring: list[Frames]
+) -> None:
+    error_of = output_error(torn.data, glaring)
+    families = gather_families(torn, glaring, lambda _: None)
+    one_for_all = {
+        label: error_of(with_choices(torn, families, [choice] * len(families)))
+        for label, choice in range_choices().items()
+    }
+    assert one_for_all[ALL] == error_of(torn)
+    treated = RangeChoice(("bright", "marks", "mask")).apply(torn, glaring, lambda _: None)
+    assert treated is not None
+    assert error_of(treated.network) < 0.1 * min(one_for_all.values())
+    assert treated.detail.endswith("; but percentile 99.9 for bright")
+
+
+def test_what_gains_alone_and_not_together_is_left_out(
+    torn: RangedNetwork, glaring: list[Frames], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The choice for all stays where files with choices of their own are no better."""
+    asked = []
+
+    def compare(*_: Any) -> Callable[[RangedNetwork], float]:
+        def error(network: RangedNetwork) -> float:
+            asked.append(network)
+            return float(len(asked))
+
+        return error
+
+    monkeypatch.setattr(ranges, "output_error", compare)
+    assert RangeChoice().apply(torn, glaring[:8], lambda _: None) is None
+    assert len(asked) > len(range_choices())  # some with their own were tried
+
+
+def test_every_choice_has_two_ends(frames: list[Frames]) -> None:
+    """Hard-swish tells numbers apart from -3 on, without an end; what the tensor holds has one."""
+    x = keras.Input(frames[0][0].shape[1:])
+    wide = layers.Conv2D(2, 1, name="wide")
+    y = layers.Activation("hard_swish")(wide(x))
+    model = keras.Model(x, layers.Conv2D(1, 1, activation="sigmoid", name="mask")(y))
+    _set(wide, [[20, 0], [0, 20], [-20, -20]], [0, 0])
+    data = Export(trace(model)).float_model(Precision.FLOAT32)
+    network = RangedNetwork(data, measure_ranges(data, frames))
+    families = gather_families(network, frames, lambda _: None)
+    assert any(family.needed.low == -3 > family.whole.low for family in families)
+    for choose in range_choices().values():
+        for family in families:
+            limits = choose(family)
+            assert np.isfinite([limits.low, limits.high]).all()
+            assert limits.low < limits.high
+
+
+def test_a_tensor_is_rounded_alone(network: RangedNetwork, frames: list[Frames]) -> None:
+    groups = scale_families(network.data)
+    alone = RoundedAlone(network.data)
+    shares: list[float] = []
+    tried = [[network.ranges[members[0]], Range(-100.0, 100.0)] for members in groups]
+    errors = alone.errors(groups, tried, frames[:3], shares.append)
+    assert shares[-1] == 1.0
+    assert len(errors) == len(groups)
+    for fine, coarse in errors:
+        assert 0 < fine < coarse
