@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
-from portrait_tflite.quantize.post_training import quantize_ranged
-from portrait_tflite.quantize.ranged_network import RangedNetwork
-from portrait_tflite.quantize.tensor_ranges import Frames
+from portrait_tflite.quantize.int8.post_training import quantize_ranged
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, RewriteRecord, SkippedRewrite
 

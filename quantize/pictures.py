@@ -10,12 +10,12 @@ import cv2
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.models.synthetic import draw_portrait
+from portrait_tflite.quantize.accuracy.validation import Sample, load_validation
 from portrait_tflite.quantize.calibration import SYNTHETIC, CalibrationSet, load_calibration
 from portrait_tflite.quantize.calibration.held_out import held_out
 from portrait_tflite.quantize.calibration.picture import Picture, PictureFile
 from portrait_tflite.quantize.calibration.sources import Source, open_source
-from portrait_tflite.quantize.scored_check import check_not_scored
-from portrait_tflite.quantize.validation import Sample, load_validation
+from portrait_tflite.quantize.checks.scored_check import check_not_scored
 from portrait_tflite.vocabulary import DRAWN, ModelSpec
 
 # Drawn portraits to score agreement on where the user gave no pictures; seeds far from those of

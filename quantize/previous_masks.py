@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.accuracy.predictors import Outputs, select_mask
 from portrait_tflite.quantize.calibration import CalibrationSet
-from portrait_tflite.quantize.predictors import Outputs, select_mask
 from portrait_tflite.vocabulary import Check, ModelSpec
 
 Frames = tuple[Floats, ...]

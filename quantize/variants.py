@@ -20,9 +20,9 @@ from portrait_tflite.errors import ConversionError
 from portrait_tflite.images import denormalize
 from portrait_tflite.quantize.built import Built, Trainable, Treatable
 from portrait_tflite.quantize.calibration import Representative
-from portrait_tflite.quantize.measured_network import measured_network
-from portrait_tflite.quantize.post_training import configure, quantize_model
-from portrait_tflite.quantize.tensor_ranges import Frames, Range
+from portrait_tflite.quantize.int8.measured_network import measured_network
+from portrait_tflite.quantize.int8.post_training import configure, quantize_model
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
     Delegate,

@@ -21,7 +21,7 @@ from portrait_tflite.errors import UnavailableError
 from portrait_tflite.images import prepare, read_image, restore_mask
 from portrait_tflite.metrics import iou
 from portrait_tflite.models.registry import DEFAULT_NET, find_net
-from portrait_tflite.quantize.predictors import tflite_predictor
+from portrait_tflite.quantize.accuracy.predictors import tflite_predictor
 from portrait_tflite.runtime import open_model
 from portrait_tflite.runtime_worker import run_on_tflite_runtime
 from portrait_tflite.tensor_values import to_real

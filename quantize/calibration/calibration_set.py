@@ -14,7 +14,7 @@ from portrait_tflite.images import Floats
 from portrait_tflite.quantize.calibration.choosing import in_order
 from portrait_tflite.quantize.calibration.picture import Picture
 from portrait_tflite.quantize.calibration.sources import Source, open_source
-from portrait_tflite.quantize.calibration_checks import check_inputs, check_skipped
+from portrait_tflite.quantize.checks.picture_checks import check_inputs, check_skipped
 from portrait_tflite.vocabulary import CalibrationRecord, Check, ModelSpec
 
 FEWEST = 8  # below, ranges of activations are chance

@@ -9,7 +9,7 @@ import numpy as np
 
 from portrait_tflite.quantize.calibration.picture import Picture
 from portrait_tflite.quantize.calibration.sources import Source
-from portrait_tflite.quantize.thumbnails import features
+from portrait_tflite.quantize.checks.thumbnails import features
 from portrait_tflite.tensor_values import Floats
 from portrait_tflite.video import spread_over
 

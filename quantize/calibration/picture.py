@@ -18,7 +18,7 @@ from portrait_tflite.images import (
     read_reduced,
 )
 from portrait_tflite.models.synthetic import draw_portrait
-from portrait_tflite.quantize.thumbnails import thumbnail
+from portrait_tflite.quantize.checks.thumbnails import thumbnail
 from portrait_tflite.video import FrameReader
 from portrait_tflite.vocabulary import Channels, ModelSpec
 

@@ -15,7 +15,8 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import Node
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range
 from portrait_tflite.quantize.remedies.chains import Chain, find_chains
 from portrait_tflite.quantize.remedies.channel_statistics import (
     ChannelStatistics,
@@ -30,7 +31,6 @@ from portrait_tflite.quantize.remedies.linear_ops import (
 from portrait_tflite.quantize.remedies.output_error import spread
 from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
 from portrait_tflite.quantize.remedies.same_function import same_function
-from portrait_tflite.quantize.tensor_ranges import Frames, Range
 
 _OBSERVED_ON = 64
 # Of the least value seen: the rest is room for other pictures. With ReLU only, what falls below on

@@ -15,8 +15,9 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize, text
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.predictors import run_in_real
-from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.accuracy.predictors import run_in_real
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.channel_statistics import (
     ChannelStatistics,
     channel_statistics,
@@ -29,7 +30,6 @@ from portrait_tflite.quantize.remedies.linear_ops import (
 )
 from portrait_tflite.quantize.remedies.output_error import output_error, spread
 from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
-from portrait_tflite.quantize.tensor_ranges import Frames
 from portrait_tflite.quiet import quiet
 from portrait_tflite.runtime import open_model
 

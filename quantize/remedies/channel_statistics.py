@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.tensor_ranges import Frames, observe_tensors
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, observe_tensors
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,12 +12,12 @@ import numpy as np
 
 from portrait_tflite.convert.graph import Graph, Node, Value, apply_op, evaluate, replaced
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.int8.tensor_ranges import Range
 from portrait_tflite.quantize.remedies.fake_quantization import (
     FakeQuantized,
     fake_quantize,
     has_kernel,
 )
-from portrait_tflite.quantize.tensor_ranges import Range
 
 # What becomes part of the op before it, so that no tensor lies between.
 _FUSED = (keras.layers.BatchNormalization, keras.layers.ReLU)

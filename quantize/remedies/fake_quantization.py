@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from portrait_tflite.quantize.tensor_ranges import Range
+from portrait_tflite.quantize.int8.tensor_ranges import Range
 
 Tensor = Any
 

@@ -14,12 +14,12 @@ from portrait_tflite.convert.finetuning.run import FineTuned
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.images import Bytes, normalize
 from portrait_tflite.quantize.built import Trainable
-from portrait_tflite.quantize.measured_network import measured_network
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.measured_network import measured_network
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.fake_quant_tuning import fine_tune_for_int8
 from portrait_tflite.quantize.remedies.output_error import spread
 from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
-from portrait_tflite.quantize.tensor_ranges import Frames
 from portrait_tflite.vocabulary import FEW_UNLABELLED, ModelSpec, Precision
 
 _PLAYED_OVER = 32  # calibration pictures; the finished file is ranged over all

@@ -9,8 +9,8 @@ from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.mending.mend_burden import Burden, weigh
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.mask_harm import harm_of, masks_of_file
-from portrait_tflite.quantize.ranged_network import MOVES, RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.ranged_network import MOVES, RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.linear_ops import (
     linear_ops,
     read_bias,
@@ -18,7 +18,7 @@ from portrait_tflite.quantize.remedies.linear_ops import (
     write_bias,
     write_weights,
 )
-from portrait_tflite.quantize.tensor_ranges import Frames
+from portrait_tflite.quantize.sensitivity.mask_harm import harm_of, masks_of_file
 from portrait_tflite.vocabulary import Harm, LayerError, OutputSpec
 
 

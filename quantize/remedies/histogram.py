@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.tensor_ranges import Range
+from portrait_tflite.quantize.int8.tensor_ranges import Range
 
 _BINS = 4096
 _STEPS = 255  # of int8

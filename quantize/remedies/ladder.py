@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from portrait_tflite.convert.mending.mend_burden import weigh
 from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.quantize.built import Built
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.remedy import OnShare, Remedy, Treated
-from portrait_tflite.quantize.tensor_ranges import Frames
 from portrait_tflite.vocabulary import Accuracy, FloatLayer, RemedyStep
 
 Build = Callable[[RangedNetwork], Built]

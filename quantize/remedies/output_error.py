@@ -8,9 +8,9 @@ from typing import TypeVar
 import numpy as np
 
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.predictors import apply_activation
-from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
-from portrait_tflite.quantize.tensor_ranges import Frames
+from portrait_tflite.quantize.accuracy.predictors import apply_activation
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quiet import quiet
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Activation, IoType

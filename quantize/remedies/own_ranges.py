@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range
 from portrait_tflite.quantize.remedies.output_error import spread
 from portrait_tflite.quantize.remedies.range_families import Choice, Family
 from portrait_tflite.quantize.remedies.rounded_alone import RoundedAlone
-from portrait_tflite.quantize.tensor_ranges import Frames, Range
 
 # All tensors are looked at on two pictures, those that hurt most on more.
 _RANKED_ON, _CHOSEN_ON, _MOST = 2, 6, 32

@@ -8,11 +8,11 @@ from functools import reduce
 
 import numpy as np
 
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, observe_tensors
 from portrait_tflite.quantize.remedies.histogram import Histogram
 from portrait_tflite.quantize.remedies.output_error import spread
 from portrait_tflite.quantize.remedies.scale_families import scale_families, told_apart
-from portrait_tflite.quantize.tensor_ranges import Frames, Range, observe_tensors
 
 _COUNTED_ON = 32
 _PERCENTILES = (0.99999, 0.9999, 0.999)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from portrait_tflite.convert.files.flatbuffer import read_model, text
 from portrait_tflite.convert.files.layer_names import name_layers
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.output_error import output_error
 from portrait_tflite.quantize.remedies.own_ranges import Own, first_of, own_choices
 from portrait_tflite.quantize.remedies.range_families import (
@@ -22,7 +23,6 @@ from portrait_tflite.quantize.remedies.range_families import (
     with_choices,
 )
 from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
-from portrait_tflite.quantize.tensor_ranges import Frames
 
 # Shares of the work: counting, one choice for all, choices of their own; then trying these.
 _COUNTED, _FOR_ALL, _OWN = 0.3, 0.6, 0.9

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from portrait_tflite.quantize.ranged_network import RangedNetwork
-from portrait_tflite.quantize.tensor_ranges import Frames
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.vocabulary import FloatLayer
 
 OnShare = Callable[[float], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.predictors import Predictor
+from portrait_tflite.quantize.accuracy.predictors import Predictor
 
 _MOST_BYTES = 1 << 30
 

@@ -10,7 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, observe_tensors
 from portrait_tflite.quantize.remedies.compensated_rounding import (
     Doubles,
     round_compensated,
@@ -28,7 +29,6 @@ from portrait_tflite.quantize.remedies.linear_ops import (
 from portrait_tflite.quantize.remedies.output_error import spread
 from portrait_tflite.quantize.remedies.patches import sample_patches
 from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
-from portrait_tflite.quantize.tensor_ranges import Frames, observe_tensors
 
 _PICTURES = 32
 _PATCHES = 128  # of a picture

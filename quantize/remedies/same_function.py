@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.output_error import spread
-from portrait_tflite.quantize.tensor_ranges import Frames
 from portrait_tflite.quiet import quiet
 from portrait_tflite.runtime import open_model
 

@@ -8,8 +8,8 @@ from math import inf, log
 
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
-from portrait_tflite.quantize.ranged_network import MOVES
-from portrait_tflite.quantize.tensor_ranges import Range, activation_tensors
+from portrait_tflite.quantize.int8.ranged_network import MOVES
+from portrait_tflite.quantize.int8.tensor_ranges import Range, activation_tensors
 
 # Their int8 kernels have the scale of the output in them.
 _FIXED = frozenset({"LOGISTIC", "SOFTMAX", "LOG_SOFTMAX", "TANH", "L2_NORMALIZATION"})

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.files.layer_names import name_layers
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.float_choice import choose_layers
 from portrait_tflite.quantize.remedies.float_trials import Attempt, Budget, Trial, ops_of
 from portrait_tflite.quantize.remedies.output_error import spread
 from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
-from portrait_tflite.quantize.sensitivity import sensitivity
-from portrait_tflite.quantize.tensor_ranges import Frames
+from portrait_tflite.quantize.sensitivity.ranking import sensitivity
 from portrait_tflite.vocabulary import FloatLayer, LayerError, OutputSpec
 
 _PICTURES = 16

@@ -19,7 +19,7 @@ from portrait_tflite.images import (
     restore_mask,
 )
 from portrait_tflite.models.synthetic import draw_portrait
-from portrait_tflite.quantize.predictors import select_mask
+from portrait_tflite.quantize.accuracy.predictors import select_mask
 from portrait_tflite.report.spec import spec_json
 from portrait_tflite.tensor_values import Array, to_real, to_stored
 from portrait_tflite.vocabulary import Activation, Json, OutputSpec, TensorInfo

@@ -9,7 +9,7 @@ import pytest
 
 from portrait_tflite import metrics
 from portrait_tflite.images import prepare, restore_mask
-from portrait_tflite.quantize.scoring import Prepared, score_sample
+from portrait_tflite.quantize.accuracy.scoring import Prepared, score_sample
 from portrait_tflite.vocabulary import Fit, ModelSpec
 
 SPEC = ModelSpec(height=256, width=256, input_range=(-1, 1))

@@ -19,15 +19,15 @@ from portrait_tflite.convert.loading.load import LoadedModel, LoadOptions, load_
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.plan import RewriteRequest, mask_graph, rewrite_for
 from portrait_tflite.models.synthetic import draw_portrait
-from portrait_tflite.quantize.accuracy import verify_variants
+from portrait_tflite.quantize.accuracy.predictors import tflite_predictor
+from portrait_tflite.quantize.accuracy.validation import load_validation
+from portrait_tflite.quantize.accuracy.verify import verify_variants
 from portrait_tflite.quantize.calibration import (
     CalibrationSet,
     load_calibration,
     representative_dataset,
 )
-from portrait_tflite.quantize.post_training import quantize_model
-from portrait_tflite.quantize.predictors import tflite_predictor
-from portrait_tflite.quantize.validation import load_validation
+from portrait_tflite.quantize.int8.post_training import quantize_model
 from portrait_tflite.quantize.variants import build_naive
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import Delegate, IoType, Precision

@@ -24,12 +24,12 @@ from portrait_tflite.pipeline.unlabelled import (
     read_unlabelled,
     require_reason,
 )
+from portrait_tflite.quantize.accuracy.validation import Sample
 from portrait_tflite.quantize.built import Built, Trainable, Treatable
 from portrait_tflite.quantize.calibration import load_calibration, manifest
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
 from portrait_tflite.quantize.pictures import PictureRequest, Pictures
-from portrait_tflite.quantize.ranged_network import RangedNetwork
 from portrait_tflite.quantize.remedies.finetuning import FineTuningForInt8
-from portrait_tflite.quantize.validation import Sample
 from portrait_tflite.vocabulary import (
     Approximation,
     Delegate,

@@ -20,9 +20,9 @@ from portrait_tflite.convert.graph import trace
 from portrait_tflite.metrics import mean_iou
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.models.synthetic import draw_portrait
-from portrait_tflite.quantize.mask_harm import masks_of_file
-from portrait_tflite.quantize.ranged_network import RangedNetwork
-from portrait_tflite.quantize.tensor_ranges import Frames, measure_ranges
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, measure_ranges
+from portrait_tflite.quantize.sensitivity.mask_harm import masks_of_file
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import OutputSpec, Precision
 

@@ -12,6 +12,8 @@ import pytest
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import prepare, read_image
+from portrait_tflite.quantize.accuracy.scoring import prepare_sample
+from portrait_tflite.quantize.accuracy.validation import Sample
 from portrait_tflite.quantize.calibration import (
     calibration_images,
     hold_out,
@@ -20,8 +22,6 @@ from portrait_tflite.quantize.calibration import (
     representative_dataset,
 )
 from portrait_tflite.quantize.pictures import PictureRequest, gather_pictures
-from portrait_tflite.quantize.scoring import prepare_sample
-from portrait_tflite.quantize.validation import Sample
 from portrait_tflite.vocabulary import Channels, Check, Fit, Interpolation, ModelSpec
 
 _SPEC = ModelSpec(16, 24, input_range=(-1.0, 1.0))

@@ -12,9 +12,9 @@ import pytest
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import Bytes, Floats, normalize, prepare
+from portrait_tflite.quantize.accuracy.validation import read_sample
 from portrait_tflite.quantize.calibration import CalibrationSet, load_calibration, manifest
 from portrait_tflite.quantize.pictures import PictureRequest, Pictures, gather_pictures
-from portrait_tflite.quantize.validation import read_sample
 from portrait_tflite.vocabulary import Channels, Check, ModelSpec
 
 _SPEC = ModelSpec(16, 24, input_range=(-1.0, 1.0))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from portrait_tflite.quantize.calibration import load_calibration
 from portrait_tflite.quantize.calibration.choosing import farthest_first
-from portrait_tflite.quantize.thumbnails import features
+from portrait_tflite.quantize.checks.thumbnails import features
 from portrait_tflite.vocabulary import ModelSpec
 
 _SPEC = ModelSpec(16, 16)

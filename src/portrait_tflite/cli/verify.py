@@ -101,9 +101,9 @@ def command(
       portrait-tflite verify NAME-float32.tflite NAME-int8.tflite --data clip.mp4
     """
     from portrait_tflite.errors import GateError
-    from portrait_tflite.quantize.accuracy import verify_variants
-    from portrait_tflite.quantize.diagnosis import diagnose_low_iou
-    from portrait_tflite.quantize.validation import is_video, open_samples
+    from portrait_tflite.quantize.accuracy.diagnosis import diagnose_low_iou
+    from portrait_tflite.quantize.accuracy.validation import is_video, open_samples
+    from portrait_tflite.quantize.accuracy.verify import verify_variants
 
     samples = open_samples(data)
     with ExitStack() as stack:

@@ -13,7 +13,7 @@ from portrait_tflite.vocabulary import Delegate, OutputSpec
 
 if TYPE_CHECKING:
     from portrait_tflite.benchmarks.gpu.adapters import Adapter
-    from portrait_tflite.quantize.predictors import Outputs, Predictor
+    from portrait_tflite.quantize.accuracy.predictors import Outputs, Predictor
     from portrait_tflite.vocabulary import ModelSpec
 
 
@@ -78,7 +78,7 @@ def _open(wanted: Wanted, given: SpecArguments, stack: ExitStack) -> Side:
         raise UsageError(
             f"a .tflite is required for a delegate. Received: {wanted.delegate} for {wanted.model}."
         )
-    from portrait_tflite.quantize import predictors
+    from portrait_tflite.quantize.accuracy import predictors
     from portrait_tflite.quiet import quiet
 
     with quiet():  # TensorFlow talks while it is imported
@@ -94,7 +94,7 @@ def _open_tflite(
 ) -> Side:
     from portrait_tflite.cli.known_spec import of_this_file, spec_of_tflite, specs_beside
     from portrait_tflite.convert.loading.released import read_released
-    from portrait_tflite.quantize import predictors
+    from portrait_tflite.quantize.accuracy import predictors
     from portrait_tflite.runtime import open_model
 
     on_gpu = delegate is Delegate.GPU

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.pipeline.request import Progress
 from portrait_tflite.quantize.built import Treatable
-from portrait_tflite.quantize.layer_harms import BRIEF, THOROUGH
-from portrait_tflite.quantize.ranged_network import RangedNetwork
-from portrait_tflite.quantize.sensitivity import sensitivity
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.sensitivity.layer_harms import BRIEF, THOROUGH
+from portrait_tflite.quantize.sensitivity.ranking import sensitivity
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import LayerError, OutputSpec
 

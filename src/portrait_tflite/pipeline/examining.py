@@ -9,13 +9,13 @@ from portrait_tflite.images import prepare, read_usable
 from portrait_tflite.pipeline.network import Network, single_frames
 from portrait_tflite.pipeline.request import Progress
 from portrait_tflite.quantize.built import Built
-from portrait_tflite.quantize.pictures import Pictures
-from portrait_tflite.quantize.range_checks import (
+from portrait_tflite.quantize.checks.range_checks import (
     MOST_MEASURED,
     check_saturation,
     check_stability,
 )
-from portrait_tflite.quantize.tensor_ranges import Frames
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
+from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import Check, Precision
 

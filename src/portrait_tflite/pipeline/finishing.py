@@ -25,11 +25,11 @@ from portrait_tflite.pipeline.request import (
     stage,
 )
 from portrait_tflite.pipeline.strips import make_strips
-from portrait_tflite.quantize.accuracy import verify_variants
+from portrait_tflite.quantize.accuracy.diagnosis import diagnose_low_iou
+from portrait_tflite.quantize.accuracy.predictors import tflite_outputs, tflite_predictor
+from portrait_tflite.quantize.accuracy.verify import verify_variants
 from portrait_tflite.quantize.calibration import manifest
-from portrait_tflite.quantize.diagnosis import diagnose_low_iou
 from portrait_tflite.quantize.pictures import Pictures
-from portrait_tflite.quantize.predictors import tflite_outputs, tflite_predictor
 from portrait_tflite.quiet import quiet
 from portrait_tflite.report.files import write_outputs
 from portrait_tflite.report.graph_picture import graph_svg

@@ -42,10 +42,10 @@ from portrait_tflite.pipeline.unlabelled import (
     require_reason,
     require_trainable,
 )
+from portrait_tflite.quantize.accuracy.predictors import keras_outputs
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.calibration import Representative, representative_dataset
 from portrait_tflite.quantize.pictures import Pictures
-from portrait_tflite.quantize.predictors import keras_outputs
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
 from portrait_tflite.quantize.variants import (
     INTEGER,

@@ -24,13 +24,13 @@ from portrait_tflite.pipeline.request import (
     stage,
 )
 from portrait_tflite.pipeline.unlabelled import require_reason
+from portrait_tflite.quantize.accuracy.predictors import runner_outputs
 from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.calibration import CalibrationSet
-from portrait_tflite.quantize.float_file import quantize_float_file, ranged_file
+from portrait_tflite.quantize.int8.float_file import quantize_float_file, ranged_file
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range
 from portrait_tflite.quantize.pictures import Pictures
-from portrait_tflite.quantize.predictors import runner_outputs
 from portrait_tflite.quantize.previous_masks import Feeder
-from portrait_tflite.quantize.tensor_ranges import Frames, Range
 from portrait_tflite.quantize.variants import delegate_of
 from portrait_tflite.quiet import quiet
 from portrait_tflite.report.roles import AS_RELEASED

@@ -15,7 +15,7 @@ from portrait_tflite.convert.previous_mask import End, find_inputs
 from portrait_tflite.images import Bytes, Floats, prepare
 from portrait_tflite.metrics import THRESHOLD, iou
 from portrait_tflite.models.synthetic import draw_portrait
-from portrait_tflite.quantize.predictors import select_mask
+from portrait_tflite.quantize.accuracy.predictors import select_mask
 from portrait_tflite.quantize.previous_masks import next_state
 from portrait_tflite.report.model_json import Golden
 from portrait_tflite.runtime import Runner, open_model

@@ -10,14 +10,14 @@ import numpy as np
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import prepare, read_usable
-from portrait_tflite.quantize.built import Built
-from portrait_tflite.quantize.pictures import Pictures
-from portrait_tflite.quantize.predictors import (
+from portrait_tflite.quantize.accuracy.predictors import (
     Predictor,
     mask_predictor,
     renormalized,
     tflite_outputs,
 )
+from portrait_tflite.quantize.built import Built
+from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
 from portrait_tflite.quantize.remedies.remedy import Remedy
 from portrait_tflite.vocabulary import (

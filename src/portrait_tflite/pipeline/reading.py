@@ -7,7 +7,7 @@ from pathlib import Path
 
 from portrait_tflite.pipeline.network import probe_frames
 from portrait_tflite.pipeline.request import ConvertRequest, Progress
-from portrait_tflite.quantize.network_checks import MOST_ASKED, check_channel_order
+from portrait_tflite.quantize.checks.network_checks import MOST_ASKED, check_channel_order
 from portrait_tflite.quantize.pictures import Pictures, gather_pictures
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
 from portrait_tflite.quiet import quiet

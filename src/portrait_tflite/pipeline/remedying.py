@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from portrait_tflite.pipeline.blaming import blame, find_culprits
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.pipeline.request import ConvertRequest, Progress
-from portrait_tflite.quantize.accuracy import verify_variants
-from portrait_tflite.quantize.accuracy_summary import MIN_FLOAT_IOU
+from portrait_tflite.quantize.accuracy.predictors import Predictor, tflite_predictor
+from portrait_tflite.quantize.accuracy.summary import MIN_FLOAT_IOU
+from portrait_tflite.quantize.accuracy.verify import verify_variants
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.pictures import Pictures
-from portrait_tflite.quantize.predictors import Predictor, tflite_predictor
 from portrait_tflite.quantize.remedies.ladder import Rung, climb, loss, step_not_needed
 from portrait_tflite.quantize.remedies.order import remedies_for
 from portrait_tflite.quantize.remedies.remedy import OnShare, Remedy

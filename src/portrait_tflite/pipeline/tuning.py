@@ -11,7 +11,7 @@ from portrait_tflite.convert.choice import CheapestForm
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.keras.site import Form, Site
 from portrait_tflite.convert.site_net import export_form
-from portrait_tflite.quantize.post_training import configure
+from portrait_tflite.quantize.int8.post_training import configure
 from portrait_tflite.runtime import Runner, open_model
 from portrait_tflite.tensor_values import Floats, random_input
 from portrait_tflite.vocabulary import Candidate, Delegate, IoType, Precision

@@ -37,7 +37,7 @@ def zoo_int8(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from portrait_tflite.convert.export import Export
     from portrait_tflite.convert.plan import mask_graph
     from portrait_tflite.models.registry import all_nets
-    from portrait_tflite.quantize.post_training import quantize_model
+    from portrait_tflite.quantize.int8.post_training import quantize_model
     from portrait_tflite.vocabulary import IoType, ModelSpec, Precision
 
     folder, files = tmp_path_factory.mktemp("zoo"), {}

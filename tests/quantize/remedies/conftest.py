@@ -9,8 +9,8 @@ from keras import layers
 
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.quantize.ranged_network import RangedNetwork
-from portrait_tflite.quantize.tensor_ranges import Frames, measure_ranges
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, measure_ranges
 from portrait_tflite.vocabulary import Precision
 
 SHAPE = (16, 16, 3)

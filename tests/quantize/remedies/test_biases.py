@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, measure_ranges
 from portrait_tflite.quantize.remedies import bias_absorption
 from portrait_tflite.quantize.remedies.bias_absorption import BiasAbsorption
 from portrait_tflite.quantize.remedies.bias_correction import BiasCorrection
 from portrait_tflite.quantize.remedies.linear_ops import linear_ops, read_bias, write_bias
 from portrait_tflite.quantize.remedies.output_error import output_error
-from portrait_tflite.quantize.tensor_ranges import Frames, Range, measure_ranges
 from portrait_tflite.runtime import open_model
 
 RELU = schema.ActivationFunctionType.RELU
@@ -175,7 +175,7 @@ def test_correction_takes_a_shift_away(
     network: RangedNetwork, frames: list[Frames], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A quantizer that shifts every channel: what is corrected has the float masks again."""
-    from portrait_tflite.quantize.ranged_network import quantize_network
+    from portrait_tflite.quantize.int8.ranged_network import quantize_network
     from portrait_tflite.quantize.remedies import bias_correction
     from portrait_tflite.quantize.remedies import output_error as errors
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, measure_ranges
 from portrait_tflite.quantize.remedies import equalization
 from portrait_tflite.quantize.remedies.chains import find_chains
 from portrait_tflite.quantize.remedies.channel_statistics import channel_statistics
@@ -32,7 +33,6 @@ from portrait_tflite.quantize.remedies.linear_ops import (
     write_weights,
 )
 from portrait_tflite.quantize.remedies.output_error import output_error
-from portrait_tflite.quantize.tensor_ranges import Frames, measure_ranges
 from portrait_tflite.runtime import open_model
 
 RELU = schema.ActivationFunctionType.RELU

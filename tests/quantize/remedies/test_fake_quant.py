@@ -15,8 +15,8 @@ from portrait_tflite.convert.finetuning.lessons import make_lessons
 from portrait_tflite.convert.finetuning.options import FineTuningOptions
 from portrait_tflite.convert.graph import Graph, trace
 from portrait_tflite.metrics import mae
-from portrait_tflite.quantize.mask_harm import masks_of_file
-from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.tensor_ranges import Range, measure_ranges
 from portrait_tflite.quantize.remedies.fake_quant_graph import (
     measured_places,
     with_fake_quantization,
@@ -26,7 +26,7 @@ from portrait_tflite.quantize.remedies.fake_quantization import (
     fake_quantize,
     fake_quantize_kernel,
 )
-from portrait_tflite.quantize.tensor_ranges import Range, measure_ranges
+from portrait_tflite.quantize.sensitivity.mask_harm import masks_of_file
 from portrait_tflite.vocabulary import ModelSpec, OutputSpec, Precision
 
 SIZE = 16

@@ -17,11 +17,11 @@ from portrait_tflite.convert.graph import Graph, trace
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.images import normalize
 from portrait_tflite.quantize.built import Trainable
-from portrait_tflite.quantize.measured_network import measured_network
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.measured_network import measured_network
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Range
 from portrait_tflite.quantize.remedies.finetuning import FineTuningForInt8
 from portrait_tflite.quantize.remedies.rounding import Rounding
-from portrait_tflite.quantize.tensor_ranges import Range
 from portrait_tflite.quantize.variants import build_variants
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision, Target

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from portrait_tflite.quantize.built import Built
-from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.remedies.ladder import Rung, climb
 from portrait_tflite.quantize.remedies.order import remedies_for
 from portrait_tflite.quiet import quiet

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.int8.tensor_ranges import Range
 from portrait_tflite.quantize.remedies.histogram import Histogram
-from portrait_tflite.quantize.tensor_ranges import Range
 
 
 def _counted(*arrays: Floats) -> Histogram:

@@ -11,10 +11,10 @@ import pytest
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.quantize.built import Built
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.ladder import Judge, Rung, climb, loss
 from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
-from portrait_tflite.quantize.tensor_ranges import Frames
 from portrait_tflite.vocabulary import Accuracy, Drop, FloatLayer, RemedyStep
 
 Climb = Callable[..., tuple[Rung, tuple[RemedyStep, ...]]]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.order import remedies_for
 from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
 from portrait_tflite.quantize.remedies.remembered import remembered
-from portrait_tflite.quantize.tensor_ranges import Frames
 from portrait_tflite.vocabulary import OutputSpec, RemedyName
 
 

@@ -14,7 +14,8 @@ from keras import layers
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, measure_ranges
 from portrait_tflite.quantize.remedies import ranges
 from portrait_tflite.quantize.remedies.output_error import output_error, spread
 from portrait_tflite.quantize.remedies.range_families import (
@@ -26,7 +27,6 @@ from portrait_tflite.quantize.remedies.range_families import (
 from portrait_tflite.quantize.remedies.ranges import RangeChoice
 from portrait_tflite.quantize.remedies.rounded_alone import RoundedAlone
 from portrait_tflite.quantize.remedies.scale_families import scale_families
-from portrait_tflite.quantize.tensor_ranges import Frames, Range, measure_ranges
 from portrait_tflite.vocabulary import Precision
 
 SIDE = 64

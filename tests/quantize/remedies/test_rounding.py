@@ -15,7 +15,8 @@ from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
-from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.tensor_ranges import measure_ranges, observe_tensors
 from portrait_tflite.quantize.remedies.compensated_rounding import (
     round_compensated,
     round_nearest,
@@ -29,7 +30,6 @@ from portrait_tflite.quantize.remedies.linear_ops import (
 )
 from portrait_tflite.quantize.remedies.patches import sample_patches
 from portrait_tflite.quantize.remedies.rounding import Rounding
-from portrait_tflite.quantize.tensor_ranges import measure_ranges, observe_tensors
 from portrait_tflite.vocabulary import Precision
 
 SHAPE = (12, 12, 6)

@@ -11,9 +11,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
-from portrait_tflite.quantize.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Range
 from portrait_tflite.quantize.remedies.scale_families import scale_families, told_apart
-from portrait_tflite.quantize.tensor_ranges import Range
 
 Tiny = Callable[[], Any]
 

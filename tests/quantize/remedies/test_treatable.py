@@ -11,9 +11,9 @@ from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes, op_names
 from portrait_tflite.convert.mending.mend import REWRITES
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.built import Built, Treatable
-from portrait_tflite.quantize.post_training import assert_int8
-from portrait_tflite.quantize.ranged_network import RangedNetwork, quantize_network
-from portrait_tflite.quantize.tensor_ranges import Frames, Range
+from portrait_tflite.quantize.int8.post_training import assert_int8
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range
 from portrait_tflite.vocabulary import IoType, SkippedRewrite
 
 

@@ -1,0 +1,162 @@
+"""What the scores of all images come to: means, what is lost, and whether it passes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from portrait_tflite.quantize.accuracy.bootstrap import bootstrap_interval
+from portrait_tflite.quantize.accuracy.scoring import MaskScore, SampleScores
+from portrait_tflite.vocabulary import (
+    Accuracy,
+    Drop,
+    DropInterval,
+    ImageDetail,
+    ImageScore,
+    Interval,
+)
+
+MIN_AGREEMENT_IOU = 0.98
+MIN_FLOAT_IOU = 0.5
+WORST_IMAGES = 8
+MEDIAN_IMAGES = 2
+_FEWEST_DRAWN = 2  # images that an interval is drawn from
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What passes.
+
+    Attributes:
+        max_drop: Of mIoU with labels, in points.
+        agreement: Least IoU with the reference's masks without.
+        cause: Why the reference itself is below the floor, or "".
+    """
+
+    labelled: bool
+    max_drop: float
+    agreement: float
+    cause: str
+
+
+def summarize(name: str, scores: Sequence[SampleScores], gate: Gate) -> Accuracy:
+    """Reduce one variant's scores of all images to its accuracy."""
+    own = [score.variants[name] for score in scores]
+    reference = [score.float_score for score in scores]
+    drop = Drop(
+        iou=_points_lost(reference, own, lambda s: s.iou),
+        miou=_points_lost(reference, own, lambda s: s.miou),
+        boundary_f=_points_lost(reference, own, lambda s: s.boundary_f),
+    )
+    agreement = mean(s.agreement_iou for s in own)
+    reason = _finite_reason(reference, own)
+    if not reason and gate.labelled:
+        reason = _labelled_reason(mean(s.iou for s in reference), drop.miou, gate)
+    elif not reason and agreement < gate.agreement:
+        reason = (
+            f"IoU with the float model's masks is {agreement:.3f}, "
+            f"at least {gate.agreement:.3g} is required"
+        )
+    ranked = _by_loss(name, scores)
+    return Accuracy(
+        images=len(scores),
+        labelled=gate.labelled,
+        iou=mean(s.iou for s in own),
+        miou=mean(s.miou for s in own),
+        boundary_f=mean(s.boundary_f for s in own),
+        mae=mean(s.mae for s in own),
+        agreement_iou=agreement,
+        drop=drop,
+        worst=ranked[:WORST_IMAGES],
+        passed=not reason,
+        reason=reason,
+        median=_middle(ranked),
+        boundary_f_fine=mean(s.boundary_f_fine for s in own),
+        sad=mean(s.sad for s in own),
+        label_mae=mean(s.label_mae for s in own) if gate.labelled else None,
+        interval=_interval(reference, own),
+        foreground_drift=-_points_lost(reference, own, lambda s: s.foreground),
+        images_scored=tuple(_detail(name, score) for score in scores),
+    )
+
+
+def _interval(reference: Sequence[MaskScore], own: Sequence[MaskScore]) -> DropInterval | None:
+    if len(own) < _FEWEST_DRAWN:
+        return None
+    lost = [
+        (
+            100 * (one.iou - other.iou),
+            100 * (one.miou - other.miou),
+            100 * (one.boundary_f - other.boundary_f),
+        )
+        for one, other in zip(reference, own, strict=True)
+    ]
+    ends = bootstrap_interval(np.array(lost)).T
+    return DropInterval(*(Interval(float(low), float(high)) for low, high in ends))
+
+
+def _detail(name: str, score: SampleScores) -> ImageDetail:
+    reference, own = score.float_score, score.variants[name]
+    return ImageDetail(
+        image=score.name,
+        iou_float=reference.iou,
+        iou=own.iou,
+        miou_float=reference.miou,
+        miou=own.miou,
+        boundary_f_float=reference.boundary_f,
+        boundary_f=own.boundary_f,
+        boundary_f_fine_float=reference.boundary_f_fine,
+        boundary_f_fine=own.boundary_f_fine,
+        mae=own.mae,
+        sad=own.sad,
+        agreement_iou=own.agreement_iou,
+        foreground_float=reference.foreground,
+        foreground=own.foreground,
+    )
+
+
+def _finite_reason(reference: Sequence[MaskScore], own: Sequence[MaskScore]) -> str:
+    for whose, scores in (("the float model", reference), ("this variant", own)):
+        broken = sum(not score.finite for score in scores)
+        if broken:
+            return f"masks of {whose} hold NaN or infinity on {broken} of {len(scores)} images"
+    return ""
+
+
+def _labelled_reason(float_iou: float, drop: float, gate: Gate) -> str:
+    if float_iou < MIN_FLOAT_IOU:
+        floor = f"IoU of the float model is {float_iou:.3f}, at least {MIN_FLOAT_IOU} is required"
+        return f"{floor}: {gate.cause}" if gate.cause else floor
+    if drop > gate.max_drop:
+        return f"mIoU drops by {drop:.2f} points, at most {gate.max_drop:g} allowed"
+    return ""
+
+
+def _by_loss(name: str, scores: Sequence[SampleScores]) -> tuple[ImageScore, ...]:
+    """Return the images by how much IoU they lose, worst first; names decide between equals."""
+    images = [
+        ImageScore(score.name, score.float_score.iou, score.variants[name].iou) for score in scores
+    ]
+    images.sort(key=lambda image: (image.iou - image.iou_float, image.image))
+    return tuple(images)
+
+
+def _middle(ranked: tuple[ImageScore, ...]) -> tuple[ImageScore, ...]:
+    """Return the median of ranked images and the ones behind it, `MEDIAN_IMAGES` at most."""
+    start = (len(ranked) - 1) // 2
+    return ranked[start : start + MEDIAN_IMAGES]
+
+
+def _points_lost(
+    reference: Sequence[MaskScore], own: Sequence[MaskScore], value: Callable[[MaskScore], float]
+) -> float:
+    return 100 * (mean(map(value, reference)) - mean(map(value, own)))
+
+
+def mean(values: Iterable[float]) -> float:
+    """Return the mean; it does not depend on the order."""
+    listed = list(values)
+    return math.fsum(listed) / len(listed)

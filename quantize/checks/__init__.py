@@ -1,0 +1,1 @@
+"""The named checks of calibration pictures, of the network they are for, and of its ranges."""

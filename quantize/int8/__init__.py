@@ -1,0 +1,1 @@
+"""int8 from a float `.tflite` and the range of each of its tensors."""

@@ -1,0 +1,27 @@
+"""A float `.tflite` with its ranges as they are measured: what int8 and remedies begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from portrait_tflite.quantize.int8.probabilities import with_probabilities
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, measure_ranges
+
+
+def measured_network(
+    data: bytes,
+    frames: Iterable[Frames],
+    picture: Range | None = None,
+    on_images: Callable[[int], None] | None = None,
+) -> RangedNetwork:
+    """Measure what each tensor of a float file holds; probabilities may be all of 0 to 1.
+
+    Args:
+        data: The float32 `.tflite`.
+        frames: The calibration inputs: an array `[1, h, w, c]` per input each.
+        picture: What the picture has steps for; None for what the pictures hold.
+        on_images: Called with how many of them were seen.
+    """
+    network = with_probabilities(RangedNetwork(data, measure_ranges(data, frames, on_images)))
+    return network if picture is None else network.with_picture(picture)

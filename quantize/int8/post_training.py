@@ -1,0 +1,123 @@
+"""Post-training int8 with a calibration set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.export import Export, named
+from portrait_tflite.convert.files.flatbuffer import indices, read_model
+from portrait_tflite.convert.files.flatbuffer_lookups import find_lookups
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
+from portrait_tflite.errors import ConversionError
+from portrait_tflite.quantize.calibration import Representative
+from portrait_tflite.quantize.int8.measured_network import measured_network
+from portrait_tflite.quantize.int8.ranged_network import IO_TYPES, RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.tensor_ranges import Range
+from portrait_tflite.vocabulary import IoType, Precision
+
+_IO_CODE = {
+    IoType.INT8: schema.TensorType.INT8,
+    IoType.UINT8: schema.TensorType.UINT8,
+    IoType.FLOAT32: schema.TensorType.FLOAT32,
+}
+
+
+def quantize_model(
+    export: Export,
+    precision: Precision,
+    representative: Representative,
+    io: IoType,
+    input_range: tuple[float, float] | None = None,
+) -> bytes:
+    """Convert an exported graph to a quantized variant.
+
+    int8 weights are per channel, activations per tensor; nothing falls back to float.
+
+    Args:
+        precision: INT8, INT16X8 or DYNAMIC (which needs no calibration and keeps float IO).
+        representative: Yields the calibration inputs, an array `[1, h, w, c]` per input each.
+        io: Element type of input and output of the int8 variant.
+        input_range: What the int8 picture has steps for; by default what the pictures hold.
+
+    Raises:
+        ConversionError: An op cannot be quantized, or the file does not hold what was promised.
+    """
+    if precision is not Precision.INT8:
+        return export.convert(lambda converter: configure(converter, precision, representative, io))
+    picture = None if input_range is None else Range(*input_range)
+    frames = (tuple(frame) for frame in representative())
+    network = measured_network(export.float_model(Precision.FLOAT32), frames, picture)
+    return quantize_ranged(network, io)
+
+
+def quantize_ranged(network: RangedNetwork, io: IoType, *, islands: bool = False) -> bytes:
+    """Quantize a network over its ranges, and check that the file is what was asked for.
+
+    Args:
+        islands: Whether ops that have no int8 form may stay in float.
+
+    Raises:
+        ConversionError: An op cannot be quantized, or the file does not hold what was promised.
+    """
+    data = named(quantize_network(network, io))
+    assert_int8(data, io, but=islands or bool(network.in_float))
+    return data
+
+
+def configure(
+    converter: Any, precision: Precision, representative: Representative, io: IoType
+) -> None:
+    """Set a `TFLiteConverter` to a quantized variant; also used for the naive baselines."""
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision is Precision.DYNAMIC:
+        return
+    converter.representative_dataset = representative
+    if precision is Precision.INT16X8:
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+        return
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = IO_TYPES[io]
+    converter.inference_output_type = IO_TYPES[io]
+
+
+def assert_int8(data: bytes, io: IoType, *, but: bool = False) -> None:
+    """Check that a file is int8 throughout and that its inputs and outputs are as asked.
+
+    Float tensors inside a row of ops that XNNPACK looks up, int8 to int8, are no islands: it runs
+    such a row as one table of 256 bytes.
+
+    Args:
+        but: Whether ops inside may be float, as was asked for.
+
+    Raises:
+        ConversionError: A tensor is not; it is named.
+    """
+    model = read_model(data)
+    graph = model.subgraphs[0]
+    ends = {*indices(graph.inputs), *indices(graph.outputs)}
+    for index in ends:
+        tensor = graph.tensors[index]
+        if tensor.type != _IO_CODE[io]:
+            raise ConversionError(_wrong(tensor, str(io)))
+    if but:
+        return
+    allowed = {schema.TensorType.INT8, schema.TensorType.INT32}  # int32: biases, shapes, axes
+    rows = find_lookups(list_nodes(model), (), ends)
+    passed = {*ends, *(o.index for row in rows for node in row[:-1] for o in node.outputs)}
+    for index, tensor in enumerate(graph.tensors):
+        if index not in passed and tensor.type not in allowed:
+            raise ConversionError(_wrong(tensor, "int8"))
+
+
+def _wrong(tensor: Any, wanted: str) -> str:
+    names = {code: name for name, code in vars(schema.TensorType).items() if name.isupper()}
+    return (
+        f"every tensor of the int8 file must be {wanted}. "
+        f"Received: {names.get(tensor.type, tensor.type)} at {tensor.name.decode()!r}. "
+        "An op before it could not be quantized; see `audit` of the file."
+    )

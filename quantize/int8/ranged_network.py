@@ -1,0 +1,125 @@
+"""int8 from a float `.tflite` and the range of each of its tensors.
+
+What `TFLiteConverter` does in one step, in two: it measures ranges and quantizes over them. Between
+the two remedies change a network: its ranges, its weights and
+biases, or which ops stay in float. All of them work on the finished float file, so that a released
+one without a Keras model has them, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
+from portrait_tflite.errors import ConversionError
+from portrait_tflite.quantize.int8.tensor_ranges import Range
+from portrait_tflite.quiet import quiet
+from portrait_tflite.vocabulary import IoType
+
+IO_TYPES = {IoType.INT8: tf.int8, IoType.UINT8: tf.uint8, IoType.FLOAT32: tf.float32}
+
+# Ops whose output has the scale of what they move.
+MOVES = frozenset(
+    {
+        "CONCATENATION",
+        "DEPTH_TO_SPACE",
+        "EXPAND_DIMS",
+        "MAX_POOL_2D",
+        "PAD",
+        "RESHAPE",
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+        "SLICE",
+        "SPACE_TO_DEPTH",
+        "SQUEEZE",
+        "STRIDED_SLICE",
+        "TRANSPOSE",
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class RangedNetwork:
+    """A float network and how it is to be quantized.
+
+    Attributes:
+        data: The float32 `.tflite`.
+        ranges: What each activation tensor is to hold, by its number.
+        in_float: Names of the tensors whose ops stay in float.
+        exact: The float file before weights were rounded and biases corrected for int8, which makes
+            another function of it in float; None where it is `data` still.
+        uncorrected: The float file before biases were corrected for what other ops lose, which is
+            another loss once an op is in float; None where it is `data` still.
+        teacher: The float file whose masks int8 is to give, where all weights were trained for int8
+            since; its tensors may be others. None where it is `exact`.
+    """
+
+    data: bytes
+    ranges: Mapping[int, Range]
+    in_float: frozenset[str] = frozenset()
+    exact: bytes | None = None
+    uncorrected: bytes | None = None
+    teacher: bytes | None = None
+
+    @property
+    def reference(self) -> bytes:
+        """The float file whose masks int8 is to give."""
+        return self.unrounded if self.teacher is None else self.teacher
+
+    @property
+    def unrounded(self) -> bytes:
+        """The float file, with the tensors of `data`, whose weights were not yet fitted to int8."""
+        return self.data if self.exact is None else self.exact
+
+    def with_picture(self, picture: Range) -> RangedNetwork:
+        """Quantize the picture, the first input, over another range."""
+        model = read_model(self.data)
+        moved = {indices(model.subgraphs[0].inputs)[0]}
+        for node in list_nodes(model):
+            if node.op in MOVES and not moved.isdisjoint(o.index for o in node.given()):
+                moved.add(node.outputs[0].index)
+        return replace(self, ranges={**self.ranges, **dict.fromkeys(moved, picture)})
+
+
+def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
+    """Quantize with `TFLiteConverter`'s own quantizer.
+
+    Weights are per channel and symmetric, activations per tensor, biases int32.
+
+    Raises:
+        ConversionError: The quantizer does not take the file.
+    """
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    model = read_model(network.data)
+    _write_ranges(model, network.ranges)
+    try:
+        with quiet():
+            quantized = mlir_quantize(
+                serialize(model),
+                input_data_type=IO_TYPES[io],
+                output_data_type=IO_TYPES[io],
+                denylisted_nodes=set(network.in_float) or None,
+            )
+    except Exception as error:  # it raises whatever its bindings raise
+        raise ConversionError(
+            "a float .tflite that TFLiteConverter can quantize is required. Received from it: "
+            f"{next(iter(str(error).splitlines()), 'no message')[:200]}"
+        ) from error
+    return bytes(quantized)
+
+
+def _write_ranges(model: schema.ModelT, ranges: Mapping[int, Range]) -> None:
+    """Write the ranges where the quantizer reads what calibration found."""
+    for number, tensor in enumerate(model.subgraphs[0].tensors):
+        if number in ranges:
+            found = ranges[number]
+            tensor.quantization = schema.QuantizationParametersT(
+                min=np.array([found.low], np.float32), max=np.array([found.high], np.float32)
+            )
