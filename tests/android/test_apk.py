@@ -46,6 +46,27 @@ def test_nets_and_libraries_are_stored_and_aligned(apk: ZipFile) -> None:
         assert _start(apk, entry) % _ALIGNMENT[Path(entry.filename).suffix] == 0, entry.filename
 
 
+def _page_bytes(library: bytes) -> set[int]:
+    """Read what an ELF file's loadable segments are aligned to."""
+    wide = library[4] == 2
+    start, size, count = (
+        (*struct.unpack_from("<Q", library, 32), *struct.unpack_from("<HH", library, 54))
+        if wide
+        else (*struct.unpack_from("<I", library, 28), *struct.unpack_from("<HH", library, 42))
+    )
+    headers = [library[start + number * size :][:size] for number in range(count)]
+    loaded = [header for header in headers if struct.unpack_from("<I", header)[0] == 1]
+    place = ("<Q", 48) if wide else ("<I", 28)
+    return {int(struct.unpack_from(place[0], header, place[1])[0]) for header in loaded}
+
+
+def test_libraries_are_for_pages_of_4_kb_as_the_readme_says(apk: ZipFile) -> None:
+    libraries = [name for name in apk.namelist() if name.endswith(".so")]
+    assert {alignment for name in libraries for alignment in _page_bytes(apk.read(name))} == {4096}
+    readme = (_APK.parents[2] / "README.md").read_text()
+    assert "aligned for 4 KB" in " ".join(readme.split())
+
+
 def test_every_abi_has_the_interpreter_and_the_gpu(apk: ZipFile) -> None:
     libraries = {name for name in apk.namelist() if name.startswith("lib/")}
     assert libraries == {

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 import portrait_tflite
-from portrait_tflite.benchmarks.device import app, run
+from portrait_tflite.benchmarks.device import app
 
 _DEMO = Path(__file__).parents[2] / "android_demo"
 _POM = "{http://maven.apache.org/POM/4.0.0}"
@@ -100,9 +100,9 @@ def test_the_host_drives_this_app() -> None:
     name = f"{app.PACKAGE}.BenchmarkActivity"
     activities = {node.get(f"{_ANDROID}name"): node for node in _manifest().iter("activity")}
     assert activities[name].get(f"{_ANDROID}exported") == "true"
-    assert f"{app.PACKAGE}/.BenchmarkActivity" == run.ACTIVITY
-    source = "app/src/main/kotlin/io/github/portrait_tflite/demo/BenchmarkActivity.kt"
-    assert f'TAG = "{run.TAG}"' in (_DEMO / source).read_text()
+    assert f"{app.PACKAGE}/.BenchmarkActivity" == app.ACTIVITY
+    source = "app/src/main/kotlin/io/github/portrait_tflite/demo/benchmark/BenchmarkJob.kt"
+    assert f'TAG = "{app.TAG}"' in (_DEMO / source).read_text()
 
 
 def test_every_activity_of_the_manifest_exists() -> None:

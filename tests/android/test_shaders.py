@@ -25,9 +25,9 @@ from portrait_tflite.effects import (
     edge_step,
     refine_edges,
 )
-from portrait_tflite.images import Bytes, Floats
+from portrait_tflite.images import Bytes, Floats, placement, restore_mask
 from portrait_tflite.models.synthetic import draw_portrait
-from portrait_tflite.vocabulary import Effect
+from portrait_tflite.vocabulary import Effect, Fit, ModelSpec
 
 _SHADERS = Path(__file__).parents[2] / "android_demo/app/src/main/res/raw"
 _KOTLIN = Path(__file__).parents[2] / "android_demo/core/src/main/kotlin"
@@ -35,6 +35,7 @@ _PASSES = Path(__file__).with_name("shader_passes.js")
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _HEIGHT, _WIDTH = 176, 192  # a blurred cell is 2 pixels wide
 _MASK = 32
+_STRETCH = ModelSpec(_MASK, _MASK)
 _EFFECTS = (Effect.MASK, Effect.BLUR, Effect.BACKGROUND, Effect.COLOR)
 
 
@@ -85,7 +86,13 @@ def _mask() -> Bytes:
     return np.asarray(np.clip((11 - distance) * 64 + 128, 0, 255), np.uint8)
 
 
-def _run(page: Any, picture: Bytes, degrees: int = 0, mirrored: bool = False) -> dict[str, Any]:
+def _run(
+    page: Any,
+    picture: Bytes,
+    degrees: int = 0,
+    mirrored: bool = False,
+    spec: ModelSpec = _STRETCH,
+) -> dict[str, Any]:
     height, width = picture.shape[:2]
     upright = (width, height) if degrees % 180 == 0 else (height, width)
     sigma = BLUR_STRENGTH * min(upright)
@@ -94,6 +101,9 @@ def _run(page: Any, picture: Bytes, degrees: int = 0, mirrored: bool = False) ->
     # The middle of 140 × 100 in the shape of the frame, in shares of its sides: core's Placement.
     shown = round(100 * upright[0] / upright[1])
     cover = ((140 - shown) // 2 / 140, 0, shown / 140, 1)
+    at = placement(upright[1], upright[0], spec)
+    coarser = _MASK / spec.width  # the mask may be smaller than the network's input
+    inner = (at.inner_left, at.inner_top, at.inner_width, at.inner_height)
     found = page.evaluate(
         _PASSES.read_text(),
         {
@@ -104,8 +114,8 @@ def _run(page: Any, picture: Bytes, degrees: int = 0, mirrored: bool = False) ->
             "degrees": degrees,
             "mirrored": int(mirrored),
             "mask": {"bytes": _text(_mask()), "width": _MASK, "height": _MASK},
-            "region": (0, 0, *upright),
-            "inner": (0, 0, _MASK, _MASK),
+            "region": (at.left, at.top, at.right - at.left, at.bottom - at.top),
+            "inner": [side * coarser for side in inner],
             "spacing": edge_step(upright[1], upright[0], _MASK, _MASK),
             "cell": cell,
             "sigma": sigma / cell,
@@ -140,10 +150,10 @@ def drawn(page: Any) -> Mapping[str, Any]:
     return _run(page, draw_portrait(3, _HEIGHT, _WIDTH)[0])
 
 
-def _matte(picture: Bytes) -> Floats:
+def _matte(picture: Bytes, spec: ModelSpec = _STRETCH) -> Floats:
     height, width = picture.shape[:2]
     coarse = _mask().astype(np.float32) / np.float32(255)
-    restored = np.asarray(cv2.resize(coarse, (width, height)), np.float32)
+    restored = restore_mask(coarse, height, width, spec)
     return refine_edges(picture, restored, edge_step(height, width, _MASK, _MASK))
 
 
@@ -164,6 +174,21 @@ def test_the_matte_is_that_of_refine_edges(drawn: Mapping[str, Any]) -> None:
     difference = np.abs(drawn["matte"].astype(np.float32) - expected)
     assert difference.max() <= 3
     assert difference.mean() < 0.5
+
+
+@pytest.mark.parametrize("input_side", [_MASK, 2 * _MASK])
+@pytest.mark.parametrize("shape", [(120, 192), (192, 120)])
+@pytest.mark.parametrize("fit", [Fit.LETTERBOX, Fit.CROP])
+def test_the_matte_undoes_the_fit(
+    page: Any, fit: Fit, shape: tuple[int, int], input_side: int
+) -> None:
+    spec = ModelSpec(input_side, input_side, fit=fit)
+    found = _run(page, draw_portrait(3, *shape)[0], spec=spec)
+    difference = np.abs(found["matte"].astype(np.float32) - _matte(found["upright"], spec) * 255)
+    assert difference.max() <= 3
+    assert difference.mean() < 0.5
+    stretched = np.abs(found["matte"].astype(np.float32) - _matte(found["upright"]) * 255)
+    assert stretched.max() > 100  # another fit would be seen
 
 
 @pytest.mark.parametrize("effect", _EFFECTS)

@@ -36,7 +36,7 @@ class PortraitActivity : Activity(), PortraitActions {
         screen = PortraitScreen(this, this)
         camera = CameraStage(this, screen, desk)
         renderer = PortraitRenderer(resources, session.shots, session.clock, desk.look) { failure ->
-            runOnUiThread { screen.showProblem(sentence(failure)) }
+            runOnUiThread { screen.showProblem(resources.sentence(failure)) }
         }
         screen.live.setEGLContextClientVersion(GLES_VERSION)
         screen.live.setRenderer(renderer)
@@ -56,8 +56,7 @@ class PortraitActivity : Activity(), PortraitActions {
             renderer.offer(shot)
             screen.live.requestRender()
         }
-        session.refresh()
-        showSession()
+        session.refresh() // Shows and draws.
         showTimes()
         showSource()
     }
@@ -110,7 +109,7 @@ class PortraitActivity : Activity(), PortraitActions {
     override fun onActivityResult(what: Int, code: Int, data: Intent?) {
         val uri = data?.data ?: return
         session.work({ readPicture(contentResolver, uri) }) { result ->
-            result.fold({ take(what, it) }) { screen.showProblem(sentence(it)) }
+            result.fold({ take(what, it) }) { screen.showProblem(resources.sentence(it)) }
         }
     }
 
@@ -122,6 +121,7 @@ class PortraitActivity : Activity(), PortraitActions {
             screen.show(desk.look.effect)
         }
         showSource()
+        redraw()
     }
 
     private fun showSession() {
@@ -134,10 +134,7 @@ class PortraitActivity : Activity(), PortraitActions {
         main.postDelayed(::showTimes, TIMES_EVERY_MS)
     }
 
-    private fun showSource() {
-        if (desk.picture == null) camera.start() else camera.stop()
-        redraw()
-    }
+    private fun showSource() = if (desk.picture == null) camera.start() else camera.stop()
 
     /** Draws anew what stands still; the camera's next frame comes by itself. */
     private fun redraw() {
@@ -148,7 +145,7 @@ class PortraitActivity : Activity(), PortraitActions {
         val look = desk.look
         session.work({ drawEffect(it, picture, look) }) { result ->
             if (desk.picture !== picture) return@work
-            result.fold(screen::showPicture) { screen.showProblem(sentence(it)) }
+            result.fold(screen::showPicture) { screen.showProblem(resources.sentence(it)) }
         }
     }
 

@@ -1,25 +1,31 @@
 package io.github.portrait_tflite.demo
 
+import android.content.res.Resources
 import io.github.portrait_tflite.core.model.BadModel
 import io.github.portrait_tflite.core.run.DelegateUnavailable
 
 /**
- * What was given to the app cannot be used: a picture, an intent's extra, a full disk.
+ * What was given to the app, or what the phone gives it, cannot be used: a picture, an intent's
+ * extra, a full disk, a GPU's driver.
  *
- * @param sentence what is required, what was received and how to go on.
+ * @param text a string resource: what is required, what was received and how to go on.
+ * @param given what is put into it.
  */
-class Refusal(val sentence: String, cause: Throwable? = null) : Exception(sentence, cause)
+open class Refusal(
+    private val text: Int,
+    private vararg val given: Any,
+    cause: Throwable? = null,
+) : RuntimeException(cause) {
+    /** What to show. */
+    fun sentence(resources: Resources): String = resources.getString(text, *given)
+}
 
 /** What a screen or a result file says about an error. */
-fun sentence(error: Throwable): String =
+fun Resources.sentence(error: Throwable): String =
     when (error) {
-        is Refusal -> error.sentence
+        is Refusal -> error.sentence(this)
         is BadModel -> error.sentence
         is DelegateUnavailable -> error.sentence
-        is OutOfMemoryError ->
-            "A model that this phone's memory holds is required. Received: a larger one. " +
-                "Choose a smaller one."
-        else ->
-            "The app must go on without ${error.javaClass.simpleName}. " +
-                "Received: ${error.message ?: "no message"}. logcat has more."
+        is OutOfMemoryError -> getString(R.string.too_large)
+        else -> getString(R.string.unforeseen, error.javaClass.simpleName, error.message.orEmpty())
     }

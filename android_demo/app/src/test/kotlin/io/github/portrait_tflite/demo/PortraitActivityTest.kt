@@ -4,6 +4,7 @@ import android.Manifest
 import android.app.Activity
 import android.content.Intent
 import android.content.pm.PackageManager
+import android.graphics.Color
 import android.graphics.drawable.BitmapDrawable
 import android.net.Uri
 import android.os.Looper
@@ -11,9 +12,13 @@ import android.view.View
 import android.widget.ImageView
 import android.widget.Spinner
 import io.github.portrait_tflite.core.effect.Effect
+import io.github.portrait_tflite.demo.live.Shot
+import io.github.portrait_tflite.demo.screen.Desk
 import java.io.ByteArrayInputStream
 import java.io.File
+import java.nio.ByteBuffer
 import java.util.concurrent.TimeUnit
+import java.util.concurrent.atomic.AtomicBoolean
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -132,6 +137,75 @@ class PortraitActivityTest {
         activity.screenshot("landscape")
     }
 
+    /** Bitmaps that the picture's view is given until the interpreter has done all it was asked. */
+    private fun drawn(after: () -> Unit): Set<Any> {
+        val view = activity.findViewById<ImageView>(R.id.picture)
+        val bitmap = { (view.drawable as? BitmapDrawable)?.bitmap }
+        val before = bitmap()
+        val seen = LinkedHashSet<Any>()
+        val asked = AtomicBoolean()
+        after()
+        desk().session.work({}) { asked.set(true) }
+        val main = shadowOf(Looper.getMainLooper())
+        val end = System.currentTimeMillis() + TimeUnit.MINUTES.toMillis(2)
+        while (!asked.get()) {
+            // One task at a time, so that no bitmap between two is missed.
+            while (!main.isIdle) {
+                main.runOneTask()
+                bitmap()?.takeIf { it !== before }?.let(seen::add)
+            }
+            check(System.currentTimeMillis() < end) { "the interpreter does not answer" }
+            Thread.sleep(10)
+        }
+        return seen
+    }
+
+    private fun desk() = activity.onRetainNonConfigurationInstance() as Desk
+
+    @Test
+    fun aPauseAndAResumeDrawThePictureOnce() {
+        start()
+        pick(portrait())
+        until("the picture") { activity.shows(R.id.picture) }
+        controller.pause()
+        assertEquals(1, drawn { controller.resume() }.size)
+        assertTrue(activity.text(R.id.running), "Runs" in activity.text(R.id.running))
+        assertTrue(activity.shows(R.id.picture))
+    }
+
+    @Test
+    fun framesAreGivenBackWhilePausedAndDrawnAfterwards() {
+        start()
+        val shots = desk().session.shots
+        controller.pause()
+        desk().session.submit(filmed(checkNotNull(shots.take())))
+        assertEquals(5, freeAfterWork())
+        controller.resume()
+        desk().session.submit(filmed(checkNotNull(shots.take())))
+        assertEquals(4, freeAfterWork()) // One waits for the GPU, which there is none of here.
+        controller.pause()
+        assertEquals(5, freeAfterWork())
+        controller.resume()
+    }
+
+    private fun filmed(shot: Shot): Shot {
+        val gray = ByteBuffer.wrap(ByteArray(64 * 48) { 128.toByte() })
+        shot.frame.resize(64, 48)
+        shot.frame.y.load(gray, 64, 1)
+        shot.frame.u.load(gray, 32, 1)
+        shot.frame.v.load(gray, 32, 1)
+        return shot
+    }
+
+    /** Shots that nobody holds when the interpreter has done all it was asked. */
+    private fun freeAfterWork(): Int {
+        val asked = AtomicBoolean()
+        desk().session.work({}) { asked.set(true) }
+        until("the interpreter") { asked.get() }
+        val shots = desk().session.shots
+        return generateSequence { shots.take() }.toList().onEach(shots::give).size
+    }
+
     @Test
     fun switchesDelegates() {
         start()
@@ -193,7 +267,22 @@ class PortraitActivityTest {
     fun holdsLargeTextInTheDark() {
         start()
         deny()
-        activity.screenshot("dark-large")
+        val picture = activity.screenshot("dark-large")
+        assertEquals(emptyList<String>(), activity.cutTexts())
+        val panel = picture.getPixel(picture.width / 2, picture.height - 1)
+        assertTrue(Integer.toHexString(panel), Color.luminance(panel) < 0.2f)
+    }
+
+    @Test
+    fun saysWhatPicturesAndChoicesAre() {
+        start()
+        for (id in listOf(R.id.live, R.id.picture)) {
+            assertFalse(activity.findViewById<View>(id).contentDescription.isNullOrEmpty())
+        }
+        for (id in listOf(R.id.effect, R.id.option, R.id.model)) {
+            val labels = activity.views().filter { it.labelFor == id }
+            assertEquals(1, labels.size)
+        }
     }
 
     @Test

@@ -2,6 +2,8 @@ package io.github.portrait_tflite.demo
 
 import android.app.Activity
 import android.content.Intent
+import android.os.Parcel
+import android.os.Parcelable
 import java.io.File
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -80,6 +82,7 @@ class ReportActivitiesTest {
         val row = rows.getJSONObject(0)
         assertEquals(3, row.getInt("runs"))
         assertTrue(row.getJSONObject("latency_ms").getDouble("median") > 0)
+        assertTrue(row.getJSONObject("frame_ms").getJSONObject("effect").getDouble("median") > 0)
         assertTrue(rows.getJSONObject(1).getString("unavailable").isNotEmpty())
         assertTrue(json.getJSONObject("model").getString("sha256").length == 64)
     }
@@ -88,6 +91,35 @@ class ReportActivitiesTest {
     fun refusesExtrasOfAnotherType() {
         val sentence = refused("typed") { putExtra("run", "typed").putExtra("runs", "many") }
         assertTrue(sentence, "runs" in sentence && "many" in sentence && "--ei runs 50" in sentence)
+    }
+
+    @Test
+    fun refusesAnExtraThatCannotEvenBeRead() {
+        // Parcelled, as another app's intent comes.
+        val parcel = Parcel.obtain()
+        Intent().putExtra("run", Unreadable()).writeToParcel(parcel, 0)
+        parcel.setDataPosition(0)
+        val sentence = refused("benchmark") { putExtras(Intent.CREATOR.createFromParcel(parcel)) }
+        assertTrue(sentence, "is required" in sentence || "Received" in sentence)
+    }
+
+    /** What some other app may put into an intent. */
+    private class Unreadable : Parcelable {
+        override fun describeContents() = 0
+
+        override fun writeToParcel(to: Parcel, flags: Int) = Unit
+
+        companion object {
+            @JvmField
+            @Suppress("unused") // Android looks for it by its name.
+            val CREATOR =
+                object : Parcelable.Creator<Unreadable> {
+                    override fun createFromParcel(from: Parcel): Unreadable =
+                        error("nobody can read this")
+
+                    override fun newArray(size: Int) = arrayOfNulls<Unreadable>(size)
+                }
+        }
     }
 
     @Test
@@ -124,7 +156,7 @@ class ReportActivitiesTest {
     @Test
     fun refusesAModelThatIsNotThere() {
         val sentence = refused("lost") { putExtra("run", "lost").putExtra("model", "nowhere") }
-        assertTrue(sentence, "nowhere" in sentence && "adb push" in sentence)
+        assertTrue(sentence, "nowhere" in sentence && "with adb" in sentence)
     }
 
     @Test

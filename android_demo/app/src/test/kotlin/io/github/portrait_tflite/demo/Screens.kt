@@ -5,6 +5,7 @@ import android.graphics.Bitmap
 import android.graphics.Canvas
 import android.os.Looper
 import android.view.View
+import android.view.ViewGroup
 import android.widget.TextView
 import java.io.File
 import org.junit.Assert.fail
@@ -29,6 +30,25 @@ fun Activity.text(id: Int): String = findViewById<TextView>(id).text.toString()
 
 /** Whether a view of an activity is to be seen. */
 fun Activity.shows(id: Int): Boolean = findViewById<View>(id).isShown
+
+/** All views of an activity. */
+fun Activity.views(): List<View> = inside(window.decorView)
+
+private fun inside(view: View): List<View> {
+    val group = view as? ViewGroup ?: return listOf(view)
+    return listOf(view) + (0 until group.childCount).flatMap { inside(group.getChildAt(it)) }
+}
+
+/** Texts of an activity that are higher than their views, or end in an ellipsis. */
+fun Activity.cutTexts(): List<String> =
+    views().filterIsInstance<TextView>().filter { it.isShown && isCut(it) }.map { "${it.text}" }
+
+private fun isCut(view: TextView): Boolean {
+    val layout = view.layout ?: return false
+    val room = view.height - view.totalPaddingTop - view.totalPaddingBottom
+    return layout.height > room ||
+        (0 until layout.lineCount).any { layout.getEllipsisCount(it) > 0 }
+}
 
 /** Keeps what an activity looks like in target/screenshots. */
 fun Activity.screenshot(name: String): Bitmap {

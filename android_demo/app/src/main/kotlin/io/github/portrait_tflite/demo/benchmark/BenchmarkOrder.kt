@@ -4,6 +4,7 @@ import android.os.Bundle
 import io.github.portrait_tflite.core.measure.Effort
 import io.github.portrait_tflite.core.model.DelegateKind
 import io.github.portrait_tflite.core.run.DelegateChoice
+import io.github.portrait_tflite.demo.R
 import io.github.portrait_tflite.demo.Refusal
 
 /**
@@ -25,11 +26,12 @@ data class BenchmarkOrder(
 const val UNNAMED = "benchmark"
 
 private val FILE_NAME = Regex("[A-Za-z0-9][A-Za-z0-9._-]*")
-private const val RUN_REQUIRED = "a file's name of letters, digits, '.', '_' and '-'"
 
-/** The run's name, or [UNNAMED] where there is none that a file can have. */
+/** The run's name, or [UNNAMED] where there is none that a file can have. Never throws. */
 fun runName(extras: Bundle): String =
-    (extras.value("run") as? String)?.takeIf(FILE_NAME::matches) ?: UNNAMED
+    // Reading a bundle makes what is in it, which may fail: any app can have sent it.
+    runCatching { extras.value("run") as? String }.getOrNull()?.takeIf(FILE_NAME::matches)
+        ?: UNNAMED
 
 /**
  * Reads the extras of an intent; each has a default.
@@ -38,7 +40,7 @@ fun runName(extras: Bundle): String =
  */
 fun readOrder(extras: Bundle): BenchmarkOrder {
     val run = extras.text("run", UNNAMED)
-    if (!FILE_NAME.matches(run)) throw wrong("run", RUN_REQUIRED, run)
+    if (!FILE_NAME.matches(run)) throw wrong(R.string.extra_run, "run", run)
     val kinds = extras.names("delegates", "cpu,xnnpack,gpu").map(::delegate)
     val threads = extras.names("threads", "1,2,4").map(::threads)
     return BenchmarkOrder(
@@ -69,20 +71,24 @@ private fun choices(kind: DelegateKind, threads: List<Int>): List<DelegateChoice
 
 private fun delegate(name: String): DelegateKind {
     val known = DelegateKind.entries.joinToString { it.json }
-    return DelegateKind.of(name) ?: throw wrong("delegates", "names out of $known", name)
+    return DelegateKind.of(name) ?: throw wrong(R.string.extra_delegate, "delegates", name, known)
 }
 
 private fun threads(name: String): Int =
-    name.toIntOrNull()?.takeIf { it > 0 } ?: throw wrong("threads", "whole numbers above 0", name)
+    name.toIntOrNull()?.takeIf { it > 0 } ?: throw wrong(R.string.extra_threads, "threads", name)
 
 private fun Bundle.names(key: String, default: String): List<String> =
     text(key, default).split(",").map(String::trim).filter(String::isNotEmpty).also {
-        if (it.isEmpty() && default.isNotEmpty()) throw wrong(key, "names, as $default", "none")
+        if (it.isEmpty() &&
+            default.isNotEmpty()
+        ) {
+            throw wrong(R.string.extra_names, key, text(key, default), default)
+        }
     }
 
 private fun Bundle.text(key: String, default: String): String {
     if (!containsKey(key)) return default
-    return value(key) as? String ?: throw wrong(key, "a text (--es $key …)", value(key))
+    return value(key) as? String ?: throw wrong(R.string.extra_text, key, value(key))
 }
 
 /** A number of exactly this type, as `am` stores it; null where there is none. */
@@ -93,16 +99,14 @@ private inline fun <reified T : Number> Bundle.number(
 ): T? {
     if (!containsKey(key)) return null
     val number = value(key) as? T
-    if (number == null || !allowed(number)) throw wrong(key, "a number, as $example", value(key))
-    return number
+    if (number != null && allowed(number)) return number
+    throw wrong(R.string.extra_number, key, value(key), example)
 }
 
 @Suppress("DEPRECATION") // Its successor wants the type that is to be found out here.
 private fun Bundle.value(key: String): Any? = get(key)
 
-private fun wrong(key: String, required: String, received: Any?): Refusal {
+private fun wrong(text: Int, key: String, received: Any?, example: String = ""): Refusal {
     val type = received?.let { ", ${it.javaClass.simpleName}" }.orEmpty()
-    return Refusal(
-        "The extra $key must be $required. Received: $received$type. Start it again with another.",
-    )
+    return Refusal(text, key, "$received$type", example)
 }

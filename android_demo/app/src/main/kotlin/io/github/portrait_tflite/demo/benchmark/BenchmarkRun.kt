@@ -5,7 +5,6 @@ import io.github.portrait_tflite.core.measure.Benchmark
 import io.github.portrait_tflite.core.measure.BenchmarkRow
 import io.github.portrait_tflite.core.measure.DeviceResult
 import io.github.portrait_tflite.core.measure.SelfTest
-import io.github.portrait_tflite.core.measure.SelfTestRow
 import io.github.portrait_tflite.core.model.ModelCard
 import io.github.portrait_tflite.core.run.DelegateChoice
 import io.github.portrait_tflite.core.run.SegmenterFactory
@@ -14,6 +13,7 @@ import io.github.portrait_tflite.demo.models.ShelfEntry
 import io.github.portrait_tflite.demo.phone.PhoneState
 import io.github.portrait_tflite.demo.phone.appInfo
 import io.github.portrait_tflite.demo.phone.deviceInfo
+import io.github.portrait_tflite.demo.sentence
 import java.security.MessageDigest
 
 /**
@@ -26,6 +26,8 @@ class BenchmarkRun(
     private val factory: SegmenterFactory,
     private val onLine: (String) -> Unit,
 ) {
+    private val wording = RowWording(context.resources)
+
     /** Does what an order says. A cell that fails says so in its row. */
     fun run(order: BenchmarkOrder): DeviceResult {
         val entry = ModelShelf(context).find(order.model)
@@ -62,7 +64,7 @@ class BenchmarkRun(
         card: ModelCard,
         variants: List<String>,
         choices: List<DelegateChoice>,
-    ) = SelfTest(entry.source, card, factory).run(variants, choices) { onLine(line(it)) }
+    ) = SelfTest(entry.source, card, factory).run(variants, choices) { onLine(wording.row(it)) }
 
     private fun measure(
         entry: ShelfEntry,
@@ -70,10 +72,14 @@ class BenchmarkRun(
         variants: List<String>,
         order: BenchmarkOrder,
     ): List<BenchmarkRow> =
-        CameraStages.open(context, card.variant(variants.first()).spec).use { stages ->
-            Benchmark(entry.source, card, factory, PhoneState(context), stages)
-                .run(variants, order.choices, order.effort) { onLine(line(it)) }
-        }
+        Benchmark(
+            entry.source,
+            card,
+            factory,
+            PhoneState(context),
+            context.resources::sentence,
+        ) { CameraStages.open(context, it.spec) }
+            .run(variants, order.choices, order.effort) { onLine(wording.row(it)) }
 
     private fun describe(entry: ShelfEntry, card: ModelCard) =
         DeviceResult(deviceInfo(), appInfo(context), card.name, sha256(entry))
@@ -83,27 +89,5 @@ class BenchmarkRun(
         return MessageDigest.getInstance("SHA-256").digest(text).joinToString("") {
             "%02x".format(it)
         }
-    }
-
-    private fun line(row: SelfTestRow): String {
-        val case = row.golden?.let { ", golden $it" }.orEmpty()
-        val what = "${row.variant}, ${row.delegate.json}$case"
-        val fault = row.error.ifEmpty { row.unavailable }
-        if (fault.isNotEmpty()) return "$what: $fault"
-        val verdict = when (row.passed) {
-            true -> "passed"
-            false -> "FAILED"
-            null -> "nothing promised"
-        }
-        return "$what: $verdict, IoU %.4f, largest step %.2f".format(
-            row.iou,
-            row.maxStep,
-        )
-    }
-
-    private fun line(row: BenchmarkRow): String {
-        val what = "${row.variant}, ${DelegateChoice(row.delegate, row.threads)}"
-        val latency = row.latencyMs ?: return "$what: ${row.error.ifEmpty { row.unavailable }}"
-        return "$what: median %.2f ms, p90 %.2f ms".format(latency.median, latency.p90)
     }
 }

@@ -1,10 +1,8 @@
 package io.github.portrait_tflite.demo.benchmark
 
 import android.content.Context
-import android.hardware.camera2.CameraAccessException
 import android.hardware.camera2.CameraManager
 import android.opengl.GLES30
-import android.util.Log
 import android.util.Size
 import io.github.portrait_tflite.core.effect.Effect
 import io.github.portrait_tflite.core.frame.Frame
@@ -17,13 +15,11 @@ import io.github.portrait_tflite.demo.camera.CameraChoice
 import io.github.portrait_tflite.demo.camera.chooseCamera
 import io.github.portrait_tflite.demo.camera.uprightOrientation
 import io.github.portrait_tflite.demo.gl.EffectPasses
-import io.github.portrait_tflite.demo.gl.GlFailure
 import io.github.portrait_tflite.demo.gl.Look
 import io.github.portrait_tflite.demo.gl.OffscreenContext
 import io.github.portrait_tflite.demo.gl.Place
 import io.github.portrait_tflite.demo.live.Shot
 import io.github.portrait_tflite.demo.picture.defaultBackdrop
-import java.io.Closeable
 import java.nio.ByteBuffer
 
 private const val NEUTRAL: Byte = -128 // 128: no colour
@@ -32,27 +28,27 @@ private const val CHROMA_STRIDE = 2 // as most cameras lay it out
 /**
  * The stages of a live frame, at the size that the app takes from this phone's camera, without the
  * camera itself: a drawn frame is copied as the camera's are, and the blur is drawn off the screen.
+ *
+ * @param spec of the variant whose masks are shown.
+ * @param offscreen is closed with this.
  */
 class CameraStages private constructor(
     context: Context,
     private val spec: ModelSpec,
     private val size: Size,
     override val orientation: Orientation,
-) : FrameStages, Closeable {
+    private val offscreen: OffscreenContext,
+) : FrameStages {
     private val shot = Shot()
     private val smoothing = TemporalSmoothing()
     private val luma = ByteBuffer.allocateDirect(size.width * size.height)
     private val chroma = ByteBuffer.allocateDirect(size.width * size.height / 2)
-    private val offscreen = OffscreenContext(size.width, size.height)
-    private val passes = EffectPasses(context.resources)
+    private val passes = offscreen.run { EffectPasses(context.resources) }
     private val look = Look(Effect.BLUR, defaultBackdrop())
 
     init {
         for (at in 0 until luma.capacity()) {
-            luma.put(
-                at,
-                (at % size.width * 255 / size.width).toByte(),
-            )
+            luma.put(at, (at % size.width * 255 / size.width).toByte())
         }
         for (at in 0 until chroma.capacity()) chroma.put(at, NEUTRAL)
     }
@@ -69,9 +65,11 @@ class CameraStages private constructor(
     override fun effect(frame: Frame, mask: Mask) {
         smoothing.smooth(mask)
         shot.matte.load(mask, spec)
-        passes.load(shot)
-        passes.draw(look, shot.width, shot.height, Place(0, 0, size.width, size.height))
-        GLES30.glFinish()
+        offscreen.run {
+            passes.load(shot)
+            passes.draw(look, shot.width, shot.height, Place(0, 0, size.width, size.height))
+            GLES30.glFinish()
+        }
     }
 
     override fun close() = offscreen.close()
@@ -80,24 +78,22 @@ class CameraStages private constructor(
         private val WITHOUT_CAMERA =
             CameraChoice("", Size(640, 480), sensorDegrees = 270, front = true)
 
-        /** Makes them for the thread that calls; null where nothing can be drawn off the screen. */
-        fun open(context: Context, spec: ModelSpec): CameraStages? {
-            val camera = cameraOf(context) ?: WITHOUT_CAMERA
-            val orientation =
-                uprightOrientation(camera.sensorDegrees, screenDegrees = 0, camera.front)
+        /**
+         * Makes them.
+         *
+         * @throws io.github.portrait_tflite.demo.gl.GlFailure nothing can be drawn off the screen.
+         */
+        fun open(context: Context, spec: ModelSpec): CameraStages {
+            val cameras = context.getSystemService(CameraManager::class.java)
+            val camera = cameras?.let(::chooseCamera) ?: WITHOUT_CAMERA
+            val turn = uprightOrientation(camera.sensorDegrees, screenDegrees = 0, camera.front)
+            val offscreen = OffscreenContext(camera.size.width, camera.size.height)
             return try {
-                CameraStages(context, spec, camera.size, orientation)
-            } catch (failure: GlFailure) {
-                Log.w("PortraitBenchmark", "no stage times: ${failure.message}")
-                null
+                CameraStages(context, spec, camera.size, turn, offscreen)
+            } catch (error: Throwable) {
+                offscreen.close()
+                throw error
             }
         }
-
-        private fun cameraOf(context: Context): CameraChoice? =
-            try {
-                context.getSystemService(CameraManager::class.java)?.let(::chooseCamera)
-            } catch (_: CameraAccessException) {
-                null
-            }
     }
 }

@@ -1,6 +1,7 @@
 package io.github.portrait_tflite.demo.camera
 
 import android.graphics.ImageFormat
+import android.hardware.camera2.CameraAccessException
 import android.hardware.camera2.CameraCharacteristics
 import android.hardware.camera2.CameraManager
 import android.util.Size
@@ -14,13 +15,28 @@ data class CameraChoice(val id: String, val size: Size, val sensorDegrees: Int, 
 
 private const val MOST_PIXELS = 1280 * 960
 
-/** Picks the front camera, or else the first; null where there is none that gives YUV. */
+/** Picks the front camera, or else the first; null where none gives YUV, or tells of itself. */
 fun chooseCamera(manager: CameraManager): CameraChoice? {
-    val choices = manager.cameraIdList.mapNotNull {
-        describe(it, manager.getCameraCharacteristics(it))
+    val ids = orNull { manager.cameraIdList }.orEmpty()
+    val choices = ids.mapNotNull { id ->
+        orNull { manager.getCameraCharacteristics(id) }?.let { describe(id, it) }
     }
     return choices.firstOrNull { it.front } ?: choices.firstOrNull()
 }
+
+/**
+ * What Camera2 answers; null where it throws: beside its CameraAccessException, an
+ * IllegalArgumentException for a camera that was unplugged, a SecurityException where a policy
+ * forbids it, and from some vendors whatever else.
+ */
+private fun <T> orNull(ask: () -> T): T? =
+    try {
+        ask()
+    } catch (_: CameraAccessException) {
+        null
+    } catch (_: RuntimeException) {
+        null
+    }
 
 private fun describe(id: String, camera: CameraCharacteristics): CameraChoice? {
     val sizes =

@@ -121,6 +121,10 @@ class CameraFeed private constructor(
             output.onProblem(CameraProblem.FAILED)
         } catch (_: IllegalStateException) {
             // The camera was taken away between two calls; onDisconnected tells.
+        } catch (_: IllegalArgumentException) {
+            output.onProblem(CameraProblem.FAILED) // It does not take what it offered.
+        } catch (_: SecurityException) {
+            output.onProblem(CameraProblem.FAILED) // The permission was taken away meanwhile.
         }
 
     /** Ends the frames; a camera that is still opening is given back when it is open. */
@@ -164,7 +168,7 @@ class CameraFeed private constructor(
          * @return null where there is none or it refuses, which [CameraOutput.onProblem] is told.
          */
         fun open(manager: CameraManager, output: CameraOutput): CameraFeed? {
-            val choice = find(manager)
+            val choice = chooseCamera(manager)
             if (choice == null) {
                 output.onProblem(CameraProblem.NONE_FOUND)
                 return null
@@ -175,12 +179,5 @@ class CameraFeed private constructor(
             output.onProblem(problem)
             return null
         }
-
-        private fun find(manager: CameraManager): CameraChoice? =
-            try {
-                chooseCamera(manager)
-            } catch (_: CameraAccessException) {
-                null
-            }
     }
 }

@@ -3,12 +3,13 @@ package io.github.portrait_tflite.demo.gl
 import android.opengl.EGL14
 import android.opengl.EGLConfig
 import android.opengl.EGLExt
+import io.github.portrait_tflite.demo.R
 import java.io.Closeable
 
 /**
- * An OpenGL ES 3 context without a screen, current on the thread that made it.
+ * An OpenGL ES 3 context without a screen. Making it throws [GlFailure] where the phone has none.
  *
- * Making it throws [GlFailure] where the phone has none.
+ * It is current in [run] alone: a GPU delegate may have one of its own on the same thread.
  */
 class OffscreenContext(width: Int, height: Int) : Closeable {
     private val display = EGL14.eglGetDisplay(EGL14.EGL_DEFAULT_DISPLAY)
@@ -29,15 +30,22 @@ class OffscreenContext(width: Int, height: Int) : Closeable {
             0,
         )
 
-    init {
+    /** Runs [work] with this context and gives back the one that was current. */
+    fun <T> run(work: () -> T): T {
+        val before = EGL14.eglGetCurrentContext()
+        val drawn = EGL14.eglGetCurrentSurface(EGL14.EGL_DRAW)
+        val read = EGL14.eglGetCurrentSurface(EGL14.EGL_READ)
         if (!EGL14.eglMakeCurrent(display, surface, surface, context)) {
-            throw GlFailure(
-                "OpenGL ES 3 without a screen is required. Received: error ${EGL14.eglGetError()}.",
-            )
+            throw GlFailure(R.string.gl_none, EGL14.eglGetError())
+        }
+        try {
+            return work()
+        } finally {
+            EGL14.eglMakeCurrent(display, drawn, read, before)
         }
     }
 
-    private fun configure(): EGLConfig? {
+    private fun configure(): EGLConfig {
         EGL14.eglInitialize(display, IntArray(1), 0, IntArray(1), 0)
         val wanted =
             intArrayOf(
@@ -48,17 +56,11 @@ class OffscreenContext(width: Int, height: Int) : Closeable {
             )
         val found = arrayOfNulls<EGLConfig>(1)
         EGL14.eglChooseConfig(display, wanted, 0, found, 0, 1, IntArray(1), 0)
-        return found[0]
-            ?: throw GlFailure("OpenGL ES 3 without a screen is required. Received: none.")
+        return found[0] ?: throw GlFailure(R.string.gl_none, EGL14.eglGetError())
     }
 
+    /** Frees it with all that was made in it. */
     override fun close() {
-        EGL14.eglMakeCurrent(
-            display,
-            EGL14.EGL_NO_SURFACE,
-            EGL14.EGL_NO_SURFACE,
-            EGL14.EGL_NO_CONTEXT,
-        )
         EGL14.eglDestroySurface(display, surface)
         EGL14.eglDestroyContext(display, context)
     }

@@ -3,9 +3,10 @@ package io.github.portrait_tflite.demo.gl
 import android.content.res.Resources
 import android.opengl.GLES30
 import io.github.portrait_tflite.demo.R
+import io.github.portrait_tflite.demo.Refusal
 
-/** The GPU's driver refuses what every OpenGL ES 3.0 driver takes. */
-class GlFailure(sentence: String) : RuntimeException(sentence)
+/** The GPU's driver refuses what every OpenGL ES 3.0 driver takes; see [Refusal]. */
+class GlFailure(text: Int, vararg given: Any) : Refusal(text, *given)
 
 /**
  * A shader that covers its target, row by row from the top. Use it on the thread of its context.
@@ -28,7 +29,7 @@ class Program(resources: Resources, fragment: Int) {
         stages.forEach { GLES30.glDeleteShader(it) }
         val linked = IntArray(1)
         GLES30.glGetProgramiv(id, GLES30.GL_LINK_STATUS, linked, 0)
-        if (linked[0] == 0) throw refused("link", GLES30.glGetProgramInfoLog(id))
+        if (linked[0] == 0) throw GlFailure(R.string.gl_link, GLES30.glGetProgramInfoLog(id))
     }
 
     /** Begins a pass; its textures and numbers follow, then [draw]. */
@@ -82,9 +83,6 @@ private fun compile(kind: Int, source: String): Int {
     GLES30.glCompileShader(shader)
     val compiled = IntArray(1)
     GLES30.glGetShaderiv(shader, GLES30.GL_COMPILE_STATUS, compiled, 0)
-    if (compiled[0] == 0) throw refused("compile", GLES30.glGetShaderInfoLog(shader))
+    if (compiled[0] == 0) throw GlFailure(R.string.gl_compile, GLES30.glGetShaderInfoLog(shader))
     return shader
 }
-
-private fun refused(step: String, log: String): GlFailure =
-    GlFailure("A GPU driver that can $step our shader is required. Received: $log")

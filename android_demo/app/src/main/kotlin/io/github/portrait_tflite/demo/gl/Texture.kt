@@ -3,6 +3,7 @@ package io.github.portrait_tflite.demo.gl
 import android.graphics.Bitmap
 import android.opengl.GLES30
 import android.opengl.GLUtils
+import io.github.portrait_tflite.demo.R
 import java.nio.ByteBuffer
 
 /** A texture that is filled from memory; clamped at its edges. */
@@ -72,9 +73,7 @@ class Target(private val format: Int, filter: Int) {
         )
         val status = GLES30.glCheckFramebufferStatus(GLES30.GL_FRAMEBUFFER)
         if (status != GLES30.GL_FRAMEBUFFER_COMPLETE) {
-            throw GlFailure(
-                "The GPU must draw into a texture of $width x $height. Received: status $status.",
-            )
+            throw GlFailure(R.string.gl_target, width, height, status)
         }
     }
 }

@@ -8,7 +8,6 @@ import io.github.portrait_tflite.demo.models.RunOption
 import io.github.portrait_tflite.demo.models.ShelfEntry
 import io.github.portrait_tflite.demo.models.firstOption
 import io.github.portrait_tflite.demo.models.runOptions
-import io.github.portrait_tflite.demo.sentence
 import java.io.Closeable
 import java.util.concurrent.Executor
 import java.util.concurrent.LinkedBlockingQueue
@@ -102,7 +101,7 @@ class Session(
     }
 
     private fun open(model: ShelfEntry, pick: () -> Pair<ModelCard, RunOption>) {
-        change(state.copy(opening = true, problem = ""))
+        change(state.copy(opening = true, problem = null))
         work({ bench ->
             val (card, option) = pick()
             Opened(card, option, bench.open(model.source, card, option))
@@ -125,9 +124,7 @@ class Session(
         )
     }
 
-    private fun refused(error: Throwable) = change(
-        state.copy(opening = false, problem = sentence(error)),
-    )
+    private fun refused(error: Throwable) = change(state.copy(opening = false, problem = error))
 
     private fun segment(shot: Shot) {
         // Whatever a driver throws, and a memory that is full.
@@ -138,7 +135,7 @@ class Session(
     /** A delegate that fails in the middle: the network is closed, and another can be chosen. */
     private fun stopped(error: Throwable) {
         workbench.close()
-        main.execute { change(state.copy(running = null, problem = sentence(error))) }
+        main.execute { change(state.copy(running = null, problem = error)) }
     }
 
     private fun change(to: SessionState) {

@@ -13,7 +13,7 @@ import io.github.portrait_tflite.demo.models.ShelfEntry
  * @property option that is open; null before the first.
  * @property running what was asked and what runs; null where no network is open.
  * @property opening whether another network is being opened.
- * @property problem a sentence about what failed last; "" for nothing.
+ * @property problem what failed last; null for nothing.
  */
 data class SessionState(
     val models: List<ShelfEntry> = emptyList(),
@@ -22,5 +22,5 @@ data class SessionState(
     val option: RunOption? = null,
     val running: Running? = null,
     val opening: Boolean = false,
-    val problem: String = "",
+    val problem: Throwable? = null,
 )

@@ -26,15 +26,22 @@ class Workbench(private val factory: SegmenterFactory, private val clock: StageC
         private set
 
     /**
-     * Opens a variant on a delegate and closes the one before. Where that fails, the one before
-     * stays open.
+     * Opens a variant on a delegate and closes the one before. Where that fails, for want of memory
+     * too, the one before stays open.
      */
     fun open(source: ModelSource, card: ModelCard, option: RunOption): Running {
         val variant = LoadedVariant.load(source, card.variants.getValue(option.variant))
         val opened = factory.open(variant, option.choice)
+        val next =
+            try {
+                Portrait(variant, opened)
+            } catch (error: Throwable) {
+                opened.close()
+                throw error
+            }
         close()
         segmenter = opened
-        portrait = Portrait(variant, opened)
+        portrait = next
         spec = variant.card.spec
         return opened.running
     }

@@ -1,9 +1,10 @@
 package io.github.portrait_tflite.demo.models
 
 import android.content.Context
-import io.github.portrait_tflite.core.model.BadModel
 import io.github.portrait_tflite.core.model.FolderSource
 import io.github.portrait_tflite.core.model.ModelSource
+import io.github.portrait_tflite.demo.R
+import io.github.portrait_tflite.demo.Refusal
 import java.io.File
 
 /**
@@ -28,19 +29,15 @@ class ModelShelf(private val context: Context) {
      * Finds a model.
      *
      * @param name of a pushed folder; "" for the packaged model.
-     * @throws BadModel there is no such folder.
+     * @throws Refusal there is no such folder.
      */
     fun find(name: String): ShelfEntry {
         if (name.isEmpty()) return packaged
         return pushed().firstOrNull { it.name == name }?.let { entry(it) }
-            ?: throw BadModel(
-                "A folder in $folder is required as model. Received: $name; there: " +
-                    pushed().joinToString { it.name }.ifEmpty { "none" } +
-                    ". Push it: adb push FOLDER $folder/$name",
-            )
+            ?: throw Refusal(R.string.model_lost, "$folder", name, pushed().map { it.name })
     }
 
-    private val packaged: ShelfEntry get() = ShelfEntry("", AssetSource(context.assets))
+    private val packaged: ShelfEntry get() = ShelfEntry("", AssetSource(context.resources))
 
     private fun entry(folder: File) = ShelfEntry(folder.name, FolderSource(folder))
 

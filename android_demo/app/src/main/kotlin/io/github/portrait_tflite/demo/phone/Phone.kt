@@ -6,7 +6,6 @@ import android.content.IntentFilter
 import android.os.BatteryManager
 import android.os.Build
 import android.os.PowerManager
-import android.os.SystemClock
 import io.github.portrait_tflite.core.measure.AppInfo
 import io.github.portrait_tflite.core.measure.DeviceInfo
 import io.github.portrait_tflite.core.measure.DeviceState
@@ -88,7 +87,7 @@ class PhoneState(private val context: Context) : DeviceState {
 
     override fun nanoTime(): Long = System.nanoTime()
 
-    override fun pause(seconds: Double) = SystemClock.sleep((seconds * MS_PER_SECOND).toLong())
+    override fun pause(seconds: Double) = Thread.sleep((seconds * MS_PER_SECOND).toLong())
 
     private companion object {
         // By PowerManager.THERMAL_STATUS_*, from 0 on.

@@ -4,6 +4,7 @@ import android.graphics.Bitmap
 import io.github.portrait_tflite.core.effect.EffectRenderer
 import io.github.portrait_tflite.core.mask.EdgeRefinement
 import io.github.portrait_tflite.core.mask.MaskRestorer
+import io.github.portrait_tflite.demo.R
 import io.github.portrait_tflite.demo.Refusal
 import io.github.portrait_tflite.demo.gl.Look
 import io.github.portrait_tflite.demo.live.Workbench
@@ -15,11 +16,7 @@ import io.github.portrait_tflite.demo.live.Workbench
  */
 fun drawEffect(bench: Workbench, picture: Bitmap, look: Look): Bitmap {
     val frame = picture.toFrame()
-    val coarse =
-        bench.segmentAlone(frame)
-            ?: throw Refusal(
-                "An open model is required. Received: none. Choose one that this phone can run.",
-            )
+    val coarse = bench.segmentAlone(frame) ?: throw Refusal(R.string.model_none)
     val restored = MaskRestorer(checkNotNull(bench.spec), frame.width, frame.height).restore(coarse)
     val step = EdgeRefinement.step(frame.width, frame.height, coarse.width, coarse.height)
     val matte = EdgeRefinement(step).refine(frame, restored)

@@ -8,6 +8,7 @@ import android.media.ExifInterface
 import android.net.Uri
 import io.github.portrait_tflite.core.frame.ArgbFrame
 import io.github.portrait_tflite.core.frame.Orientation
+import io.github.portrait_tflite.demo.R
 import io.github.portrait_tflite.demo.Refusal
 import java.io.IOException
 import java.io.InputStream
@@ -44,11 +45,7 @@ private fun <T> ContentResolver.read(uri: Uri, work: (InputStream) -> T): T =
     (openInputStream(uri) ?: throw IOException("nothing there")).use(work)
 
 private fun noPicture(uri: Uri, cause: Exception?) =
-    Refusal(
-        "A picture (JPEG, PNG, WebP) is required. " +
-            "Received: $uri, ${cause?.message ?: "something else"}. Choose another.",
-        cause,
-    )
+    Refusal(R.string.no_picture, uri, cause = cause)
 
 /** By which power of two a decoder may reduce a picture that is made small afterwards. */
 internal fun reduction(width: Int, height: Int): Int {

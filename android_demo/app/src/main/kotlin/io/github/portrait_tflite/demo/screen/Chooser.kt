@@ -4,6 +4,7 @@ import android.view.View
 import android.widget.AdapterView
 import android.widget.ArrayAdapter
 import android.widget.Spinner
+import io.github.portrait_tflite.demo.R
 
 /** A list to choose from; what the app itself chooses is not reported as a choice. */
 class Chooser<T>(
@@ -37,8 +38,7 @@ class Chooser<T>(
     fun show(items: List<T>, chosen: T?) {
         if (items != this.items) {
             this.items = items
-            val layout = android.R.layout.simple_spinner_dropdown_item
-            spinner.adapter = ArrayAdapter(spinner.context, layout, items.map(label))
+            spinner.adapter = ArrayAdapter(spinner.context, R.layout.choice, items.map(label))
         }
         shown = chosen
         val at = items.indexOf(chosen)

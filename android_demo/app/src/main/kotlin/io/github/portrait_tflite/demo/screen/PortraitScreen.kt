@@ -13,6 +13,7 @@ import io.github.portrait_tflite.demo.live.SessionState
 import io.github.portrait_tflite.demo.live.StageClock
 import io.github.portrait_tflite.demo.models.RunOption
 import io.github.portrait_tflite.demo.models.ShelfEntry
+import io.github.portrait_tflite.demo.sentence
 
 /** What a person can do on the screen. */
 interface PortraitActions {
@@ -68,7 +69,7 @@ class PortraitScreen(private val activity: Activity, actions: PortraitActions) {
             options.show(state.options, state.option)
         }
         find<TextView>(R.id.running).text = wording.running(state)
-        showProblem(state.problem)
+        showProblem(state.problem?.let(activity.resources::sentence).orEmpty())
     }
 
     /** Shows a sentence about what failed; "" for nothing. */

@@ -124,8 +124,8 @@ class SessionTest {
         session.refresh()
         until("the model") { session.state.running != null }
         session.submit(frame(session.shots.take()!!))
-        until("the sentence") { session.state.problem.isNotEmpty() }
-        assertTrue(session.state.problem, "the driver is gone" in session.state.problem)
+        until("the sentence") { session.state.problem != null }
+        assertEquals("the driver is gone", session.state.problem?.message)
         assertEquals(null, session.state.running)
         session.close()
     }

@@ -1,9 +1,12 @@
 package io.github.portrait_tflite.core.frame
 
-/** A frame turned upright, read row by row as RGB. */
+/** Frames of one layout turned upright, read row by row as RGB. */
 internal interface PixelRows {
     val width: Int
     val height: Int
+
+    /** Says which frame is read from now on; it has the layout that this was made for. */
+    fun show(frame: Frame)
 
     /**
      * Reads the pixels of some columns of a row.
@@ -14,18 +17,23 @@ internal interface PixelRows {
     fun read(row: Int, columns: IntArray, rgb: IntArray)
 }
 
-/** Reads packed pixels. */
-internal class ArgbRows(private val frame: ArgbFrame, axes: UprightAxes) : PixelRows {
+/** Reads packed pixels; [stride] is how many lie from a row to the next. */
+internal class ArgbRows(stride: Int, axes: UprightAxes) : PixelRows {
     override val width = axes.width
     override val height = axes.height
-    private val columnOffsets = axes.columnOffsets(1, frame.width, halved = 0)
-    private val rowOffsets = axes.rowOffsets(1, frame.width, halved = 0)
+    private val columnOffsets = axes.columnOffsets(1, stride, halved = 0)
+    private val rowOffsets = axes.rowOffsets(1, stride, halved = 0)
+    private var pixels = IntArray(0)
+
+    override fun show(frame: Frame) {
+        pixels = (frame as ArgbFrame).pixels
+    }
 
     override fun read(row: Int, columns: IntArray, rgb: IntArray) {
         val start = rowOffsets[row]
         var to = 0
         for (column in columns) {
-            val pixel = frame.pixels[start + columnOffsets[column]]
+            val pixel = pixels[start + columnOffsets[column]]
             rgb[to++] = pixel shr 16 and 0xff
             rgb[to++] = pixel shr 8 and 0xff
             rgb[to++] = pixel and 0xff
@@ -34,12 +42,19 @@ internal class ArgbRows(private val frame: ArgbFrame, axes: UprightAxes) : Pixel
 }
 
 /** Reads the planes of a camera's picture: BT.601 with the full range, the nearest chroma. */
-internal class YuvRows(frame: YuvFrame, axes: UprightAxes) : PixelRows {
+internal class YuvRows(alike: YuvFrame, axes: UprightAxes) : PixelRows {
     override val width = axes.width
     override val height = axes.height
-    private val y = PlaneReader(frame.y, axes, halved = 0)
-    private val u = PlaneReader(frame.u, axes, halved = 1)
-    private val v = PlaneReader(frame.v, axes, halved = 1)
+    private val y = PlaneReader(alike.y, axes, halved = 0)
+    private val u = PlaneReader(alike.u, axes, halved = 1)
+    private val v = PlaneReader(alike.v, axes, halved = 1)
+
+    override fun show(frame: Frame) {
+        frame as YuvFrame
+        y.show(frame.y)
+        u.show(frame.u)
+        v.show(frame.v)
+    }
 
     override fun read(row: Int, columns: IntArray, rgb: IntArray) {
         y.goTo(row)
@@ -68,15 +83,18 @@ internal class YuvRows(frame: YuvFrame, axes: UprightAxes) : PixelRows {
     }
 }
 
-/** Reads a plane's samples by upright column, a row at a time. */
-private class PlaneReader(private val plane: Plane, axes: UprightAxes, halved: Int) {
-    private val columns = axes.columnOffsets(plane.pixelStride, plane.rowStride, halved)
-    private val rows = axes.rowOffsets(plane.pixelStride, plane.rowStride, halved)
-    private var bytes = plane.bytes
+/** Reads the samples of planes that are laid out like [alike], by upright column. */
+private class PlaneReader(alike: Plane, axes: UprightAxes, halved: Int) {
+    private val columns = axes.columnOffsets(alike.pixelStride, alike.rowStride, halved)
+    private val rows = axes.rowOffsets(alike.pixelStride, alike.rowStride, halved)
+    private var bytes = alike.bytes
     private var start = 0
 
+    fun show(plane: Plane) {
+        bytes = plane.bytes
+    }
+
     fun goTo(row: Int) {
-        bytes = plane.bytes // a larger frame has a new array
         start = rows[row]
     }
 

@@ -12,8 +12,8 @@ import java.nio.ByteBuffer
 
 /**
  * Writes frames into a variant's picture input in one pass: rotation, mirroring, fit, resize,
- * colours, and range, mean, std and quantization by a look-up table. Allocates only when the
- * frame's size or orientation changes.
+ * colours, and range, mean, std and quantization by a look-up table. Makes its tables anew only
+ * when frames are laid out otherwise (size, strides, orientation), not when they change buffers.
  */
 class InputWriter(card: VariantCard) {
     private val spec = card.spec

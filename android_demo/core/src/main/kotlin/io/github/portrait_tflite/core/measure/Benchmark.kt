@@ -15,6 +15,7 @@ private const val MS_PER_SECOND = 1e3
 /**
  * Measures variants on delegates, one cell after the other.
  *
+ * @param words puts what [stages] throw into words.
  * @param stages what is timed around the network; null for the network alone.
  */
 class Benchmark(
@@ -22,13 +23,15 @@ class Benchmark(
     private val card: ModelCard,
     private val factory: SegmenterFactory,
     private val state: DeviceState,
-    private val stages: FrameStages? = null,
+    private val words: (Throwable) -> String = ::wordsOf,
+    private val stages: FrameStagesFactory? = null,
 ) {
     /**
      * Measures every variant of [variants] on every delegate of [choices]; a cell that fails says
      * so and the others go on.
      *
      * @param onRow called after each cell, on the same thread.
+     * @throws InterruptedException the thread was interrupted: within one inference it ends.
      */
     fun run(
         variants: List<String>,
@@ -64,15 +67,41 @@ class Benchmark(
             // Timings of another delegate under this one's name would be a lie.
             if (running.fallback.isNotEmpty()) return row.copy(unavailable = running.fallback)
             Probe(variant).fill(segmenter.inputs)
-            val series = series(segmenter, effort)
-            return describe(row, series).copy(
+            val alone = describe(row, series(segmenter, effort))
+            return withFrames(alone, variant, segmenter).copy(
                 initMs = segmenter.initMs,
                 partitions = running.partitions,
                 remark = running.remark,
-                frameMs = stages?.let { FrameTimer(it, state::nanoTime).run(variant, segmenter) },
                 peakRssMb = state.peakRssMb,
             )
         }
+    }
+
+    /** Adds stage times. Where they cannot be had, the network's own times stand with a warning. */
+    private fun withFrames(
+        row: BenchmarkRow,
+        variant: LoadedVariant,
+        segmenter: Segmenter,
+    ): BenchmarkRow {
+        val factory = stages ?: return row
+        return try {
+            val times =
+                factory.open(variant.card).use {
+                    FrameTimer(it, state::nanoTime).run(variant, segmenter)
+                }
+            row.copy(frameMs = times)
+        } catch (stopped: InterruptedException) {
+            throw stopped
+        } catch (error: Exception) {
+            row.withoutFrames(error)
+        } catch (error: OutOfMemoryError) {
+            row.withoutFrames(error)
+        }
+    }
+
+    private fun BenchmarkRow.withoutFrames(why: Throwable): BenchmarkRow {
+        goOnUnlessStopped()
+        return copy(warnings = warnings + "no stage times: ${words(why)}")
     }
 
     private fun series(segmenter: Segmenter, effort: Effort): Series {
@@ -89,6 +118,7 @@ class Benchmark(
     }
 
     private fun once(segmenter: Segmenter): Double {
+        goOnUnlessStopped()
         val start = state.nanoTime()
         segmenter.run()
         return (state.nanoTime() - start) / NANOS_PER_MS

@@ -14,6 +14,10 @@ interface DeviceState {
     /** Nanoseconds of a clock that only goes forwards. */
     fun nanoTime(): Long
 
-    /** Waits, in seconds; the app may show it. */
+    /**
+     * Waits, in seconds; the app may show it.
+     *
+     * @throws InterruptedException the thread was interrupted.
+     */
     fun pause(seconds: Double)
 }

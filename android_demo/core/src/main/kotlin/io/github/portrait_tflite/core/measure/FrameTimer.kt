@@ -23,6 +23,7 @@ internal class FrameTimer(private val stages: FrameStages, private val nanoTime:
     }
 
     private fun time(portrait: Portrait, counts: Boolean) {
+        goOnUnlessStopped()
         val start = nanoTime()
         val frame = stages.camera()
         val taken = nanoTime()

@@ -24,6 +24,7 @@ class SelfTest(
      * a delegate that fails: the row says it.
      *
      * @param onRow called after each row, on the same thread.
+     * @throws InterruptedException the thread was interrupted.
      */
     fun run(
         variants: List<String>,
@@ -65,6 +66,7 @@ class SelfTest(
         number: Int,
         run: GoldenRun,
     ): SelfTestRow {
+        goOnUnlessStopped()
         fillGolden(source, variant, run, segmenter.inputs)
         segmenter.run()
         val output = segmenter.outputs[variant.maskOutput]

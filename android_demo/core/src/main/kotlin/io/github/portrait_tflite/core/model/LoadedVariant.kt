@@ -5,7 +5,7 @@ import java.nio.ByteBuffer
 /**
  * A variant whose file was read and found to be what model.json says.
  *
- * @property data the `.tflite`, direct, in the machine's byte order.
+ * @property data the `.tflite`, mapped or in direct memory, in the machine's byte order.
  * @property inputs of the file, in its order.
  * @property outputSizes bytes of each output of the file, in its order.
  * @property maskOutput which of the outputs is the mask.

@@ -4,6 +4,7 @@ import java.io.File
 import java.io.FileInputStream
 import java.io.IOException
 import java.io.InputStream
+import java.nio.ByteBuffer
 
 /** Where the files of a model come from: the app's assets, or a folder. */
 interface ModelSource {
@@ -16,9 +17,18 @@ interface ModelSource {
      * @throws IOException there is none, or it cannot be read.
      */
     fun open(name: String): InputStream
+
+    /**
+     * Maps a file into memory, which takes none of the app's own.
+     *
+     * @return null where it must be read: nothing maps a compressed file, and one that others may
+     *   cut short while it is mapped would end the app.
+     * @throws IOException there is none, or it cannot be read.
+     */
+    fun map(name: String): ByteBuffer? = null
 }
 
-/** The files of a model in a [folder]. */
+/** The files of a model in a [folder]; never mapped, as another push may write over them. */
 class FolderSource(private val folder: File) : ModelSource {
     override val place: String get() = folder.path
 

@@ -11,7 +11,7 @@ private const val COPY_AGAIN = "Copy the whole folder that portrait-tflite conve
 
 /** Reads and checks a variant's file; see [LoadedVariant.load]. */
 internal fun loadVariant(source: ModelSource, card: VariantCard): LoadedVariant {
-    val data = readFile(source, card.file)
+    val data = mapFile(source, card.file) ?: readFile(source, card.file)
     val file = readTflite(data, card.file.file)
     val inputs = listOfNotNull(card.input, card.stateInput)
     val outputs = listOfNotNull(card.output, card.stateOutput)
@@ -30,6 +30,14 @@ internal fun loadVariant(source: ModelSource, card: VariantCard): LoadedVariant 
     )
 }
 
+/** Maps a file where its source can, and checks it as [readFile] does; null where it cannot. */
+private fun mapFile(source: ModelSource, card: FileCard): ByteBuffer? {
+    val data = found(source, card) { source.map(card.file) } ?: return null
+    val digest = MessageDigest.getInstance("SHA-256").apply { update(data.duplicate()) }
+    if (data.remaining().toLong() != card.bytes || hex(digest) != card.sha256) throw otherFile(card)
+    return data.order(ByteOrder.nativeOrder())
+}
+
 /**
  * Reads a file that model.json names, into direct memory.
  *
@@ -37,19 +45,21 @@ internal fun loadVariant(source: ModelSource, card: VariantCard): LoadedVariant 
  */
 internal fun readFile(source: ModelSource, card: FileCard): ByteBuffer {
     val data = allocate(card)
-    val digest =
-        try {
-            source.open(card.file).use { fill(data, it) }
-        } catch (error: IOException) {
-            throw BadModel(
-                "${card.file} must be in ${source.place}. Received: ${error.reason()}. $COPY_AGAIN",
-                error,
-            )
-        }
+    val digest = found(source, card) { source.open(card.file).use { fill(data, it) } }
     if (digest != card.sha256) throw otherFile(card)
     data.rewind()
     return data
 }
+
+private inline fun <T> found(source: ModelSource, card: FileCard, read: () -> T): T =
+    try {
+        read()
+    } catch (error: IOException) {
+        throw BadModel(
+            "${card.file} must be in ${source.place}. Received: ${error.reason()}. $COPY_AGAIN",
+            error,
+        )
+    }
 
 private fun allocate(card: FileCard): ByteBuffer {
     if (card.bytes !in 1..Int.MAX_VALUE) throw tooBig(card)
@@ -72,8 +82,11 @@ private fun fill(data: ByteBuffer, stream: InputStream): String {
         digest.update(chunk, 0, count)
     }
     if (data.hasRemaining()) return ""
-    return digest.digest().joinToString("") { "%02x".format(it) }
+    return hex(digest)
 }
+
+private fun hex(digest: MessageDigest): String =
+    digest.digest().joinToString("") { "%02x".format(it) }
 
 private fun tooBig(card: FileCard): BadModel =
     BadModel(

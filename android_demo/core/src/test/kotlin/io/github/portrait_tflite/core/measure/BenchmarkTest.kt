@@ -74,13 +74,81 @@ class BenchmarkTest {
 
     @Test
     fun `stages are timed around the network`() {
-        val stages = Stages(phone)
-        val row = measure(factory(tookMs = { 5 }), stages = stages).first()
+        val stages = Stages()
+        val row = measure(factory(tookMs = { 5 }), stages = { stages }).first()
         val frames = checkNotNull(row.frameMs)
         assertEquals(2.0, frames.camera?.median)
         assertEquals(5.0, frames.inference?.median)
         assertEquals(0.0, frames.preprocess?.median)
         assertEquals(3.0, frames.effect?.median)
+        assertTrue(stages.closed)
+    }
+
+    @Test
+    fun `stages are those of the row's own variant`() {
+        val asked = ArrayList<String>()
+        Benchmark(TestModel.source(), TestModel.card(), factory(tookMs = { 5 }), phone) {
+            Stages().also { _ -> asked += it.name }
+        }.run(listOf("float16", "int8"), listOf(CPU), SHORT)
+        assertEquals(listOf("float16", "int8"), asked)
+    }
+
+    @Test
+    fun `stages that cannot be opened leave a warning and the network's times`() {
+        val rows =
+            measure(factory(tookMs = { 5 }), listOf(CPU, XNNPACK)) { error("no context") }
+        for (row in rows) {
+            assertNull(row.frameMs)
+            assertEquals(listOf("no stage times: no context"), row.warnings)
+            assertEquals(5.0, row.latencyMs?.median)
+            assertEquals("", row.error + row.unavailable)
+        }
+    }
+
+    @Test
+    fun `stages that break are closed, and the benchmark goes on`() {
+        val broken = listOf(Stages(IllegalStateException("the driver")), Stages(OutOfMemoryError()))
+        val left = broken.iterator()
+        val rows = measure(factory(tookMs = { 5 }), listOf(CPU, XNNPACK)) { left.next() }
+        assertEquals(listOf("no stage times: the driver"), rows[0].warnings)
+        assertEquals(listOf("no stage times: OutOfMemoryError"), rows[1].warnings)
+        assertTrue(rows.all { it.frameMs == null && it.latencyMs?.median == 5.0 })
+        assertTrue(broken.all { it.closed })
+    }
+
+    @Test
+    fun `a runtime that throws anything fails its cell alone`() {
+        val works = factory(tookMs = { 5 })
+        val breaks = FakeFactory { _, _ -> error("Internal error") }
+        val rows =
+            measure(
+                { variant, choice -> (if (choice == CPU) breaks else works).open(variant, choice) },
+                listOf(CPU, XNNPACK),
+            )
+        assertTrue("Received: Internal error." in rows[0].error, rows[0].error)
+        assertEquals(50, rows[1].runs)
+        assertEquals(1, breaks.opened.single().closes)
+    }
+
+    @Test
+    fun `an interrupted thread ends the run within an inference and closes the network`() {
+        val stopped = FakeFactory { _, fake ->
+            if (fake.runs ==
+                3
+            ) {
+                Thread.currentThread().interrupt()
+            }
+        }
+        assertThrows<InterruptedException> { measure(stopped, listOf(CPU, XNNPACK)) }
+        val only = stopped.opened.single()
+        assertEquals(listOf(3, 1), listOf(only.runs, only.closes))
+    }
+
+    @Test
+    fun `an interrupted thread ends the frames, too`() {
+        val stages = Stages(onEffect = { Thread.currentThread().interrupt() })
+        assertThrows<InterruptedException> { measure(factory(tookMs = { 5 })) { stages } }
+        assertTrue(stages.closed)
     }
 
     @Test
@@ -122,8 +190,8 @@ class BenchmarkTest {
         factory: SegmenterFactory,
         choices: List<DelegateChoice> = listOf(CPU),
         effort: Effort = SHORT,
-        stages: FrameStages? = null,
-    ) = Benchmark(TestModel.source(), TestModel.card(), factory, phone, stages)
+        stages: FrameStagesFactory? = null,
+    ) = Benchmark(TestModel.source(), TestModel.card(), factory, phone, stages = stages)
         .run(listOf("int8"), choices, effort)
 
     /** Each run takes as long as [tookMs] says of its number. */
@@ -147,14 +215,25 @@ class BenchmarkTest {
         }
     }
 
-    private class Stages(private val phone: Phone) : FrameStages {
+    /** A camera and an effect that take their time, or throw [failure]. */
+    private inner class Stages(
+        private val failure: Throwable? = null,
+        private val onEffect: () -> Unit = {},
+    ) : FrameStages {
         override val orientation = Orientation(90)
         private val frame = ArgbFrame(8, 6, IntArray(48))
+        var closed = false
 
         override fun camera(): Frame = frame.also { phone.now += 2 * MS }
 
         override fun effect(frame: Frame, mask: Mask) {
+            failure?.let { throw it }
+            onEffect()
             phone.now += 3 * MS
+        }
+
+        override fun close() {
+            closed = true
         }
     }
 }

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.assertThrows
 import org.junit.jupiter.api.io.TempDir
 
 private const val NET = "rgb_stretch_int8"
@@ -92,6 +93,28 @@ class SelfTestTest {
         assertTrue("Received: int4." in seen[0].error, seen[0].error)
         assertEquals("not here", seen[2].unavailable)
         assertNull(seen[2].golden)
+    }
+
+    @Test
+    fun `an interrupted thread ends the test and closes the network`() {
+        val factory = FakeFactory { _, _ -> Thread.currentThread().interrupt() }
+        val test = SelfTest(TestModel.source(), card, factory)
+        assertThrows<InterruptedException> { test.run(listOf("int8"), listOf(CPU, XNNPACK)) }
+        assertEquals(listOf(1), factory.opened.map { it.closes })
+    }
+
+    @Test
+    fun `what an interrupt broke is no row`() {
+        val broken =
+            SegmenterFactory { _, _ ->
+                Thread.currentThread().interrupt()
+                throw DelegateUnavailable("the channel was closed")
+            }
+        val rows = ArrayList<SelfTestRow>()
+        assertThrows<InterruptedException> {
+            SelfTest(TestModel.source(), card, broken).run(listOf("int8"), listOf(CPU), rows::add)
+        }
+        assertEquals(emptyList<SelfTestRow>(), rows)
     }
 
     @Test

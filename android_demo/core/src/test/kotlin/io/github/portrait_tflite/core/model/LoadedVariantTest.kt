@@ -107,6 +107,37 @@ class LoadedVariantTest {
         refused("a damaged one (${Int.MAX_VALUE} items)", named(bytes), source(bytes))
     }
 
+    @Test
+    fun `a file that can be mapped is not copied`() {
+        val mapped = mapped(bytes())
+        val variant = LoadedVariant.load(mapping { mapped }, card)
+        mapped.put(4, 'X'.code.toByte())
+        assertEquals('X'.code.toByte(), variant.data[4])
+        assertEquals(ByteOrder.nativeOrder(), variant.data.order())
+        assertEquals(bytes().size, variant.data.remaining())
+    }
+
+    @Test
+    fun `a mapped file is checked as one that is read`() {
+        val half = bytes().let { it.copyOf(it.size / 2) }
+        refused("another or half a file", card, mapping { mapped(half) })
+        val other = bytes().also { it[it.size / 2] = (it[it.size / 2] + 1).toByte() }
+        refused("another or half a file", card, mapping { mapped(other) })
+        refused("Received: it is gone.", card, mapping { throw IOException("it is gone") })
+    }
+
+    private fun mapped(bytes: ByteArray) =
+        ByteBuffer.allocateDirect(bytes.size).put(bytes).apply { rewind() }
+
+    private fun mapping(map: () -> ByteBuffer) =
+        object : ModelSource {
+            override val place = "a test"
+
+            override fun open(name: String) = throw IOException("nobody reads what is mapped")
+
+            override fun map(name: String) = map()
+        }
+
     private fun refused(
         sentence: String,
         card: VariantCard,
