@@ -52,8 +52,15 @@ def find_culprits(
 
 
 def blame(errors: Sequence[LayerError]) -> str:
-    """Name the worst layers, in words; "" where they are not known."""
-    worst = [error for error in errors[:_BLAMED] if error.points > 0]
+    """Name the worst layers, in words; "" where they are not known.
+
+    Args:
+        errors: The worst first. A layer of several ops stands for its worst.
+    """
+    by_layer: dict[str, LayerError] = {}
+    for error in errors:
+        by_layer.setdefault(error.layer, error)
+    worst = [error for error in list(by_layer.values())[:_BLAMED] if error.points > 0]
     if errors and not worst:
         return "no layer alone harms"
     named = ", ".join(f"{error.layer} ({error.points:.2f} points)" for error in worst)
