@@ -54,6 +54,15 @@ def test_rounding_is_said_beside_the_whole_nets_difference(report: Any) -> None:
     assert "in float64 the original is 2.3e-05 away, the rewritten one 3.6e-05" in text
 
 
+def test_a_drop_that_rounds_to_nothing_has_no_minus(report: Any) -> None:
+    variant = report.variants["int8"]
+    drop = replace(variant.accuracy.drop, miou=-0.001)
+    variant = replace(variant, accuracy=replace(variant.accuracy, drop=drop))
+    text = shown(replace(report, variants={"int8": variant}))
+    assert "+0.00" in text
+    assert "-0.00" not in text
+
+
 def test_a_mended_file(report: Any) -> None:
     record = replace(report.rewrites[0], level=Level.FLATBUFFER, rewrite="relu", chosen="relu")
     assert "1 × relu in the finished file" in shown(replace(report, rewrites=(record,)))

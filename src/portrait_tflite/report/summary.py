@@ -77,7 +77,7 @@ def _cells(name: str, variant: Variant, *, labelled: bool) -> dict[str, str]:
         "XNNPACK": _partitions(variant.audit.xnnpack),
         "GPU list": _completeness(variant.audit.gpu),
         "mIoU" if labelled else "agreement": f"{value:.4f}" if value is not None else "–",
-        "drop, points": f"{accuracy.drop.miou:+.2f}" if accuracy and labelled else "–",
+        "drop, points": f"{accuracy.drop.miou:+z.2f}" if accuracy and labelled else "–",
         "95 %": miou_interval(accuracy) if accuracy and labelled else "–",
         "runtime": f"≥ {variant.min_runtime}",
         "gate": _verdict(variant),
