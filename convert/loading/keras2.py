@@ -22,6 +22,7 @@ _GONE = {"groups": 1, "noise_shape": None, "time_major": False, "implementation"
 _NEVER_TRAINED = frozenset({"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"})
 _HARD_SIGMOID = "keras2_hard_sigmoid"
 _MODELS = {"Functional": "keras.src.models.functional", "Model": "keras.src.models.functional"}
+_NESTED = frozenset({"Sequential", *_MODELS})
 
 CLASSES: dict[str, Any] = {
     "TensorFlowFunction": TensorFlowFunction,
@@ -59,10 +60,14 @@ def mend_keras2(config: Json) -> None:
     for model in list(_models(config)):
         if "input_layers" in model["config"]:
             _mend_graph(model["config"])
-    # Inside of an archive Keras looks a class up by its module, elsewhere by its name.
-    if "module" in config:
-        config["module"] = _MODELS.get(config["class_name"], "keras")
-        config["registered_name"] = config["class_name"]
+    _state_module(config)
+
+
+def _state_module(model: Json) -> None:
+    """Say where Keras 3 has a model's class: in an archive it asks for that, elsewhere never."""
+    if "module" in model:
+        model["module"] = _MODELS.get(model["class_name"], "keras")
+        model["registered_name"] = model["class_name"]
 
 
 def _of_keras2(layer: Json) -> bool:
@@ -101,7 +106,9 @@ def _mend_graph(graph: Json) -> None:
         if layer["class_name"] in OPERATOR_LAYERS:
             as_function_layer(layer)
             layer["registered_name"] = None
-        if layer.get("registered_name") is None:  # none of the user's own
+        if layer["class_name"] in _MODELS:
+            _state_module(layer)
+        elif layer.get("registered_name") is None:  # none of the user's own
             layer.pop("module", None)
             layer.pop("registered_name", None)
     _number_from_zero(graph)
@@ -109,15 +116,21 @@ def _mend_graph(graph: Json) -> None:
 
 
 def _number_from_zero(graph: Json) -> None:
-    """Let the first call of a nested Sequential be its call 0; Keras 2 counted its own as well."""
-    references = list(_references(graph))
+    """Let the first call of a nested model be its call 0; Keras 2 counted its own as well.
+
+    Of a graph's outputs Keras 3 alone still counts a nested functional model's calls from 1.
+    """
+    references, outputs = list(_references(graph)), list(_find_references(graph["output_layers"]))
     for layer in graph["layers"]:
-        if layer["class_name"] != "Sequential":
+        if layer["class_name"] not in _NESTED:
             continue
         own = [reference for reference in references if reference[0] == layer["name"]]
         shift = max((r[1] for r in own), default=0) - (len(layer["inbound_nodes"]) - 1)
         for reference in own:
             reference[1] -= max(shift, 0)
+        if layer["class_name"] in _MODELS:
+            for reference in outputs:
+                reference[1] += reference[0] == layer["name"]
 
 
 def _rename(graph: Json) -> None:

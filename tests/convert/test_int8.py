@@ -16,7 +16,7 @@ from portrait_tflite.convert.plan import RewriteRequest, mask_graph, rewrite_for
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.models.blocks import UPSAMPLING, upsample
 from portrait_tflite.quantize.built import Built
-from portrait_tflite.quantize.post_training import assert_int8
+from portrait_tflite.quantize.int8.post_training import assert_int8
 from portrait_tflite.quantize.variants import build_variants, delegate_of
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import to_real, to_stored

@@ -13,7 +13,7 @@ from keras import layers
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.costs.cost_table import CostTable
 from portrait_tflite.models.blocks import upsample
-from portrait_tflite.quantize.post_training import assert_int8
+from portrait_tflite.quantize.int8.post_training import assert_int8
 from portrait_tflite.vocabulary import IoType, ModelSpec, OutputSpec
 
 from . import arm_ratio as judge

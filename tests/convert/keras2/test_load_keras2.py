@@ -21,7 +21,7 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Json
 
 _RANGE = LoadOptions(input_range=(0.0, 1.0))
-_NETS = ("of_layers", "of_functions", "nested", "mixed")
+_NETS = ("of_layers", "of_functions", "nested", "encoder", "called_twice", "mixed")
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,31 @@ def nested() -> Any:
     return keras2.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(inner(x)))
 
 
+def _inner() -> Any:
+    """A functional model of two outputs."""
+    x = keras2.Input((16, 16, 3))
+    y = layers.Conv2D(3, 3, padding="same", activation="relu")(x)
+    return keras2.Model(x, [y, layers.Conv2D(1, 1, activation="sigmoid")(y)])
+
+
+def encoder() -> Any:
+    """A functional model in another, its outputs used as skips, with a Sequential between."""
+    x = keras2.Input((16, 16, 3))
+    skip, deep = _inner()(x)
+    up = keras2.Sequential([layers.Conv2D(4, 3, padding="same"), layers.ReLU()])(deep)
+    y = layers.Concatenate()([up, skip])
+    return keras2.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(y))
+
+
+def called_twice() -> Any:
+    """A functional model whose second call is the mask."""
+    x = keras2.Input((16, 16, 3))
+    inner, first = _inner(), layers.Conv2D(3, 3, padding="same")(x)
+    _, gate = inner(first)
+    _, mask = inner(layers.Multiply()([first, gate]))
+    return keras2.Model(x, mask)
+
+
 def mixed() -> Any:
     """Computed in float16."""
     half = keras2.mixed_precision.Policy("mixed_float16")
@@ -70,5 +95,5 @@ def write(folder: Path, net: Callable[[], Any]) -> None:
 
 
 if __name__ == "__main__":
-    for one in (of_layers, of_functions, nested, mixed):
+    for one in (of_layers, of_functions, nested, encoder, called_twice, mixed):
         write(Path(sys.argv[1]), one)

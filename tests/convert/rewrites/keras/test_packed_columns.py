@@ -18,7 +18,7 @@ from portrait_tflite.convert.graph import Graph, Node, apply_op, as_arrays, trac
 from portrait_tflite.convert.rewriter import TOLERANCE, difference, rewrite_graph
 from portrait_tflite.convert.rewrites.keras import packed_columns
 from portrait_tflite.convert.rewrites.keras.packed_columns import PackedColumns
-from portrait_tflite.quantize.post_training import quantize_model
+from portrait_tflite.quantize.int8.post_training import quantize_model
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate, IoType, Precision
 

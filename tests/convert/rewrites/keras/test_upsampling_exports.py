@@ -18,7 +18,7 @@ from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.plan import RewriteRequest, rewrite_for
-from portrait_tflite.quantize.post_training import configure
+from portrait_tflite.quantize.int8.post_training import configure
 from portrait_tflite.quantize.variants import build_variants
 from portrait_tflite.vocabulary import Delegate, IoType, Precision, Target
 
