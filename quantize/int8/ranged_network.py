@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.errors import ConversionError
+from portrait_tflite.quantize.int8.stand_ins import put_stand_ins, take_stand_ins_away
 from portrait_tflite.quantize.int8.tensor_ranges import Range
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import IoType
@@ -99,6 +100,7 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
 
     model = read_model(network.data)
     _write_ranges(model, network.ranges)
+    names = put_stand_ins(model)
     try:
         with quiet():
             quantized = mlir_quantize(
@@ -112,7 +114,11 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
             "a float .tflite that TFLiteConverter can quantize is required. Received from it: "
             f"{next(iter(str(error).splitlines()), 'no message')[:200]}"
         ) from error
-    return bytes(quantized)
+    if not names:
+        return bytes(quantized)
+    made = read_model(bytes(quantized))
+    take_stand_ins_away(made, names)
+    return serialize(made)
 
 
 def _write_ranges(model: schema.ModelT, ranges: Mapping[int, Range]) -> None:
