@@ -53,7 +53,7 @@ def test_every_format_comes_down_to_one_partition(
     assert report["passed"]
     names = {path.name for path in (tmp_path / "out").iterdir()}
     expected = {"report.json", "report.html", "model.json", "rewrites.json"}
-    expected |= {"calibration.json", "accuracy.csv"}
+    expected |= {"calibration.json", "accuracy.csv", "sensitivity.csv"}
     assert names == {f"{source.stem}-int8.tflite", *expected}
     # A SavedModel cannot be walked, but the finished file is mended as well.
     assert "relu_to_quantize" in {record["rewrite"] for record in report["rewrites"]}
