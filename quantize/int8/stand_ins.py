@@ -8,17 +8,18 @@ that stands in while it works. To XNNPACK, DEQUANTIZE, ELU and QUANTIZE in a row
 
 from __future__ import annotations
 
-import copy
-
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.files.flatbuffer import indices, op_code_index, op_name
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import QUANTIZE
+from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
+from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
+from portrait_tflite.convert.rewrites.flatbuffer.through_float import UNPACK
 
-_ABSENT = "ELU"
-_STAND_IN = "HARD_SWISH"
+_ABSENT, _STAND_IN = Op("ELU", 1), Op("HARD_SWISH", 1)
 
 
-def put_stand_ins(model: schema.ModelT) -> frozenset[bytes]:
+def put_stand_ins(model: schema.ModelT) -> frozenset[str]:
     """Put HARD_SWISH in the place of each ELU.
 
     Args:
@@ -27,66 +28,38 @@ def put_stand_ins(model: schema.ModelT) -> frozenset[bytes]:
     Returns:
         Names of the outputs, for `take_stand_ins_away`.
     """
-    graph = model.subgraphs[0]
-    names = set()
-    for operator in graph.operators:
-        if _is(model, operator, _ABSENT):
-            _become(model, operator, _STAND_IN)
-            names.add(_output(graph, operator).name)
-    return frozenset(names)
+    absent = [node for node in list_nodes(model) if node.op == _ABSENT.name]
+    for node in absent:
+        _put(model, node, _STAND_IN)
+    return frozenset(node.tensor for node in absent)
 
 
-def take_stand_ins_away(model: schema.ModelT, names: frozenset[bytes]) -> None:
+def take_stand_ins_away(model: schema.ModelT, names: frozenset[str]) -> None:
     """Put ELU back where an output has one of the names, between DEQUANTIZE and QUANTIZE in int8.
 
     Args:
         model: The file as it was quantized; changed in place.
     """
-    graph = model.subgraphs[0]
-    for operator in list(graph.operators):
-        if not _is(model, operator, _STAND_IN) or _output(graph, operator).name not in names:
+    for node in reversed(list_nodes(model)):  # from the end: what is put in moves what is behind
+        if node.op != _STAND_IN.name or node.tensor not in names:
             continue
-        _become(model, operator, _ABSENT)
-        if _output(graph, operator).type == schema.TensorType.INT8:
-            _between_two_scales(model, operator)
+        if node.outputs[0].dtype == "float32":
+            _put(model, node, _ABSENT)
+        else:
+            _put_between_scales(model, node, _ABSENT)
 
 
-def _between_two_scales(model: schema.ModelT, operator: schema.OperatorT) -> None:
-    graph = model.subgraphs[0]
-    (source,), (target,) = indices(operator.inputs), indices(operator.outputs)
-    real_in, real_out = _real(graph, source), _real(graph, target)
-    operator.inputs, operator.outputs = [real_in], [real_out]
-    at = next(i for i, other in enumerate(graph.operators) if other is operator)
-    graph.operators[at : at + 1] = [
-        _op(model, ("DEQUANTIZE", 2), source, real_in),
-        operator,
-        _op(model, ("QUANTIZE", 1), real_out, target),
-    ]
+def _put(model: schema.ModelT, node: Node, op: Op) -> None:
+    built = Replacement(model, node)
+    built.op(op, [node.given()[0].index])
+    built.finish()
 
 
-def _real(graph: schema.SubGraphT, stored: int) -> int:
-    """Add a float tensor of a stored one's shape."""
-    tensor = copy.copy(graph.tensors[stored])
-    tensor.type, tensor.quantization, tensor.buffer = schema.TensorType.FLOAT32, None, 0
-    tensor.name = bytes(tensor.name) + b"_real"
-    graph.tensors.append(tensor)
-    return len(graph.tensors) - 1
-
-
-def _become(model: schema.ModelT, operator: schema.OperatorT, op: str) -> None:
-    operator.opcodeIndex = op_code_index(model, op, 1)
-    operator.builtinOptions = None
-    operator.builtinOptionsType = schema.BuiltinOptions.NONE
-
-
-def _is(model: schema.ModelT, operator: schema.OperatorT, op: str) -> bool:
-    return op_name(model.operatorCodes[operator.opcodeIndex]) == op
-
-
-def _output(graph: schema.SubGraphT, operator: schema.OperatorT) -> schema.TensorT:
-    return graph.tensors[indices(operator.outputs)[0]]
-
-
-def _op(model: schema.ModelT, kind: tuple[str, int], source: int, target: int) -> schema.OperatorT:
-    code = op_code_index(model, *kind)
-    return schema.OperatorT(opcodeIndex=code, inputs=[source], outputs=[target])
+def _put_between_scales(model: schema.ModelT, node: Node, op: Op) -> None:
+    built = Replacement(model, node)
+    (source,) = node.given()
+    given, result = built.float_tensor(source.shape), built.float_tensor(source.shape)
+    built.op(UNPACK, [source.index], given)
+    built.op(op, [given], result)
+    built.op(QUANTIZE, [result])
+    built.finish()

@@ -24,7 +24,7 @@ _SINGLE = frozenset(
 )
 _PAIRS = frozenset({"DIV", "MAXIMUM", "MINIMUM", "PRELU", "SQUARED_DIFFERENCE"})
 
-_UNPACK = Op("DEQUANTIZE", 2)
+UNPACK = Op("DEQUANTIZE", 2)
 
 
 class ThroughFloat(FlatbufferRewrite):
@@ -90,5 +90,5 @@ def _unpack_all(built: Replacement, operands: tuple[Operand, ...]) -> list[int]:
             unpacked[operand.index] = built.constant(values)
         else:
             unpacked[operand.index] = built.float_tensor(operand.shape)
-            built.op(_UNPACK, [operand.index], unpacked[operand.index])
+            built.op(UNPACK, [operand.index], unpacked[operand.index])
     return [unpacked[operand.index] for operand in operands]
