@@ -6,9 +6,9 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from portrait_tflite.benchmarks.device.adb import Phone, refusal
-from portrait_tflite.benchmarks.device.app import ended, name_run, start_app
+from portrait_tflite.benchmarks.device.app import start_app
 from portrait_tflite.benchmarks.device.looking import look_for
-from portrait_tflite.benchmarks.device.phone_files import Tell, read_result, removed, result_path
+from portrait_tflite.benchmarks.device.phone_files import Tell, one_run, read_result
 
 PAUSE_S = 1.0
 _PATIENCE_S = 60.0
@@ -24,8 +24,7 @@ def open_folder(phone: Phone, scratch: Path, tell: Tell) -> None:
     Raises:
         AdbError: The app cannot write, or adb cannot read there.
     """
-    run = name_run()
-    with removed(phone, tell, result_path(run), f"{result_path(run)}.part"), ended(phone):
+    with one_run(phone, tell) as run:
         start_app(phone, ("--es", "run", run, "--ei", "runs", "0"))
         _wait(phone, run)
         read_result(phone, run, scratch / f"{run}.json")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from portrait_tflite.benchmarks.device.adb import AdbError, Phone, refusal
-from portrait_tflite.benchmarks.device.app import PACKAGE
+from portrait_tflite.benchmarks.device.app import PACKAGE, ended, name_run
 from portrait_tflite.benchmarks.device.staging import StagedModel
 
 Tell = Callable[[str], None]
@@ -116,3 +116,11 @@ def removed(phone: Phone, tell: Tell, *places: str) -> Iterator[None]:
         except AdbError as error:
             by_hand = f"Then remove it by: adb -s {phone.serial} shell {line}"
             tell(f"Something may stay on the phone: {error.reason}. {by_hand}")
+
+
+@contextmanager
+def one_run(phone: Phone, tell: Tell) -> Iterator[str]:
+    """Give the name of a run; afterwards end the app and remove what the run left."""
+    run = name_run()
+    with removed(phone, tell, result_path(run), f"{result_path(run)}.part"), ended(phone):
+        yield run

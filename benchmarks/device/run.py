@@ -7,19 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from portrait_tflite.benchmarks.device.adb import Adb, Phone
-from portrait_tflite.benchmarks.device.app import ended, ensure_app, name_run, start_app
+from portrait_tflite.benchmarks.device.app import ensure_app, start_app
 from portrait_tflite.benchmarks.device.conditions import battery_saver, with_warnings
 from portrait_tflite.benchmarks.device.looking import wait_for_result
 from portrait_tflite.benchmarks.device.merging import merge_starts
 from portrait_tflite.benchmarks.device.opening import open_folder
 from portrait_tflite.benchmarks.device.order import DeviceOrder
-from portrait_tflite.benchmarks.device.phone_files import (
-    Tell,
-    placed,
-    read_result,
-    removed,
-    result_path,
-)
+from portrait_tflite.benchmarks.device.phone_files import Tell, one_run, placed, read_result
 from portrait_tflite.benchmarks.device.result_file import read_device_result
 from portrait_tflite.benchmarks.device.staging import StagedModel, stage_model
 from portrait_tflite.vocabulary import DeviceResult
@@ -92,9 +86,8 @@ def _measure(
     tell: Tell,
 ) -> DeviceResult:
     """Start the app once, wait for its result and read it."""
-    run = name_run()
-    read = scratch / f"{run}.json"
-    with removed(phone, tell, result_path(run), f"{result_path(run)}.part"), ended(phone):
+    with one_run(phone, tell) as run:
+        read = scratch / f"{run}.json"
         warnings = battery_saver(phone)
         start_app(phone, order.extras(run, model.name, model.variants))
         wait_for_result(phone, run, patience_s, show)
