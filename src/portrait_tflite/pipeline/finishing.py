@@ -58,7 +58,7 @@ def finish(
     scores: Mapping[str, Accuracy] = _verify(request, network, pictures, progress)
     remedied = remedy(request, network, pictures, scores, progress)
     network, scores = described(request, remedied.network), remedied.scores
-    everything = {**network.files, **network.extra}
+    everything = network.everything
     with stage(progress, "auditing"), quiet():
         variants = {
             name: describe_variant(
@@ -123,9 +123,9 @@ def finish(
     return Converted(report, folder.path, failures)
 
 
-def _spec_of(network: Network, variant: str) -> ModelSpec | None:
-    if variant not in network.files:
-        return network.extra_spec
+def _spec_of(network: Network, variant: str) -> ModelSpec:
+    if variant in network.baselines:
+        return network.baselines[variant].spec
     return network.own_spec(variant) or network.spec
 
 
@@ -142,13 +142,12 @@ def _verify(
         other_kernels = network.scored_with is Delegate.CPU and runs_on(
             network.reference, Delegate.XNNPACK
         )
-        if network.extra_spec is not None:
-            predictors |= {
-                name: reference
-                if data is network.reference and not other_kernels
-                else tflite_predictor(data, network.extra_spec)
-                for name, data in network.extra.items()
-            }
+        predictors |= {
+            name: reference
+            if one.data is network.reference and not other_kernels
+            else tflite_predictor(one.data, one.spec)
+            for name, one in network.baselines.items()
+        }
     with progress(len(pictures.samples), "verifying") as update:
         return verify_variants(
             reference,

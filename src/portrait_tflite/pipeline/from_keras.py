@@ -15,9 +15,9 @@ from portrait_tflite.convert.plan import (
     whole_net_error,
 )
 from portrait_tflite.convert.rewriter import Rewritten
-from portrait_tflite.errors import ConversionError
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.output_folder import OutputFolder
+from portrait_tflite.pipeline.baselines import build_baselines
 from portrait_tflite.pipeline.converting import ConvertingSteps
 from portrait_tflite.pipeline.describing import require_describable
 from portrait_tflite.pipeline.explaining import layers_of_graph, require_layer
@@ -49,20 +49,16 @@ from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
 from portrait_tflite.quantize.variants import (
     INTEGER,
-    build_naive,
     build_variants,
 )
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
     Delegate,
     Precision,
-    SkippedRewrite,
     WholeNetError,
 )
 
 _WHOLE_NET_ON = 4
-# Baselines of `--baseline`: whether the batch is fixed to 1.
-_NAIVE = {"naive": False, "naive_batch1": True}
 
 
 def build_from_keras(
@@ -124,7 +120,9 @@ def _build(
             mask_spec(loaded.spec),
         )
     reference = _reference(plans, graph, built)
-    extra, failed = _baselines(request, loaded, _representative(pictures), progress)
+    baselines = (
+        build_baselines(loaded, _representative(pictures), progress) if request.baseline else None
+    )
     return Network(
         name=loaded.name,
         spec=mask_spec(loaded.spec),
@@ -132,9 +130,7 @@ def _build(
         licence=find_net(loaded.source).licence if loaded.zoo else "",
         reference=reference,
         files={name: one.data for name, one in built.items()},
-        extra=extra,
-        # A baseline keeps all outputs, in an order that is the converter's: scored where it is one.
-        extra_spec=loaded.spec if len(loaded.model.outputs) == 1 else None,
+        baselines=baselines.made if baselines else {},
         layers=tuple(node.name for node in graph.nodes()),
         plans={d: plan_of(plan) for d, plan in plans.items() if d is not Delegate.CPU},
         records=_once([*_of(plans, "records"), *(r for b in built.values() for r in b.mended)]),
@@ -143,7 +139,7 @@ def _build(
                 *opaque,
                 *_of(plans, "skipped"),
                 *(s for b in built.values() for s in b.skipped),
-                *failed,
+                *(baselines.failed if baselines else ()),
             ]
         ),
         rewritten=_whole_net(graph, plans, inputs),
@@ -163,28 +159,6 @@ def _reference(
     if exact and Precision.FLOAT32 in built:
         return built[Precision.FLOAT32].data
     return Export(graph).float_model(Precision.FLOAT32)
-
-
-def _baselines(
-    request: ConvertRequest,
-    loaded: LoadedModel,
-    representative: Representative,
-    progress: Progress,
-) -> tuple[dict[str, bytes], list[SkippedRewrite]]:
-    """Convert the model as given with plain `TFLiteConverter`, with and without batch 1."""
-    if not request.baseline:
-        return {}, []
-    built: dict[str, bytes] = {}
-    failed: list[SkippedRewrite] = []
-    with progress(len(_NAIVE), "converting the baselines") as update:
-        for name, batch_one in _NAIVE.items():
-            try:
-                naive = build_naive(loaded.model, representative, batch_one=batch_one)
-                built[name] = naive.data
-            except ConversionError as error:
-                failed.append(SkippedRewrite(name, loaded.model.name, str(error)))
-            update(len(built) + len(failed))
-    return built, failed
 
 
 def _representative(

@@ -15,7 +15,7 @@ from portrait_tflite.file_names import network_name
 from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.pipeline.describing import require_describable
 from portrait_tflite.pipeline.explaining import layers_of_file, require_layer
-from portrait_tflite.pipeline.network import MENDED_ON, Network, single_frames
+from portrait_tflite.pipeline.network import MENDED_ON, Baseline, Network, single_frames
 from portrait_tflite.pipeline.reading import read_pictures
 from portrait_tflite.pipeline.request import (
     ConvertRequest,
@@ -98,8 +98,7 @@ def build_from_tflite(
         licence="",
         reference=data,
         files={name: one.data for name, one in built.items()},
-        extra={AS_RELEASED: data},
-        extra_spec=request.tflite_spec,
+        baselines={AS_RELEASED: Baseline(data, request.tflite_spec)},
         records=(*released.records, *(each for one in built.values() for each in one.mended)),
         skipped=tuple(skipped for one in built.values() for skipped in one.skipped),
         rewritten=mended.whole,

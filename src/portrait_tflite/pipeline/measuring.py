@@ -74,7 +74,7 @@ def measure(
 
 def _write(network: Network, variants: Mapping[str, Variant], folder: Path) -> dict[str, Path]:
     paths = {}
-    for name, data in {**network.files, **network.extra}.items():
+    for name, data in network.everything.items():
         paths[name] = folder / variants[name].file
         paths[name].write_bytes(data)
     return paths

@@ -35,13 +35,21 @@ MENDED_ON = 3
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """A file that is not ours, and its spec, which need not be the network's."""
+
+    data: bytes
+    spec: ModelSpec
+
+
+@dataclass(frozen=True)
 class Network:
     """What both routes, Keras and `.tflite`, come down to.
 
     Attributes:
         files: Finished files by variant.
         reference: The float file that accuracy is measured against.
-        extra: Baselines, by variant.
+        baselines: What ours are compared with, by variant.
         named: Names of the layers as they came, with what each is.
         rewritings: What rewriting the Keras graph did, by the delegate it was for.
         built: What mending the files did, by variant.
@@ -56,8 +64,7 @@ class Network:
     licence: str
     reference: bytes
     files: dict[str, bytes]
-    extra: dict[str, bytes]
-    extra_spec: ModelSpec | None
+    baselines: Mapping[str, Baseline]
     layers: tuple[str, ...] = ()
     plans: dict[Delegate, list[dict[str, str]]] = field(default_factory=dict)
     records: tuple[RewriteRecord, ...] = ()
@@ -69,6 +76,11 @@ class Network:
     fine_tuning: tuple[FineTuning, ...] = ()
     scored_with: Delegate = Delegate.XNNPACK
     finetuning: Remedy | None = None
+
+    @property
+    def everything(self) -> dict[str, bytes]:
+        """All files by variant, the baselines last."""
+        return {**self.files, **{name: one.data for name, one in self.baselines.items()}}
 
     def own_spec(self, variant: str) -> ModelSpec | None:
         """Return what a file takes, where that is not what the network does."""

@@ -1,0 +1,72 @@
+"""What plain `TFLiteConverter` makes of a Keras model, to compare with: `--baseline`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from portrait_tflite.convert.files.flatbuffer import indices, read_model, text
+from portrait_tflite.convert.loading.load import LoadedModel
+from portrait_tflite.errors import ConversionError
+from portrait_tflite.pipeline.network import Baseline
+from portrait_tflite.pipeline.request import Progress
+from portrait_tflite.quantize.calibration import Representative
+from portrait_tflite.quantize.variants import build_naive
+from portrait_tflite.vocabulary import ModelSpec, SkippedRewrite
+
+# Whether the batch is fixed to 1.
+_BATCH_ONE = {"naive": False, "naive_batch1": True}
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """The files by variant, and what could not be made."""
+
+    made: dict[str, Baseline]
+    failed: tuple[SkippedRewrite, ...]
+
+
+def build_baselines(
+    loaded: LoadedModel, representative: Representative, progress: Progress
+) -> Baselines:
+    """Convert a model as given, with and without batch 1."""
+    made: dict[str, Baseline] = {}
+    failed: list[SkippedRewrite] = []
+    with progress(len(_BATCH_ONE), "converting the baselines") as update:
+        for name, batch_one in _BATCH_ONE.items():
+            try:
+                data = build_naive(loaded.model, representative, batch_one=batch_one).data
+                made[name] = Baseline(data, spec_of_baseline(data, loaded.spec))
+            except ConversionError as error:
+                failed.append(SkippedRewrite(name, loaded.model.name, str(error)))
+            update(len(made) + len(failed))
+    return Baselines(made, tuple(failed))
+
+
+def spec_of_baseline(data: bytes, spec: ModelSpec) -> ModelSpec:
+    """Return the spec of a Keras model for the file that plain `TFLiteConverter` made of it.
+
+    A file made by way of a SavedModel has the model's outputs in another order; its signature knows
+    them by name. One without a signature has them in the model's.
+    """
+    places = _places_of_outputs(read_model(data))
+    if not places:
+        return spec
+    state = spec.state and dataclasses.replace(
+        spec.state, from_output=places[spec.state.from_output]
+    )
+    output = dataclasses.replace(spec.output, index=places[spec.output.index])
+    return dataclasses.replace(spec, output=output, state=state)
+
+
+def _places_of_outputs(model: Any) -> list[int]:
+    """Where in the file each of the model's outputs is; empty where no signature says it."""
+    if not model.signatureDefs:
+        return []
+    in_file = indices(model.subgraphs[0].outputs)
+    named = {text(one.name): one.tensorIndex for one in model.signatureDefs[0].outputs}
+    # Keras numbers a list, `output_2` before `output_10`; a dictionary goes by its sorted keys.
+    numbered = all(name.startswith("output_") and name[7:].isdigit() for name in named)
+    order = sorted(named, key=(lambda name: int(name[7:])) if numbered else None)
+    return [in_file.index(named[name]) for name in order]
