@@ -6,7 +6,10 @@ import android.os.Looper
 import io.github.portrait_tflite.demo.live.Session
 import io.github.portrait_tflite.demo.models.ModelShelf
 import io.github.portrait_tflite.demo.phone.engine
+import io.github.portrait_tflite.engine.newerOps
 import java.io.File
+import java.nio.ByteBuffer
+import java.security.MessageDigest
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -46,12 +49,21 @@ class BadFoldersTest {
             "other-shape" to Case("Received: int8 [1, 256, 256, 3]") {
                 edit(it, "256,\n", "128,\n")
             },
+            "newer-op" to Case("a runtime that knows CONV_2D version 120") { folder ->
+                val old = File(folder, NET).readBytes()
+                val new = newerOps(ByteBuffer.wrap(old)).run { ByteArray(limit()).also(::get) }
+                File(folder, NET).writeBytes(new)
+                edit(folder, sha256(old), sha256(new))
+            },
             "too-big" to Case("must fit into this device's memory") {
                 edit(it, "\"bytes\": ${File(packaged, NET).length()}", "\"bytes\": ${1L shl 40}")
             },
         )
 
     private fun card(folder: File) = File(folder, "model.json")
+
+    private fun sha256(bytes: ByteArray): String =
+        MessageDigest.getInstance("SHA-256").digest(bytes).joinToString("") { "%02x".format(it) }
 
     private fun edit(folder: File, from: String, to: String) {
         val before = card(folder).readText()
