@@ -1,4 +1,4 @@
-"""int8 ADD of a dead operand → QUANTIZE or nothing: what XNNPACK refuses, and does nothing."""
+"""int8 ADD of a dead operand → QUANTIZE or nothing."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class IdentityAdd(FlatbufferRewrite):
     """Drop an addition whose one operand cannot move the sum by half a step.
 
     Given:
-        y = ADD(x, skip)    # int8; scale(skip) / scale(y) below 2^-10, so that XNNPACK refuses
+        y = ADD(x, skip)    # int8; no value of the skip is more than half a step of y
 
     Result:
         y = x               # where scale and zero point are the same, and y is no output
         y = QUANTIZE(x)     # otherwise
 
-    All 65,536 pairs of values are tried on the built-in kernels. The skip connection is dead: int8
+    Below 2^-10 of y's scale XNNPACK refuses the skip besides. All 65,536 pairs of values are tried on the built-in kernels. The skip connection is dead: int8
     has already lost it, and whoever trained the network should be told.
     """
 
     name = "identity_add"
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
-        """Match an int8 addition that XNNPACK refuses and that ignores one operand."""
+        """Match an int8 addition that ignores one operand."""
         if node.op != "ADD" or len(node.given()) != 2 or len(node.inputs) != 2:
             return None
         first, second = node.given()
@@ -55,14 +55,26 @@ class IdentityAdd(FlatbufferRewrite):
         if any(o.dtype != "int8" or not o.scale for o in (first, second, target)):
             return None
         refused = [not _in_range(o.scale / target.scale, ADD_RATIO) for o in (first, second)]
-        # XNNPACK takes it as it is.
-        if not any(refused):
+        dead = refused if any(refused) else [_is_silent(o, target) for o in (first, second)]
+        if not any(dead):
             return None
-        # Two refused operands: neither of them is the one that carries on.
-        if all(refused):
+        found = self._without(model, node, dead)
+        # What XNNPACK takes may stay as it is: nobody has to be told why.
+        return found if any(refused) or isinstance(found, Match) else None
+
+    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
+        """Let the living operand pass, requantized."""
+        built = Replacement(model, node)
+        built.op(QUANTIZE, [match.details])
+        built.finish()
+
+    def _without(self, model: schema.ModelT, node: Node, dead: list[bool]) -> Match | RefusedOp:
+        operands, target = node.given(), node.outputs[0]
+        # Neither of them is the one that carries on.
+        if all(dead):
             return RefusedOp(node.tensor, "XNNPACK refuses the scales of both operands")
-        alive = 1 if refused[0] else 0
-        source = (first, second)[alive]
+        alive = 1 if dead[0] else 0
+        source = operands[alive]
         # The living operand would have to be broadcast.
         if source.shape != target.shape:
             return RefusedOp(node.tensor, "the operand that carries on is broadcast")
@@ -70,12 +82,6 @@ class IdentityAdd(FlatbufferRewrite):
         if not _in_range(source.scale / target.scale, QUANTIZE_RATIO):
             return RefusedOp(node.tensor, "XNNPACK takes no QUANTIZE of this scale ratio")
         return self._judge(model, node, alive)
-
-    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
-        """Let the living operand pass, requantized."""
-        built = Replacement(model, node)
-        built.op(QUANTIZE, [match.details])
-        built.finish()
 
     @staticmethod
     def _judge(model: schema.ModelT, node: Node, alive: int) -> Match | RefusedOp:
@@ -106,6 +112,12 @@ def _all_sums(node: Node, operands: tuple[Operand, ...], target: Operand, alive:
     values = pair if alive == 0 else pair[::-1]
     add = Op("ADD", node.version, node.options)
     return run_alone(add, values, operands, target).reshape(rows.shape)
+
+
+def _is_silent(operand: Operand, target: Operand) -> bool:
+    """Whether no value of an operand is more than half a step of the sum."""
+    farthest = max(127 - operand.zero_point, operand.zero_point + 128)
+    return bool(farthest * operand.scale / target.scale <= 0.5)
 
 
 def _in_range(ratio: float, limits: tuple[float, float]) -> bool:
