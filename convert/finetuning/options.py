@@ -21,7 +21,7 @@ class FineTuningOptions:
     rounds: int = 8
     steps: int = 112
     batch_size: int = 4
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     patience: int = 3
     seed: int = 0
 
