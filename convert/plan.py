@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from portrait_tflite.convert.choice import CheapestForm, Chooser, EveryExactForm, PlannedForm
-from portrait_tflite.convert.double_precision import outputs_in_double
 from portrait_tflite.convert.graph import (
     Frames,
     Graph,
     NotWalkableError,
     apply_op,
-    as_arrays,
-    evaluate,
     trace,
 )
 from portrait_tflite.convert.loading.opened import is_composite
-from portrait_tflite.convert.rewriter import TOLERANCE, Rewritten, difference, rewrite_graph
+from portrait_tflite.convert.rewriter import Rewritten, rewrite_graph
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.keras.added_layers import activate
 from portrait_tflite.convert.rewrites.keras.site import KerasRewrite, TakeChannel
@@ -38,17 +33,12 @@ from portrait_tflite.vocabulary import (
     OutputSpec,
     RewriteMode,
     RewriteSelection,
-    RoundingError,
     SkippedRewrite,
-    WholeNetError,
 )
 
 Plan = dict[tuple[str, str], str]
 
 _OPAQUE = "its calls cannot be walked; it is converted as it is and mended as a file"
-
-# Of the largest value; more than float32 loses over the depth of any network.
-_MOST_ROUNDING = 0.1
 
 
 @dataclass(frozen=True)
@@ -171,42 +161,6 @@ def rewrite_for(
     if not rewrites:
         return Rewritten(graph, (), ())
     return rewrite_graph(graph, images, chooser or chooser_for(delegate, request), rewrites)
-
-
-def whole_net_error(before: Graph, after: Graph, images: Frames) -> WholeNetError:
-    """Compare what the network gives before and after all rewrites.
-
-    Where they differ by more than a single exact rewrite may, both are held against float64: a deep
-    network may itself be that far from what its weights say. Not where they differ by more than
-    rounding ever does: then they are two functions.
-
-    Args:
-        images: Network inputs `[n, h, w, c]`, one array for each.
-    """
-    arrays = images if isinstance(images, tuple) else (images,)
-    frames = [tuple(a[i : i + 1] for a in arrays) for i in range(len(arrays[0]))]
-    old, new = ([_outputs(graph, frame) for frame in frames] for graph in (before, after))
-    error, relative = _largest(old, new)
-    whole = WholeNetError(error, relative, len(frames))
-    if not TOLERANCE < relative <= _MOST_ROUNDING:
-        return whole
-    exact = [outputs_in_double(before, frame) for frame in frames]
-    known = [one for one in exact if one is not None]
-    if len(known) < len(frames):
-        return whole
-    roundings = (_largest(known, outputs)[1] for outputs in (old, new))
-    return dataclasses.replace(whole, rounding=RoundingError(*roundings))
-
-
-def _outputs(graph: Graph, frame: Frames) -> list[Any]:
-    return as_arrays(evaluate(graph.outputs, graph.feed(frame)))
-
-
-def _largest(before: Sequence[list[Any]], after: Sequence[list[Any]]) -> tuple[float, float]:
-    """Return the largest difference of any output on any picture, absolute and relative."""
-    pairs = [pair for both in zip(before, after, strict=True) for pair in zip(*both, strict=True)]
-    errors = [difference(*pair) for pair in pairs]
-    return max(e for e, _ in errors), max(r for _, r in errors)
 
 
 def plan_of(rewritten: Rewritten) -> list[dict[str, str]]:

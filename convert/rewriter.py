@@ -116,6 +116,7 @@ class _Run:
             if isinstance(found, Refusal):
                 self._skip(SkippedRewrite(rewrite.name, found.layer, found.reason), (found.layer,))
             elif found is not None:
+                _require_root(found, old)
                 result = self._rewritten(rewrite.name, found, new) or kept
             if old in self._activations:
                 inherited[result] = self._activations[old]
@@ -199,6 +200,15 @@ class _Run:
         if value not in self._activations:
             self._activations[value] = as_arrays(evaluate([value], self._activations))[0]
         return self._activations[value]
+
+
+def _require_root(site: Site, matched: Value) -> None:
+    # Each place is verified by its root: of another tensor that says nothing.
+    if site.root != matched:
+        raise ValueError(
+            f"a site's root must be the tensor that match was given, {matched.node.name}; "
+            f"not {site.root.node.name}"
+        )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from portrait_tflite.convert.plan import (
     plan_of,
     read_plans,
     rewrite_for,
-    whole_net_error,
 )
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import (
@@ -116,38 +115,6 @@ def test_the_chooser_follows_the_request() -> None:
     planned = chooser_for(GPU, RewriteRequest(RewriteMode.EXACT, plans={GPU: {("a", "b"): "c"}}))
     assert isinstance(planned, PlannedForm)
     assert planned.forms == {("a", "b"): "c"}
-
-
-def test_the_whole_network_is_compared_on_every_image(randomized: Build, images_for: Build) -> None:
-    model = _net(randomized)
-    graph, images = trace(model), images_for(model, 3)
-    assert whole_net_error(graph, graph, images).max_abs_error == 0
-    exact = rewrite_for(graph, GPU, RewriteRequest(), images)
-    error = whole_net_error(graph, exact.graph, images)
-    assert error.images == 3
-    assert error.max_rel_error <= 1e-5
-    fitted = rewrite_for(graph, GPU, RESIZE, images)
-    assert whole_net_error(graph, fitted.graph, images).max_rel_error > 1e-3
-
-
-@pytest.mark.parametrize(("scale", "wrong"), [(1.0, False), (1.01, True)])
-def test_rounding_is_told_from_a_fault(images_for: Build, scale: float, wrong: bool) -> None:
-    x = keras.Input((8, 8, 3))
-    lossy = layers.Rescaling(1.0, -1e4)(layers.Rescaling(1.0, 1e4)(x))
-    model = keras.Model(x, lossy)
-    graph, images = trace(model), images_for(model, 3)
-    other = trace(keras.Model(x, layers.Rescaling(scale)(x)))
-    error = whole_net_error(graph, other, images)
-    assert error.max_rel_error > 1e-5
-    assert error.rounding is not None
-    assert 1e-5 < error.rounding.original < 1e-3
-    assert (error.rounding.rewritten > error.rounding.original) == wrong
-
-
-def test_what_is_alike_is_not_computed_in_float64(images_for: Build) -> None:
-    x = keras.Input((8, 8, 3))
-    model = keras.Model(x, layers.Rescaling(2.0)(x))
-    assert whole_net_error(trace(model), trace(model), images_for(model)).rounding is None
 
 
 def test_the_masks_spec_has_nothing_left_to_choose() -> None:

@@ -39,8 +39,9 @@ class IdentityAdd(FlatbufferRewrite):
         y = x               # where scale and zero point are the same, and y is no output
         y = QUANTIZE(x)     # otherwise
 
-    Below 2^-10 of y's scale XNNPACK refuses the skip besides. All 65,536 pairs of values are tried on the built-in kernels. The skip connection is dead: int8
-    has already lost it, and whoever trained the network should be told.
+    Below 2^-10 of y's scale XNNPACK refuses the skip besides. All 65,536 pairs of values are tried
+    on the built-in kernels. The skip connection is dead: int8 has already lost it, and whoever
+    trained the network should be told.
     """
 
     name = "identity_add"

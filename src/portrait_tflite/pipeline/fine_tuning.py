@@ -10,8 +10,9 @@ from portrait_tflite.convert.finetuning.lessons import Lessons, make_lessons
 from portrait_tflite.convert.finetuning.options import FineTuningOptions
 from portrait_tflite.convert.finetuning.run import FineTuned, fine_tune
 from portrait_tflite.convert.graph import Graph
-from portrait_tflite.convert.plan import plan_of, whole_net_error
+from portrait_tflite.convert.plan import plan_of
 from portrait_tflite.convert.rewriter import Rewritten
+from portrait_tflite.convert.whole_net import whole_net_error
 from portrait_tflite.errors import UsageError
 from portrait_tflite.pipeline.network import first_frames
 from portrait_tflite.pipeline.request import ConvertRequest, Progress

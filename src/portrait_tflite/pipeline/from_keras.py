@@ -12,9 +12,9 @@ from portrait_tflite.convert.plan import (
     mask_graph,
     mask_spec,
     plan_of,
-    whole_net_error,
 )
 from portrait_tflite.convert.rewriter import Rewritten
+from portrait_tflite.convert.whole_net import require_same_net, whole_net_error
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.pipeline.baselines import build_baselines
@@ -106,6 +106,7 @@ def _build(
     named = layers_of_graph(graph)
     require_layer(request.explained, named)
     plans, fine_tuning = rewrite_graphs(request, loaded.spec, graph, inputs, unlabelled, progress)
+    whole = _whole_net(graph, plans, inputs)
     steps = ConvertingSteps(request.variants, pictures)
     with progress(steps.total, "converting") as steps.update:
         built = build_variants(
@@ -142,7 +143,7 @@ def _build(
                 *(baselines.failed if baselines else ()),
             ]
         ),
-        rewritten=_whole_net(graph, plans, inputs),
+        rewritten=whole,
         named=named,
         rewritings=plans,
         built=built,
@@ -171,7 +172,10 @@ def _representative(
 
 def _whole_net(graph: Graph, plans: Mapping[Delegate, Rewritten], inputs: Frames) -> WholeNetError:
     images = first_frames(inputs, _WHOLE_NET_ON)
-    errors = [whole_net_error(graph, plan.graph, images) for plan in plans.values()]
+    errors = []
+    for plan in plans.values():
+        errors.append(whole_net_error(graph, plan.graph, images))
+        require_same_net(graph, plan, images, errors[-1])
     return max(errors, key=lambda error: error.max_rel_error)
 
 

@@ -231,3 +231,31 @@ def test_a_file_is_run_once(tmp_path: Path) -> None:
     assert marker.read_text() == "x"
     _registry(tmp_path, code + "# changed\n")
     assert marker.read_text() == "xx"
+
+
+_SKIPS_A_LAYER = """
+from portrait_tflite.convert.rewrites.keras.site import Form, Site
+
+
+class SkipALayer:
+    name = "skip_a_layer"
+
+    def match(self, value, uses):
+        if value.node.name != "head":
+            return None
+        inner = value.node.inputs[0]
+        form = Form("same", build=lambda boundary: boundary[0])
+        return Site("head", inner, (inner,), (form,), "it seems")
+
+
+REWRITES = [SkipALayer()]
+"""
+
+
+def test_a_site_that_is_not_what_was_matched_is_refused(
+    tmp_path: Path, randomized: Build, images_for: Build
+) -> None:
+    # Verified by its root it would be exact, and the head would be gone.
+    model = _pooled(randomized)
+    with pytest.raises(ConversionError, match=r"skip_a_layer: ValueError: .*root must be .*head"):
+        _rewritten(model, images_for(model), _registry(tmp_path, _SKIPS_A_LAYER))
