@@ -94,6 +94,16 @@ class RunningAloneTest {
     }
 
     @Test
+    fun aBenchmarkThatEndsWellSaysSoOnce() {
+        val order = order("well").putExtra("runs", 1).putExtra("seconds", 0f)
+        val controller = Robolectric.buildActivity(BenchmarkActivity::class.java, order).setup()
+        until("the line") { logged().isNotEmpty() }
+        controller.pause().stop().destroy()
+        untilFree()
+        assertEquals(listOf("done well ${result("well").path}"), logged())
+    }
+
+    @Test
     fun aBenchmarkThatIsOverMayLeaveTheScreen() {
         val order = order("over").putExtra("delegates", "npu")
         val controller = Robolectric.buildActivity(BenchmarkActivity::class.java, order).setup()
