@@ -10,6 +10,8 @@ import io.github.portrait_tflite.engine.newerOps
 import java.io.File
 import java.nio.ByteBuffer
 import java.security.MessageDigest
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -95,6 +97,40 @@ class BadFoldersTest {
             assertTrue("$name in the file: $file", case.words in file)
             controller.pause().stop().destroy()
         }
+    }
+
+    @Test
+    fun theSelfTestSaysItOnTheScreenAndInItsFile() {
+        val file = File(context.getExternalFilesDir("results"), "self-test.json")
+        for ((name, case) in cases) {
+            push(name, case)
+            val test =
+                Intent(context, SelfTestActivity::class.java)
+                    .putExtra(SelfTestActivity.MODEL, name)
+            val controller =
+                Robolectric.buildActivity(SelfTestActivity::class.java, test).setup()
+            val screen = controller.get()
+            until("the end of $name") { file.path in screen.text(R.id.report_newest) }
+            val said = screen.text(R.id.report_lines)
+            assertTrue("$name on the screen: $said", case.words in said)
+            assertTrue("$name in the file", case.words in file.readText())
+            controller.pause().stop().destroy()
+        }
+    }
+
+    @Test
+    fun theSelfTestTestsThePushedFolderAndNotThePackaged() {
+        push("pushed", Case("") { edit(it, "\"name\": \"portrait\"", "\"name\": \"another\"") })
+        val test = Intent(context, SelfTestActivity::class.java)
+        test.putExtra(SelfTestActivity.MODEL, "pushed")
+        val controller = Robolectric.buildActivity(SelfTestActivity::class.java, test).setup()
+        val screen = controller.get()
+        until("the end") { "Written to" in screen.text(R.id.report_newest) }
+        val file = File(context.getExternalFilesDir("results"), "self-test.json")
+        val json = JSONObject(file.readText())
+        assertEquals("another", json.getJSONObject("model").getString("name"))
+        assertTrue("\nFAILED" !in screen.text(R.id.report_lines))
+        controller.pause().stop().destroy()
     }
 
     private fun over(name: String): Boolean =

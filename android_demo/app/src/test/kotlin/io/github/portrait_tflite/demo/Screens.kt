@@ -9,10 +9,19 @@ import android.view.ViewGroup
 import android.widget.TextView
 import java.io.File
 import org.junit.Assert.fail
+import org.robolectric.Robolectric
 import org.robolectric.Shadows.shadowOf
+import org.robolectric.android.controller.ActivityController
 
 private const val PATIENCE_MS = 120_000L
 private const val STEP_MS = 10L
+
+/** Starts the portrait screen, and waits for its model. */
+fun startPortrait(): ActivityController<PortraitActivity> {
+    val controller = Robolectric.buildActivity(PortraitActivity::class.java).setup()
+    until("the model") { "Runs" in controller.get().text(R.id.running) }
+    return controller
+}
 
 /** Lets the main thread work until something holds. */
 fun until(what: String, holds: () -> Boolean) {
@@ -25,8 +34,14 @@ fun until(what: String, holds: () -> Boolean) {
     }
 }
 
-/** What a text view of an activity says. */
-fun Activity.text(id: Int): String = findViewById<TextView>(id).text.toString()
+/** What a text view of an activity says, or several in a group line by line. */
+fun Activity.text(id: Int): String =
+    inside(findViewById(id)).filterIsInstance<TextView>().joinToString("\n") { it.text }
+
+/** Clicks a view of an activity. */
+fun Activity.click(id: Int) {
+    findViewById<View>(id).performClick()
+}
 
 /** Whether a view of an activity is to be seen. */
 fun Activity.shows(id: Int): Boolean = findViewById<View>(id).isShown

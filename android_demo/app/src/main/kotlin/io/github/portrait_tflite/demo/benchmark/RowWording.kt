@@ -14,8 +14,10 @@ class RowWording(private val resources: Resources) {
             row.golden?.let {
                 resources.getString(R.string.row_golden, row.variant, row.delegate.json, it)
             } ?: resources.getString(R.string.row_delegate, row.variant, row.delegate.json)
-        val fault = row.error.ifEmpty { row.unavailable }
-        if (fault.isNotEmpty()) return resources.getString(R.string.row_fault, what, fault)
+        if (row.error.isNotEmpty()) return resources.getString(R.string.row_wrong, what, row.error)
+        if (row.unavailable.isNotEmpty()) {
+            return resources.getString(R.string.row_absent, what, row.unavailable)
+        }
         val verdict =
             when (row.passed) {
                 true -> R.string.row_passed

@@ -8,6 +8,7 @@ import io.github.portrait_tflite.demo.R
 import io.github.portrait_tflite.demo.phone.engine
 import io.github.portrait_tflite.demo.phone.writeResult
 import io.github.portrait_tflite.demo.sentence
+import java.io.File
 
 /**
  * The self-test of a model, written to `results/self-test.json`: what it found, or why it could not.
@@ -24,21 +25,20 @@ class SelfTestJob(
         val run = BenchmarkRun(context, engine(), say)
         try {
             val result = run.selfTest(model, DelegateKind.entries.map { DelegateChoice(it) })
-            say(summary(result))
-            write(result)
+            end(summary(result), result)
         } catch (_: InterruptedException) {
             return // The person left.
         } catch (error: Throwable) {
             val sentence = context.resources.sentence(error)
-            say(sentence)
-            write(run.failed(sentence))
+            end(sentence, run.failed(sentence))
         }
     }
 
-    private fun write(result: DeviceResult) {
-        val file = runCatching { writeResult(context, "self-test", result.toJson()) }
-        file.onSuccess { say(context.getString(R.string.self_test_file, it.path)) }
-        file.onFailure { say(context.resources.sentence(it)) }
+    /** Writes, and says in one line what it came to and where it is. */
+    private fun end(outcome: String, result: DeviceResult) {
+        val written = runCatching { writeResult(context, "self-test", result.toJson()) }
+        val place = { file: File -> context.getString(R.string.self_test_file, file.path) }
+        say("$outcome\n${written.fold(place, context.resources::sentence)}")
     }
 
     private fun summary(result: DeviceResult): String {

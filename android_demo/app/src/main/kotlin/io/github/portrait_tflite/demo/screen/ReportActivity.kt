@@ -3,13 +3,14 @@ package io.github.portrait_tflite.demo.screen
 import android.app.Activity
 import android.content.Intent
 import android.os.Bundle
+import android.view.ViewGroup
 import android.view.WindowManager
 import android.widget.TextView
 import io.github.portrait_tflite.demo.R
 import io.github.portrait_tflite.demo.benchmark.Errand
 
 /**
- * A screen that says line by line what an [Errand] finds. A screen that is made anew, for another
+ * A screen that says line by line what an [Errand] finds, the newest also on top. A screen that is made anew, for another
  * language or size of text, goes on with the errand of the one before.
  *
  * @param heading a string resource.
@@ -46,6 +47,12 @@ abstract class ReportActivity(private val heading: Int) : Activity() {
         super.onDestroy()
     }
 
-    private fun show(line: String) =
-        runOnUiThread { findViewById<TextView>(R.id.report_lines).append("$line\n") }
+    private fun show(line: String) = runOnUiThread {
+        findViewById<TextView>(R.id.report_newest).text = line
+        // A view each, so that a screen reader goes from line to line.
+        val lines = findViewById<ViewGroup>(R.id.report_lines)
+        val view = layoutInflater.inflate(R.layout.report_line, lines, false) as TextView
+        view.text = line
+        lines.addView(view)
+    }
 }
