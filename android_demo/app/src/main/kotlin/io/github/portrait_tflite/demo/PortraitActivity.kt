@@ -55,6 +55,7 @@ class PortraitActivity : Activity(), PortraitActions {
         session.onSegmented = { shot ->
             renderer.offer(shot)
             screen.live.requestRender()
+            camera.seen()
         }
         session.refresh() // Shows and draws.
         showTimes()

@@ -19,17 +19,22 @@ class CameraStage(
     private val gate = CameraGate(activity)
     private var feed: CameraFeed? = null
 
+    /** Whether the screen says that the first frame is awaited. */
+    @Volatile
+    private var awaiting = false
+
     /** Shows the camera; asks for it the first time. */
     fun start() {
+        if (feed != null) return
         screen.showLive()
         when {
-            feed != null -> return
             !gate.exists -> screen.showNotice(R.string.camera_none)
             gate.allowed -> open()
             desk.asked ->
                 screen.showNotice(R.string.camera_denied, R.string.camera_allow, gate::askAgain)
             else -> {
                 desk.asked = true
+                screen.showNotice(R.string.camera_asked)
                 gate.ask()
             }
         }
@@ -37,13 +42,27 @@ class CameraStage(
 
     /** Gives the camera back. */
     fun stop() {
+        endWaiting()
         feed?.close()
         feed = null
+    }
+
+    /** A frame came through the network. Any thread. */
+    fun seen() {
+        if (awaiting) activity.runOnUiThread(::endWaiting)
+    }
+
+    private fun endWaiting() {
+        if (!awaiting) return // Stopped meanwhile, and the screen says something else.
+        awaiting = false
+        screen.showLive()
     }
 
     private fun open() {
         val session = desk.session
         session.forget()
+        awaiting = true
+        screen.showNotice(R.string.camera_awaited)
         val screens = activity.getSystemService(DisplayManager::class.java)
         val output =
             CameraOutput(
