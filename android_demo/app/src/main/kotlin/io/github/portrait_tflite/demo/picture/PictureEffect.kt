@@ -12,15 +12,15 @@ import io.github.portrait_tflite.demo.live.Workbench
 /**
  * Draws an effect on a picture of the gallery, by the CPU. On the interpreter's thread.
  *
- * @throws Refusal no network is open.
+ * @throws Refusal no network is open, or the memory is full.
  */
-fun drawEffect(bench: Workbench, picture: Bitmap, look: Look): Bitmap {
+fun drawEffect(bench: Workbench, picture: Bitmap, look: Look): Bitmap = withinMemory {
     val frame = picture.toFrame()
     val coarse = bench.segmentAlone(frame) ?: throw Refusal(R.string.model_none)
     val restored = MaskRestorer(checkNotNull(bench.spec), frame.width, frame.height).restore(coarse)
     val step = EdgeRefinement.step(frame.width, frame.height, coarse.width, coarse.height)
     val matte = EdgeRefinement(step).refine(frame, restored)
-    return EffectRenderer(
+    EffectRenderer(
         look.color,
         look.backdrop.toFrame(),
     ).draw(look.effect, frame, matte).toBitmap()

@@ -18,9 +18,9 @@ private const val LONGEST_SIDE = 1280
 /**
  * Reads a picture of the gallery, upright and at most [LONGEST_SIDE] pixels long.
  *
- * @throws Refusal it is no picture, or cannot be read.
+ * @throws Refusal it is no picture, cannot be read, or is too large.
  */
-fun readPicture(resolver: ContentResolver, uri: Uri): Bitmap =
+fun readPicture(resolver: ContentResolver, uri: Uri): Bitmap = withinMemory {
     try {
         val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
         resolver.read(uri) { BitmapFactory.decodeStream(it, null, bounds) }
@@ -39,6 +39,19 @@ fun readPicture(resolver: ContentResolver, uri: Uri): Bitmap =
         throw noPicture(uri, error)
     } catch (error: SecurityException) {
         throw noPicture(uri, error)
+    }
+}
+
+/**
+ * Does what takes memory for a picture.
+ *
+ * @throws Refusal there is not enough.
+ */
+internal inline fun <T> withinMemory(work: () -> T): T =
+    try {
+        work()
+    } catch (error: OutOfMemoryError) {
+        throw Refusal(R.string.picture_too_large, cause = error)
     }
 
 private fun <T> ContentResolver.read(uri: Uri, work: (InputStream) -> T): T =
