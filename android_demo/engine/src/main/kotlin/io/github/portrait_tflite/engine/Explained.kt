@@ -60,9 +60,12 @@ internal fun explain(error: RuntimeException, file: String, choice: DelegateChoi
 internal fun missing(error: LinkageError, choice: DelegateChoice): DelegateUnavailable =
     DelegateUnavailable(
         "${choice.kind.json} needs a library that this device or app has not. Received: " +
-            "${brief(error.message.orEmpty())}. Choose another delegate.",
+            "${brief(firstSentence(error))}. Choose another delegate.",
         error,
     )
+
+/** What is missing; what follows in TFLite's message is for those who build apps. */
+private fun firstSentence(error: Throwable) = error.message.orEmpty().substringBefore(". ")
 
 internal fun tooBig(error: Throwable, file: String): BadModel =
     BadModel(
