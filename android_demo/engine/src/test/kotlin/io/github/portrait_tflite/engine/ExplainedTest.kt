@@ -89,5 +89,5 @@ class ExplainedTest {
     }
 
     private fun LoadedVariant.with(data: ByteBuffer) =
-        LoadedVariant(card, data, inputs, outputSizes, maskOutput, stateOutput, ops)
+        LoadedVariant(card, source, data, inputs, outputSizes, maskOutput, stateOutput, ops)
 }

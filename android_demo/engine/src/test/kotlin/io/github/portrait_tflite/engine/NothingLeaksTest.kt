@@ -79,5 +79,5 @@ class NothingLeaksTest {
     private fun LoadedVariant.with(
         data: ByteBuffer = this.data,
         outputSizes: List<Int> = this.outputSizes,
-    ) = LoadedVariant(card, data, inputs, outputSizes, maskOutput, stateOutput, ops)
+    ) = LoadedVariant(card, source, data, inputs, outputSizes, maskOutput, stateOutput, ops)
 }

@@ -105,7 +105,7 @@ class Benchmark(
     }
 
     private fun series(segmenter: Segmenter, effort: Effort): Series {
-        val firstMs = once(segmenter)
+        val firstMs = segmenter.firstMs ?: once(segmenter)
         val warmUp = ArrayList<Double>()
         while (!hasSettled(warmUp) && warmUp.size < MOST_WARM_UP) warmUp += once(segmenter)
         val samples = ArrayList<Double>()

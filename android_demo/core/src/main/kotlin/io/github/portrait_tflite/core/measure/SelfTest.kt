@@ -9,6 +9,7 @@ import io.github.portrait_tflite.core.model.readFile
 import io.github.portrait_tflite.core.run.DelegateChoice
 import io.github.portrait_tflite.core.run.Segmenter
 import io.github.portrait_tflite.core.run.SegmenterFactory
+import io.github.portrait_tflite.core.run.fillGolden
 
 private const val NO_NUMBERS =
     "a mask of numbers is required. Received: NaN in it. Choose another delegate or variant."
@@ -67,7 +68,7 @@ class SelfTest(
         run: GoldenRun,
     ): SelfTestRow {
         goOnUnlessStopped()
-        fillGolden(source, variant, run, segmenter.inputs)
+        fillGolden(variant, run, segmenter.inputs)
         segmenter.run()
         val output = segmenter.outputs[variant.maskOutput]
         val golden = readMask(variant, run)

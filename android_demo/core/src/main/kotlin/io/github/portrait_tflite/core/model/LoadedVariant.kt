@@ -5,6 +5,7 @@ import java.nio.ByteBuffer
 /**
  * A variant whose file was read and found to be what model.json says.
  *
+ * @property source where its folder's other files are.
  * @property data the `.tflite`, mapped or in direct memory, in the machine's byte order.
  * @property inputs of the file, in its order.
  * @property outputSizes bytes of each output of the file, in its order.
@@ -15,11 +16,12 @@ import java.nio.ByteBuffer
  */
 class LoadedVariant(
     val card: VariantCard,
+    val source: ModelSource,
     val data: ByteBuffer,
     val inputs: List<TensorCard>,
     val outputSizes: List<Int>,
     val maskOutput: Int,
-    val stateOutput: Int?,
+    val stateOutput: Int? = null,
     val ops: Int,
 ) {
     /** Which of [inputs] takes the picture. */

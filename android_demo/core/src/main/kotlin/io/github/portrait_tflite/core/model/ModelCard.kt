@@ -23,6 +23,7 @@ data class Tolerance(val maxStep: Int?, val leastIou: Double?)
  * @property stateInput what takes the previous mask, where it has an input of its own.
  * @property stateOutput what the next picture is fed with, where it is not the mask itself.
  * @property tolerance by delegate; one that is not there promises nothing.
+ * @property golden of the first golden case; null where there is none of it.
  */
 data class VariantCard(
     val name: String,
@@ -34,6 +35,7 @@ data class VariantCard(
     val recommended: DelegateKind,
     val spec: ModelSpec,
     val tolerance: Map<DelegateKind, Tolerance>,
+    val golden: GoldenRun? = null,
 )
 
 /**

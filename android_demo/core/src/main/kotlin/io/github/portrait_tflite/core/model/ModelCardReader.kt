@@ -16,12 +16,16 @@ internal fun parseModelCard(text: String): ModelCard {
             readVariant(name, field, network)
         }
     if (variants.isEmpty()) root.at("variants").refuse("one variant or more")
+    val golden = root.at("golden").orNull()?.items().orEmpty().map { readGolden(it, variants) }
     return ModelCard(
         name = root.at("name").text(),
         licence = root.at("licence").orNull()?.text().orEmpty(),
-        variants = variants,
+        variants =
+        variants.mapValues { (name, variant) ->
+            variant.copy(golden = golden.firstNotNullOfOrNull { it.runs[name] })
+        },
         labels = root.at("labels").orNull()?.items().orEmpty().map { it.text() },
-        golden = root.at("golden").orNull()?.items().orEmpty().map { readGolden(it, variants) },
+        golden = golden,
     )
 }
 

@@ -20,6 +20,7 @@ internal fun loadVariant(source: ModelSource, card: VariantCard): LoadedVariant 
     if (file.inputs.size != inputs.size) throw otherInputs(card, file)
     return LoadedVariant(
         card,
+        source,
         data,
         inputs = file.inputs.map { one -> inputs.first { it.name == one.name } },
         outputSizes = file.outputs.map { it.bytes() },

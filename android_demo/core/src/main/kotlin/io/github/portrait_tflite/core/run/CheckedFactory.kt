@@ -3,36 +3,52 @@ package io.github.portrait_tflite.core.run
 import io.github.portrait_tflite.core.model.DelegateKind
 import io.github.portrait_tflite.core.model.LoadedVariant
 
+private const val UNPROVEN =
+    "it was tried on a picture whose mask is the same everywhere, on the CPU too, which does not " +
+        "show that the GPU ran"
+
 /**
  * Never says GPU when the CPU computed: a GPU sums up in another order and in other precision, so
- * that an output with the very bytes of the CPU's is the CPU's.
+ * that an output with the very bytes of the CPU's is the CPU's. Only a mask that is the same
+ * everywhere may be both's; the remark says it then.
  *
  * Runs a probe on the GPU and on both CPU paths before a segmenter is handed out.
+ *
+ * @param nanoTime a clock that only goes forwards; times the GPU's run, which is its first.
  */
-class CheckedFactory(private val inner: SegmenterFactory) : SegmenterFactory {
+class CheckedFactory(
+    private val inner: SegmenterFactory,
+    private val nanoTime: () -> Long = System::nanoTime,
+) : SegmenterFactory {
     override fun open(variant: LoadedVariant, choice: DelegateChoice): Segmenter {
         val opened = inner.open(variant, choice)
         if (opened.running.actual.kind != DelegateKind.GPU) return opened
         return try {
-            relabelled(opened, variant)
+            checked(opened, variant)
         } catch (error: Throwable) {
             opened.close()
             throw error
         }
     }
 
-    private fun relabelled(gpu: Segmenter, variant: LoadedVariant): Segmenter {
-        val probe = Probe(variant)
-        val output = probe.run(gpu)
+    private fun checked(gpu: Segmenter, variant: LoadedVariant): Segmenter {
+        val probe = Probe(variant, nanoTime)
+        val answer = probe.run(gpu)
         val same =
             listOf(DelegateKind.XNNPACK, DelegateKind.CPU).firstOrNull { kind ->
-                runOn(probe, variant, kind)?.contentEquals(output) == true
-            } ?: return gpu
-        return Relabelled(gpu, same)
+                runOn(probe, variant, kind)?.bytes.contentEquals(answer.bytes)
+            }
+        val running =
+            when {
+                same == null -> gpu.running
+                answer.isConstant -> unproven(gpu.running)
+                else -> ranOn(same, gpu.running)
+            }
+        return Checked(gpu, running, answer.tookMs)
     }
 
     /** Null where that path cannot run it: there is nothing to compare with then. */
-    private fun runOn(probe: Probe, variant: LoadedVariant, kind: DelegateKind): ByteArray? =
+    private fun runOn(probe: Probe, variant: LoadedVariant, kind: DelegateKind): Probe.Answer? =
         try {
             inner.open(variant, DelegateChoice(kind)).use(probe::run)
         } catch (_: DelegateUnavailable) {
@@ -40,12 +56,19 @@ class CheckedFactory(private val inner: SegmenterFactory) : SegmenterFactory {
         }
 }
 
-private class Relabelled(inner: Segmenter, actual: DelegateKind) : Segmenter by inner {
-    override val running =
-        inner.running.copy(
-            actual = DelegateChoice(actual),
-            partitions = null,
-            fallback = "its output is bit-identical to that of ${actual.json}: the GPU did not run",
-            remark = "",
-        )
-}
+private fun unproven(gpu: Running): Running =
+    gpu.copy(remark = listOf(gpu.remark, UNPROVEN).filter(String::isNotEmpty).joinToString("; "))
+
+private fun ranOn(actual: DelegateKind, gpu: Running): Running =
+    gpu.copy(
+        actual = DelegateChoice(actual),
+        partitions = null,
+        fallback = "its output is bit-identical to that of ${actual.json}: the GPU did not run",
+        remark = "",
+    )
+
+private class Checked(
+    inner: Segmenter,
+    override val running: Running,
+    override val firstMs: Double,
+) : Segmenter by inner

@@ -16,6 +16,12 @@ interface Segmenter : Closeable {
     /** What preparing the file on the delegate took, in ms. */
     val initMs: Double
 
+    /**
+     * What the first inference took, in ms, where opening has run it to check the delegate; null
+     * where none was run.
+     */
+    val firstMs: Double? get() = null
+
     /** One direct buffer in the machine's byte order per input of the file, filled before [run]. */
     val inputs: List<ByteBuffer>
 

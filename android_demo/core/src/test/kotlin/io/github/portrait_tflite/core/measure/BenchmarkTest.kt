@@ -7,6 +7,7 @@ import io.github.portrait_tflite.core.frame.Frame
 import io.github.portrait_tflite.core.frame.Orientation
 import io.github.portrait_tflite.core.mask.Mask
 import io.github.portrait_tflite.core.model.DelegateKind
+import io.github.portrait_tflite.core.run.CheckedFactory
 import io.github.portrait_tflite.core.run.DelegateChoice
 import io.github.portrait_tflite.core.run.DelegateUnavailable
 import io.github.portrait_tflite.core.run.Running
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.assertThrows
 
 private const val MS = 1_000_000L
 private val CPU = DelegateChoice(DelegateKind.CPU)
+private val GPU = DelegateChoice(DelegateKind.GPU)
 private val XNNPACK = DelegateChoice(DelegateKind.XNNPACK, 4)
 private val SHORT = Effort(runs = 50, seconds = 0.0, coolDownSeconds = 30.0)
 
@@ -41,6 +43,19 @@ class BenchmarkTest {
         assertTrue(row.stable)
         assertEquals(50, row.samplesMs.size)
         assertNull(row.frameMs)
+    }
+
+    @Test
+    fun `the first inference of a GPU is the one that it was checked with`() {
+        val slowAtFirst =
+            FakeFactory { choice, fake ->
+                phone.now += (if (fake.runs == 1) 900 else 5) * MS
+                fake.outputs[0].put(0, choice.kind.ordinal.toByte())
+            }
+        val row = measure(CheckedFactory(slowAtFirst, phone::nanoTime), listOf(GPU)).single()
+        assertEquals(900.0, row.firstMs)
+        assertEquals(5.0, row.latencyMs?.median)
+        assertEquals(1 + row.warmup + row.runs, slowAtFirst.opened.first().runs)
     }
 
     @Test

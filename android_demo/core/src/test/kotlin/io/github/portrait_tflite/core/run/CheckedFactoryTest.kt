@@ -4,7 +4,15 @@ import io.github.portrait_tflite.core.FakeFactory
 import io.github.portrait_tflite.core.FakeSegmenter
 import io.github.portrait_tflite.core.TestModel
 import io.github.portrait_tflite.core.model.DelegateKind
+import io.github.portrait_tflite.core.model.FileCard
+import io.github.portrait_tflite.core.model.LoadedVariant
+import io.github.portrait_tflite.core.model.ModelSource
+import io.github.portrait_tflite.core.model.readFile
+import java.io.IOException
+import java.io.InputStream
+import java.nio.ByteBuffer
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertNotEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
@@ -38,6 +46,63 @@ class CheckedFactoryTest {
             running.fallback,
         )
         assertTrue(inner.opened.all { it.closes == 1 })
+    }
+
+    @Test
+    fun `a mask that is the same everywhere proves nothing, and the remark says so`() {
+        val inner = FakeFactory(runningOf = { Running(it, it, 1, 1, 9, remark = "less precise") })
+        val running = CheckedFactory(inner).open(variant, GPU).use { it.running }
+        assertEquals(GPU, running.actual)
+        assertEquals("", running.fallback)
+        assertTrue(running.remark.startsWith("less precise; "), running.remark)
+        assertTrue("does not show that the GPU ran" in running.remark, running.remark)
+    }
+
+    @Test
+    fun `it is tried on a golden picture, on noise where none is whole`() {
+        val golden = checkNotNull(variant.card.golden).inputs.getValue(variant.card.input.name)
+        assertEquals(
+            TestModel.card().golden[0].runs.getValue("int8").inputs.values.single(),
+            golden,
+        )
+        val expected = readFile(TestModel.source(), golden)
+        val pictures = ArrayList<ByteBuffer>()
+        val inner =
+            FakeFactory { _, fake ->
+                pictures += copy(fake.inputs[variant.pictureInput])
+            }
+        CheckedFactory(inner).open(variant, GPU).close()
+        assertEquals(List(2) { expected }, pictures) // The first CPU path has the same bytes.
+        pictures.clear()
+        CheckedFactory(inner).open(TestModel.load().without(golden), GPU).close()
+        assertEquals(1, pictures.distinct().size)
+        assertNotEquals(expected, pictures[0])
+        assertTrue((0 until pictures[0].limit()).map { pictures[0][it] }.distinct().size > 100)
+    }
+
+    private fun copy(buffer: ByteBuffer): ByteBuffer {
+        val bytes = ByteArray(buffer.limit()) { buffer[it] }
+        return ByteBuffer.wrap(bytes)
+    }
+
+    /** The same variant in a folder that lacks a file. */
+    private fun LoadedVariant.without(file: FileCard): LoadedVariant {
+        val whole = source
+        val half =
+            object : ModelSource by whole {
+                override fun open(name: String): InputStream =
+                    if (name == file.file) throw IOException("not there") else whole.open(name)
+            }
+        return LoadedVariant(
+            card,
+            half,
+            data,
+            inputs,
+            outputSizes,
+            maskOutput,
+            stateOutput,
+            ops,
+        )
     }
 
     @Test
@@ -75,6 +140,6 @@ class CheckedFactoryTest {
     }
 
     private fun answer(fake: FakeSegmenter, value: Int) {
-        fake.outputs[0].put(0, value.toByte())
+        fake.outputs[0].put(0, (value + 1).toByte())
     }
 }

@@ -49,6 +49,7 @@ class PortraitTest {
         val two =
             LoadedVariant(
                 card,
+                variant.source,
                 variant.data,
                 variant.inputs,
                 variant.outputSizes * 2,

@@ -1,9 +1,8 @@
-package io.github.portrait_tflite.core.measure
+package io.github.portrait_tflite.core.run
 
 import io.github.portrait_tflite.core.model.BadModel
 import io.github.portrait_tflite.core.model.GoldenRun
 import io.github.portrait_tflite.core.model.LoadedVariant
-import io.github.portrait_tflite.core.model.ModelSource
 import io.github.portrait_tflite.core.model.readFile
 import java.nio.ByteBuffer
 
@@ -13,7 +12,6 @@ import java.nio.ByteBuffer
  * @throws BadModel a file of the case is missing or another, or it is not for these inputs.
  */
 internal fun fillGolden(
-    source: ModelSource,
     variant: LoadedVariant,
     run: GoldenRun,
     inputs: List<ByteBuffer>,
@@ -28,7 +26,7 @@ internal fun fillGolden(
             )
         }
         inputs[index].rewind()
-        inputs[index].put(readFile(source, card))
+        inputs[index].put(readFile(variant.source, card))
         inputs[index].rewind()
     }
 }
