@@ -310,6 +310,41 @@ class PortraitActivityTest {
         assertEquals("whole", list.selectedItem.toString())
     }
 
+    @Test
+    fun readsAFolderThatWasPushedAgainAndLetsABrokenOneBeChosenAgain() {
+        start()
+        val folder = File(context.getExternalFilesDir("models"), "net")
+        packaged().copyRecursively(folder)
+        controller.pause().resume()
+        val list = activity.findViewById<Spinner>(R.id.model)
+        until("the new folder") { list.adapter.count == 2 }
+        list.setSelection(1)
+        until("the pushed model") { runs() && list.selectedItem == "net" }
+        assertTrue("float16 on cpu, 1 thread" in options())
+        // Only int8, of another size.
+        pushAgain(folder, File("../engine/src/test/resources/nets/previous_mask_channel_uint8"))
+        until("the other model") { runs() && "float16 on cpu, 1 thread" !in options() }
+        assertEquals("net", list.selectedItem)
+        File(folder, "model.json").writeText("{")
+        pushAgain(folder, null)
+        until("the sentence") { activity.shows(R.id.problem) }
+        assertTrue(runs())
+        until("no choice") { list.selectedItem == context.getString(R.string.choose) }
+        pushAgain(folder, packaged(), look = false)
+        list.setSelection(2)
+        until("the third model") { runs() && "float16 on cpu, 1 thread" in options() }
+    }
+
+    private fun runs() = "Runs" in activity.text(R.id.running)
+
+    private fun pushAgain(folder: File, from: File?, look: Boolean = true) {
+        if (from != null) {
+            folder.deleteRecursively()
+            from.copyRecursively(folder)
+        }
+        if (look) controller.pause().resume()
+    }
+
     private fun packaged() = File("src/main/assets/portrait")
 
     private fun portrait() = File(packaged(), "golden-0.png").readBytes()

@@ -53,12 +53,23 @@ class Session(
         )
     private val workbench = Workbench(factory, clock)
     private val newest = Newest<Shot>()
-    private var card: ModelCard? = null
 
-    /** Lists the models anew; opens the packaged one where none is open. */
+    /** What was opened last. */
+    private var current: Opened? = null
+
+    /** What ran before [current], to go back to; null for nothing. */
+    private var before: Opened? = null
+
+    /**
+     * Lists the models anew; opens the packaged one where none is open, and a folder of the open
+     * one's name that was written anew.
+     */
     fun refresh() {
-        change(state.copy(models = shelf.list()))
-        if (state.model == null && !state.opening) choose(state.models.first())
+        val models = shelf.list()
+        change(state.copy(models = models))
+        if (state.opening) return
+        val open = state.model ?: return choose(models.first())
+        models.firstOrNull { it.name == open.name && it != open }?.let(::choose)
     }
 
     /** Opens a model on its first option; where that fails, the one before stays. */
@@ -67,8 +78,8 @@ class Session(
 
     /** Opens another option of the model; where that fails, the one before stays. */
     fun choose(option: RunOption) {
-        val card = card ?: return
-        open(state.model ?: return) { card to option }
+        val (model, card) = current ?: return
+        open(model) { card to option }
     }
 
     /**
@@ -100,22 +111,32 @@ class Session(
         interpreter.shutdown()
     }
 
-    private fun open(model: ShelfEntry, pick: () -> Pair<ModelCard, RunOption>) {
-        change(state.copy(opening = true, problem = null))
+    private fun open(
+        model: ShelfEntry,
+        problem: Throwable? = null,
+        pick: () -> Pair<ModelCard, RunOption>,
+    ) {
+        change(state.copy(opening = true, problem = problem))
         work({ bench ->
             val (card, option) = pick()
-            Opened(card, option, bench.open(model.source, card, option))
-        }) { result -> result.fold({ opened(model, it) }, { refused(it) }) }
+            Opened(model, card, option, bench.open(model.source, card, option))
+        }) { result -> result.fold(::opened, ::refused) }
     }
 
-    private class Opened(val card: ModelCard, val option: RunOption, val running: Running)
+    private data class Opened(
+        val model: ShelfEntry,
+        val card: ModelCard,
+        val option: RunOption,
+        val running: Running,
+    )
 
-    private fun opened(model: ShelfEntry, now: Opened) {
-        card = now.card
+    private fun opened(now: Opened) {
+        before = current.takeIf { state.running != null }
+        current = now
         clock.clear()
         change(
             state.copy(
-                model = model,
+                model = now.model,
                 options = runOptions(now.card),
                 option = now.option,
                 running = now.running,
@@ -132,10 +153,18 @@ class Session(
         if (segmented.getOrDefault(false)) onSegmented(shot) else shots.give(shot)
     }
 
-    /** A delegate that fails in the middle: the network is closed, and another can be chosen. */
+    /** A delegate that fails in the middle: the network is closed. */
     private fun stopped(error: Throwable) {
         workbench.close()
-        main.execute { change(state.copy(running = null, problem = error)) }
+        main.execute { goBack(error) }
+    }
+
+    /** Opens what was open before, or nothing where that failed, too; another can be chosen. */
+    private fun goBack(error: Throwable) {
+        change(state.copy(option = null, running = null, problem = error))
+        val (model, card, option) = before ?: return
+        before = null
+        if (!state.opening) open(model, problem = error) { card to option }
     }
 
     private fun change(to: SessionState) {

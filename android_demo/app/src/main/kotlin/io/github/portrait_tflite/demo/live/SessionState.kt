@@ -8,9 +8,9 @@ import io.github.portrait_tflite.demo.models.ShelfEntry
  * What the screen shows of a session.
  *
  * @property models that can be chosen.
- * @property model whose network is open; null before the first.
+ * @property model that was opened last; null before the first.
  * @property options of [model].
- * @property option that is open; null before the first.
+ * @property option that is open; null where no network is.
  * @property running what was asked and what runs; null where no network is open.
  * @property opening whether another network is being opened.
  * @property problem what failed last; null for nothing.

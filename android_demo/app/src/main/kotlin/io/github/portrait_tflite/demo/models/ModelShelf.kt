@@ -2,20 +2,25 @@ package io.github.portrait_tflite.demo.models
 
 import android.content.Context
 import io.github.portrait_tflite.core.model.FolderSource
+import io.github.portrait_tflite.core.model.ModelCard
 import io.github.portrait_tflite.core.model.ModelSource
 import io.github.portrait_tflite.demo.R
 import io.github.portrait_tflite.demo.Refusal
 import java.io.File
+import java.util.Objects
 
 /**
  * A model that can be chosen.
  *
  * @property name of its folder; "" for the packaged one.
+ * @property written when its model.json was, in ms since 1970: another push under the same name is
+ *   another model; 0 for the packaged one.
  */
-data class ShelfEntry(val name: String, val source: ModelSource) {
-    override fun equals(other: Any?): Boolean = other is ShelfEntry && other.name == name
+data class ShelfEntry(val name: String, val source: ModelSource, val written: Long = 0) {
+    override fun equals(other: Any?): Boolean =
+        other is ShelfEntry && other.name == name && other.written == written
 
-    override fun hashCode(): Int = name.hashCode()
+    override fun hashCode(): Int = Objects.hash(name, written)
 }
 
 /** The packaged model, and those pushed to `models/` in the app's external files. */
@@ -39,7 +44,12 @@ class ModelShelf(private val context: Context) {
 
     private val packaged: ShelfEntry get() = ShelfEntry("", AssetSource(context.resources))
 
-    private fun entry(folder: File) = ShelfEntry(folder.name, FolderSource(folder))
+    private fun entry(folder: File) =
+        ShelfEntry(
+            folder.name,
+            FolderSource(folder),
+            File(folder, ModelCard.FILE).lastModified(),
+        )
 
     private fun pushed(): List<File> =
         folder?.listFiles { file -> file.isDirectory }?.sortedBy { it.name }.orEmpty()

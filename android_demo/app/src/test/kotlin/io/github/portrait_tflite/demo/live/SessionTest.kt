@@ -4,6 +4,7 @@ import android.os.Handler
 import android.os.Looper
 import io.github.portrait_tflite.core.frame.Orientation
 import io.github.portrait_tflite.core.model.BadModel
+import io.github.portrait_tflite.core.model.DelegateKind
 import io.github.portrait_tflite.core.run.Segmenter
 import io.github.portrait_tflite.core.run.SegmenterFactory
 import io.github.portrait_tflite.demo.AppRunner
@@ -12,11 +13,15 @@ import io.github.portrait_tflite.demo.phone.engine
 import io.github.portrait_tflite.demo.until
 import java.nio.ByteBuffer
 import java.util.concurrent.CopyOnWriteArrayList
+import java.util.concurrent.Semaphore
+import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.concurrent.thread
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotNull
+import org.junit.Assert.assertNull
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -84,22 +89,59 @@ class SessionTest {
 
     @Test
     fun theNewestFrameWinsAndNoneIsLost() {
-        open()
-        val drawn = AtomicInteger()
+        val (began, goOn) = Semaphore(0) to Semaphore(0)
+        val held =
+            SegmenterFactory { variant, choice ->
+                Held(engine().open(variant, choice), began, goOn)
+            }
+        val session = session(held)
+        val drawn = CopyOnWriteArrayList<Byte>()
         session.onSegmented = { shot ->
-            drawn.incrementAndGet()
+            drawn += shot.frame.y.bytes[0]
             session.shots.give(shot)
         }
-        var left = 0
-        repeat(50) { session.shots.take()?.let { session.submit(frame(it)) } ?: left++ }
-        until("all shots") {
-            List(5) { session.shots.take() }.also { it.forEach(session.shots::give) }.all {
-                it !=
-                    null
-            }
+        session.submit(gray(session.shots.take()!!, 10))
+        began.acquire()
+        // The network is at work on the first, and the camera goes on.
+        for (luma in listOf<Byte>(20, 30, 40)) {
+            session.submit(gray(session.shots.take()!!, luma))
         }
-        assertTrue("${drawn.get()} drawn", drawn.get() in 1 until 50)
+        assertEquals(3, free(session))
+        goOn.release(2)
+        until("all shots") { free(session) == 5 }
+        assertEquals(listOf<Byte>(10, 40), drawn)
         session.close()
+    }
+
+    /** Shots that nobody holds. */
+    private fun free(session: Session): Int =
+        generateSequence { session.shots.take() }.toList().onEach(session.shots::give).size
+
+    private fun gray(shot: Shot, luma: Byte): Shot {
+        frame(shot).frame.y.bytes.fill(luma)
+        return shot
+    }
+
+    /** Runs no sooner than it is allowed to. */
+    private class Held(
+        private val inner: Segmenter,
+        private val began: Semaphore,
+        private val goOn: Semaphore,
+    ) : Segmenter by inner {
+        override fun run() {
+            began.release()
+            check(goOn.tryAcquire(2, TimeUnit.MINUTES)) { "nobody lets it go on" }
+            inner.run()
+        }
+    }
+
+    /** A session of another engine, with the packaged model open. */
+    private fun session(factory: SegmenterFactory): Session {
+        val shelf = ModelShelf(RuntimeEnvironment.getApplication())
+        val session = Session(shelf, factory) { main.post(it) }
+        session.refresh()
+        until("the model") { session.state.running != null }
+        return session
     }
 
     @Test
@@ -116,17 +158,42 @@ class SessionTest {
     }
 
     @Test
-    fun aDelegateThatFailsWhileItRunsIsReported() {
+    fun aDelegateThatFailsWhileItRunsIsReportedAndNothingIsChosen() {
         val failing =
             SegmenterFactory { variant, choice -> Failing(engine().open(variant, choice)) }
-        val session =
-            Session(ModelShelf(RuntimeEnvironment.getApplication()), failing) { main.post(it) }
-        session.refresh()
-        until("the model") { session.state.running != null }
+        val session = session(failing)
+        val first = session.state.option
         session.submit(frame(session.shots.take()!!))
         until("the sentence") { session.state.problem != null }
         assertEquals("the driver is gone", session.state.problem?.message)
-        assertEquals(null, session.state.running)
+        assertNull(session.state.running)
+        assertNull(session.state.option)
+        assertFalse(session.state.opening)
+        session.choose(first!!)
+        until("the same again") { session.state.running != null }
+        assertEquals(first, session.state.option)
+        session.close()
+    }
+
+    @Test
+    fun aDelegateThatFailsWhileItRunsGivesWayToTheOneBefore() {
+        val session =
+            session { variant, choice ->
+                val opened = engine().open(variant, choice)
+                if (choice.kind == DelegateKind.CPU) Failing(opened) else opened
+            }
+        val before = session.state
+        val failing = session.state.options.first { it.choice.kind == DelegateKind.CPU }
+        session.choose(failing)
+        until("the other") { session.state.option == failing && !session.state.opening }
+        session.submit(frame(session.shots.take()!!))
+        until("the one before") { session.state.option == before.option }
+        assertEquals(before.running, session.state.running)
+        assertEquals("the driver is gone", session.state.problem?.message)
+        val drawn = AtomicBoolean()
+        session.onSegmented = { drawn.set(true) }
+        session.submit(frame(session.shots.take()!!))
+        until("a frame") { drawn.get() }
         session.close()
     }
 
@@ -141,10 +208,7 @@ class SessionTest {
             SegmenterFactory { variant, choice ->
                 Slow(engine().open(variant, choice), runs)
             }
-        val session =
-            Session(ModelShelf(RuntimeEnvironment.getApplication()), slow) { main.post(it) }
-        session.refresh()
-        until("the model") { session.state.running != null }
+        val session = session(slow)
         session.onSegmented = session.shots::give
         val filming = AtomicBoolean(true)
         val camera =
