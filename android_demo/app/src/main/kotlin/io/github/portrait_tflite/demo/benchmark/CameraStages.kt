@@ -11,6 +11,7 @@ import io.github.portrait_tflite.core.mask.Mask
 import io.github.portrait_tflite.core.mask.TemporalSmoothing
 import io.github.portrait_tflite.core.measure.FrameStages
 import io.github.portrait_tflite.core.model.ModelSpec
+import io.github.portrait_tflite.demo.R
 import io.github.portrait_tflite.demo.camera.CameraChoice
 import io.github.portrait_tflite.demo.camera.chooseCamera
 import io.github.portrait_tflite.demo.camera.uprightOrientation
@@ -30,6 +31,7 @@ private const val CHROMA_STRIDE = 2 // as most cameras lay it out
  * camera itself: a drawn frame is copied as the camera's are, and the blur is drawn off the screen.
  *
  * @param spec of the variant whose masks are shown.
+ * @param size of a frame as the camera gives it.
  * @param offscreen is closed with this.
  */
 class CameraStages private constructor(
@@ -37,6 +39,7 @@ class CameraStages private constructor(
     private val spec: ModelSpec,
     private val size: Size,
     override val orientation: Orientation,
+    override val remark: String,
     private val offscreen: OffscreenContext,
 ) : FrameStages {
     private val shot = Shot()
@@ -85,11 +88,14 @@ class CameraStages private constructor(
          */
         fun open(context: Context, spec: ModelSpec): CameraStages {
             val cameras = context.getSystemService(CameraManager::class.java)
-            val camera = cameras?.let(::chooseCamera) ?: WITHOUT_CAMERA
+            val found = cameras?.let(::chooseCamera)
+            val camera = found ?: WITHOUT_CAMERA
             val turn = uprightOrientation(camera.sensorDegrees, screenDegrees = 0, camera.front)
+            val text = if (found == null) R.string.frames_without_camera else R.string.frames
+            val remark = context.getString(text, camera.size.width, camera.size.height)
             val offscreen = OffscreenContext(camera.size.width, camera.size.height)
             return try {
-                CameraStages(context, spec, camera.size, turn, offscreen)
+                CameraStages(context, spec, camera.size, turn, remark, offscreen)
             } catch (error: Throwable) {
                 offscreen.close()
                 throw error

@@ -1,6 +1,11 @@
 package io.github.portrait_tflite.demo.benchmark
 
+import android.graphics.ImageFormat
+import android.hardware.camera2.CameraCharacteristics
+import android.hardware.camera2.CameraManager
+import android.util.Size
 import io.github.portrait_tflite.core.frame.ArgbFrame
+import io.github.portrait_tflite.core.frame.Orientation
 import io.github.portrait_tflite.core.mask.Mask
 import io.github.portrait_tflite.core.measure.Benchmark
 import io.github.portrait_tflite.core.measure.BenchmarkRow
@@ -8,6 +13,7 @@ import io.github.portrait_tflite.core.measure.Effort
 import io.github.portrait_tflite.core.model.DelegateKind
 import io.github.portrait_tflite.core.run.DelegateChoice
 import io.github.portrait_tflite.demo.AppRunner
+import io.github.portrait_tflite.demo.R
 import io.github.portrait_tflite.demo.gl.CountedEgl
 import io.github.portrait_tflite.demo.gl.GlFailure
 import io.github.portrait_tflite.demo.gl.RefusingGles
@@ -24,7 +30,11 @@ import org.junit.Before
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
+import org.robolectric.shadow.api.Shadow
+import org.robolectric.shadows.ShadowCameraCharacteristics
+import org.robolectric.shadows.StreamConfigurationMapBuilder
 
 /** Stage times: a driver that fails costs them and nothing else. */
 @RunWith(AppRunner::class)
@@ -52,6 +62,8 @@ class CameraStagesTest {
     fun everyCellHasStageTimesAndAContextOfItsOwn() {
         val rows = cells()
         assertTrue("$rows", rows.all { it.frameMs?.effect != null && it.frameMs?.camera != null })
+        val remark = context.getString(R.string.frames_without_camera, 640, 480)
+        assertTrue("$rows", rows.all { remark in it.warnings })
         assertEquals(2, CountedEgl.made)
         assertEquals(emptySet<Any>(), CountedEgl.open)
     }
@@ -68,6 +80,29 @@ class CameraStagesTest {
         }
         assertEquals(2, CountedEgl.made)
         assertEquals(emptySet<Any>(), CountedEgl.open)
+    }
+
+    @Test
+    fun framesAreOfTheSizeThatTheAppTakesFromTheCamera() {
+        addCamera(Size(1920, 1080), Size(1280, 720), Size(320, 240))
+        open().use {
+            val frame = it.camera()
+            assertEquals(listOf(1280, 720), listOf(frame.width, frame.height))
+            assertEquals(Orientation(90), it.orientation)
+            assertEquals(context.getString(R.string.frames, 1280, 720), it.remark)
+        }
+    }
+
+    /** Gives the phone a back camera whose sensor lies on its side, as most do. */
+    private fun addCamera(vararg sizes: Size) {
+        val map = StreamConfigurationMapBuilder.newBuilder()
+        sizes.forEach { map.addOutputSize(ImageFormat.YUV_420_888, it) }
+        val camera = ShadowCameraCharacteristics.newCameraCharacteristics()
+        val shadow = Shadow.extract<ShadowCameraCharacteristics>(camera)
+        shadow.set(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP, map.build())
+        shadow.set(CameraCharacteristics.LENS_FACING, CameraCharacteristics.LENS_FACING_BACK)
+        shadow.set(CameraCharacteristics.SENSOR_ORIENTATION, 90)
+        shadowOf(context.getSystemService(CameraManager::class.java)).addCamera("0", camera)
     }
 
     @Test

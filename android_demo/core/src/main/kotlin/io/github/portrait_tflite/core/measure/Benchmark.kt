@@ -77,7 +77,10 @@ class Benchmark(
         }
     }
 
-    /** Adds stage times. Where they cannot be had, the network's own times stand with a warning. */
+    /**
+     * Adds stage times, and a warning that says of which frames. Where they cannot be had, the
+     * network's own times stand with a warning.
+     */
     private fun withFrames(
         row: BenchmarkRow,
         variant: LoadedVariant,
@@ -85,11 +88,10 @@ class Benchmark(
     ): BenchmarkRow {
         val factory = stages ?: return row
         return try {
-            val times =
-                factory.open(variant.card).use {
-                    FrameTimer(it, state::nanoTime).run(variant, segmenter)
-                }
-            row.copy(frameMs = times)
+            factory.open(variant.card).use {
+                val times = FrameTimer(it, state::nanoTime).run(variant, segmenter)
+                row.copy(frameMs = times, warnings = row.warnings + it.remark)
+            }
         } catch (stopped: InterruptedException) {
             throw stopped
         } catch (error: Exception) {

@@ -24,8 +24,8 @@ data class FrameTimes(
  * @property remark what to mind, such as the GPU's lower precision.
  * @property unavailable why the delegate did not run it; "" where it did.
  * @property error what failed; "" for nothing.
- * @property frameMs stages of whole frames; null where they were not timed, of which a warning says
- *   why.
+ * @property frameMs stages of whole frames, whose size a warning says; null where they were not
+ *   timed, of which a warning says why.
  * @property samplesMs the timed inferences one by one.
  */
 data class BenchmarkRow(

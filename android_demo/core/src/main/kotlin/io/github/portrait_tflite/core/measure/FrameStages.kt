@@ -11,6 +11,9 @@ interface FrameStages : Closeable {
     /** How the frames are turned. */
     val orientation: Orientation
 
+    /** What the frames are, for the row's warnings. */
+    val remark: String
+
     /** Takes the next frame, as from a camera. */
     fun camera(): Frame
 

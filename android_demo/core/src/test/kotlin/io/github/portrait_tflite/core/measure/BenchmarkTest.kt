@@ -96,6 +96,7 @@ class BenchmarkTest {
         assertEquals(5.0, frames.inference?.median)
         assertEquals(0.0, frames.preprocess?.median)
         assertEquals(3.0, frames.effect?.median)
+        assertEquals(listOf("frames of 8 x 6"), row.warnings)
         assertTrue(stages.closed)
     }
 
@@ -236,6 +237,7 @@ class BenchmarkTest {
         private val onEffect: () -> Unit = {},
     ) : FrameStages {
         override val orientation = Orientation(90)
+        override val remark = "frames of 8 x 6"
         private val frame = ArgbFrame(8, 6, IntArray(48))
         var closed = false
 
