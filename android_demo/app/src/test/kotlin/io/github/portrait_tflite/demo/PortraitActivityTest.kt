@@ -19,6 +19,7 @@ import java.io.File
 import java.nio.ByteBuffer
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicBoolean
+import java.util.concurrent.atomic.AtomicReference
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -52,7 +53,7 @@ class PortraitActivityTest {
 
     @After
     fun stop() {
-        controller.pause().stop().destroy()
+        if (!activity.isDestroyed) controller.pause().stop().destroy()
     }
 
     private fun deny() =
@@ -135,6 +136,24 @@ class PortraitActivityTest {
         assertTrue(activity.text(R.id.running), "Runs" in activity.text(R.id.running))
         assertEquals(context.getString(R.string.camera_denied), activity.text(R.id.notice_text))
         activity.screenshot("landscape")
+        pick(portrait())
+        until("a picture of the same network") { activity.shows(R.id.picture) }
+    }
+
+    @Test
+    fun theInterpreterOutlivesARotationAndEndsWithTheActivity() {
+        start()
+        val thread = AtomicReference<Thread>()
+        desk().session.work({ Thread.currentThread() }) { thread.set(it.getOrThrow()) }
+        until("the thread") { thread.get() != null }
+        controller.recreate()
+        val second = AtomicReference<Thread>()
+        desk().session.work({ Thread.currentThread() }) { second.set(it.getOrThrow()) }
+        until("the thread after it") { second.get() != null }
+        assertSame(thread.get(), second.get())
+        activity.finish()
+        controller.pause().stop().destroy()
+        until("the end") { !thread.get().isAlive }
     }
 
     /** Bitmaps that the picture's view is given until the interpreter has done all it was asked. */
