@@ -21,7 +21,10 @@ private val LOGGED =
  * @property log the runtime's lines.
  */
 internal class GraphFacts(val steps: Int?, val ops: Int, private val log: List<String>) {
-    /** The delegate took nothing: as many steps as there are ops. */
+    /**
+     * No two ops became one step: the delegate took none, or single ones, which looks the same and
+     * gains nothing.
+     */
     val untouched: Boolean get() = steps == ops && ops > 1
 
     /**
@@ -57,7 +60,8 @@ internal fun describe(choice: DelegateChoice, setup: DelegateSetup, graph: Graph
             asked.copy(
                 actual = choice.copy(kind = DelegateKind.CPU),
                 fallback =
-                "${choice.kind.json} took none of the ${graph.ops} ops: built-in kernels run",
+                "${choice.kind.json} joined none of the ${graph.ops} ops: built-in kernels run " +
+                    "all, or all but single ones",
             )
         else ->
             asked.copy(partitions = graph.partitions(choice.kind), remark = setup.remark)

@@ -38,12 +38,17 @@ class GraphFactsTest {
     }
 
     @Test
-    fun `a delegate that took nothing is a fallback`() {
+    fun `a delegate that took nothing, or single ops, is a fallback`() {
         val setup = DelegateSetup(Interpreter.Options(), remark = "less precise")
         val running = describe(GPU, setup, GraphFacts(60, 60, emptyList()))
         assertEquals(DelegateKind.CPU, running.actual.kind)
-        assertEquals("gpu took none of the 60 ops: built-in kernels run", running.fallback)
+        assertEquals(
+            "gpu joined none of the 60 ops: built-in kernels run all, or all but single ones",
+            running.fallback,
+        )
         assertEquals("", running.remark)
+        val single = logged(taken = 3, all = 60, "TfLiteGpuDelegateV2")
+        assertEquals(running, describe(GPU, setup, GraphFacts(60, 60, listOf(single))))
         val taken = describe(GPU, setup, GraphFacts(1, 60, emptyList()))
         assertEquals(GPU, taken.actual)
         assertEquals("less precise", taken.remark)
