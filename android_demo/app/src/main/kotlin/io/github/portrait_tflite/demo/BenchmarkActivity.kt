@@ -1,7 +1,9 @@
 package io.github.portrait_tflite.demo
 
 import android.content.Intent
+import android.os.Build
 import android.os.Bundle
+import android.view.WindowManager
 import io.github.portrait_tflite.demo.benchmark.BenchmarkJob
 import io.github.portrait_tflite.demo.screen.ReportActivity
 
@@ -11,6 +13,18 @@ import io.github.portrait_tflite.demo.screen.ReportActivity
  * It must stay on the screen: Android slows down an app that nobody sees, and soon freezes it.
  */
 class BenchmarkActivity : ReportActivity(R.string.benchmark_title) {
+    override fun onCreate(savedInstanceState: Bundle?) {
+        super.onCreate(savedInstanceState)
+        if (Build.VERSION.SDK_INT < Build.VERSION_CODES.O_MR1) showWhenLocked()
+    }
+
+    @Suppress("DEPRECATION") // What replaces them, in the manifest, is newer than minSdk.
+    private fun showWhenLocked() =
+        window.addFlags(
+            WindowManager.LayoutParams.FLAG_SHOW_WHEN_LOCKED or
+                WindowManager.LayoutParams.FLAG_TURN_SCREEN_ON,
+        )
+
     override fun begin(intent: Intent) {
         val job = BenchmarkJob(applicationContext, intent.extras ?: Bundle(), errand::say)
         if (!errand.start(job)) job.refuse()

@@ -2,8 +2,10 @@ package io.github.portrait_tflite.demo
 
 import android.app.Activity
 import android.content.Intent
+import android.os.Build
 import android.os.Parcel
 import android.os.Parcelable
+import android.view.WindowManager
 import java.io.File
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -14,6 +16,7 @@ import org.junit.runner.RunWith
 import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.shadows.ShadowLog
+import org.robolectric.util.ReflectionHelpers
 
 @RunWith(AppRunner::class)
 class ReportActivitiesTest {
@@ -176,9 +179,64 @@ class ReportActivitiesTest {
 
     @Test
     fun saysThatAResultCannotBeWritten() {
-        val folder = context.getExternalFilesDir("results")!!
-        File(folder, "blocked.json.part").mkdirs()
-        benchmark { putExtra("run", "blocked").putExtra("delegates", "npu") }
-        assertTrue(lastLine()!!, lastLine()!!.startsWith("failed blocked"))
+        block("full")
+        val activity =
+            benchmark {
+                putExtra("run", "full").putExtra("variants", "float16")
+                putExtra("delegates", "xnnpack").putExtra("threads", "1")
+                putExtra("runs", 1).putExtra("seconds", 0.0f).putExtra("cooldown", 0)
+            }
+        val line = lastLine()!!
+        assertTrue(line, line.startsWith("failed full Room for "))
+        val said = activity.text(R.id.report_lines)
+        assertTrue(said, "median" in said && line.removePrefix("failed full ") in said)
+    }
+
+    @Test
+    fun saysThatAResultCannotBeWrittenBesideWhatFailedBefore() {
+        block("both")
+        val activity = benchmark { putExtra("run", "both").putExtra("delegates", "npu") }
+        val line = lastLine()!!
+        assertTrue(line, "npu" in line && "Room for " in line)
+        assertTrue(line.removePrefix("failed both ") in activity.text(R.id.report_lines))
+    }
+
+    @Test
+    fun selfTestSaysThatItsResultCannotBeWritten() {
+        block("self-test")
+        val activity = Robolectric.buildActivity(SelfTestActivity::class.java).setup().get()
+        until("the sentence") { "Room for " in activity.text(R.id.report_lines) }
+        assertTrue("passed" in activity.text(R.id.report_lines))
+        assertFalse("Written to" in activity.text(R.id.report_lines))
+    }
+
+    /** Lets writing a result fail, as on a full disk. */
+    private fun block(run: String) {
+        File(context.getExternalFilesDir("results"), "$run.json.part").mkdirs()
+    }
+
+    @Test
+    fun theBenchmarkShowsAboveTheLockScreenOfAndroid8() {
+        assertEquals(0, lockScreenFlags(Build.VERSION_CODES.O_MR1)) // The manifest says it there.
+        assertEquals(LOCK_SCREEN_FLAGS, lockScreenFlags(Build.VERSION_CODES.O))
+    }
+
+    private fun lockScreenFlags(api: Int): Int {
+        val real = Build.VERSION.SDK_INT
+        ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", api)
+        try {
+            val order = Intent(context, BenchmarkActivity::class.java).putExtra("run", 1)
+            val activity = Robolectric.buildActivity(BenchmarkActivity::class.java, order).create()
+            return activity.get().window.attributes.flags and LOCK_SCREEN_FLAGS
+        } finally {
+            ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", real)
+        }
+    }
+
+    private companion object {
+        @Suppress("DEPRECATION") // What replaces them is newer than minSdk.
+        const val LOCK_SCREEN_FLAGS =
+            WindowManager.LayoutParams.FLAG_SHOW_WHEN_LOCKED or
+                WindowManager.LayoutParams.FLAG_TURN_SCREEN_ON
     }
 }

@@ -51,7 +51,7 @@ class BenchmarkJob(
         val name = runName(extras)
         val file = runCatching { writeResult(context, name, result.toJson()).path }
         val unwritten = file.exceptionOrNull()?.let(context.resources::sentence).orEmpty()
-        val error = result.error.ifEmpty { unwritten }
+        val error = listOf(result.error, unwritten).filter(String::isNotEmpty).joinToString(" ")
         if (error.isEmpty()) {
             Log.i(TAG, "done $name ${file.getOrThrow()}")
             say(context.getString(R.string.benchmark_done, file.getOrThrow()))
