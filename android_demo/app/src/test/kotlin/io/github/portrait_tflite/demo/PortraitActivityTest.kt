@@ -73,10 +73,7 @@ class PortraitActivityTest {
         shadowOf(activity).receiveResult(asked.intent, Activity.RESULT_OK, Intent().setData(uri))
     }
 
-    private fun options(): List<String> {
-        val adapter = activity.findViewById<Spinner>(R.id.option).adapter
-        return (0 until adapter.count).map { adapter.getItem(it).toString() }
-    }
+    private fun options(): List<String> = activity.choices(R.id.option)
 
     private fun option(): String = activity.findViewById<Spinner>(
         R.id.option,
@@ -304,64 +301,6 @@ class PortraitActivityTest {
             val labels = activity.views().filter { it.labelFor == id }
             assertEquals(1, labels.size)
         }
-    }
-
-    @Test
-    fun opensAPushedModelAndSaysWhatIsWrongWithAnother() {
-        val models = context.getExternalFilesDir("models")!!
-        packaged().copyRecursively(File(models, "whole"))
-        packaged().copyRecursively(File(models, "half"))
-        File(models, "half/portrait-int8.tflite").writeBytes(ByteArray(10))
-        start()
-        val list = activity.findViewById<Spinner>(R.id.model)
-        list.setSelection(1)
-        until("the sentence") { activity.shows(R.id.problem) }
-        assertTrue(
-            activity.text(R.id.problem),
-            "portrait-int8.tflite" in activity.text(R.id.problem),
-        )
-        until("the list") { list.selectedItemPosition == 0 }
-        list.setSelection(2)
-        until("the pushed model") {
-            !activity.shows(R.id.problem) &&
-                "Runs" in activity.text(R.id.running)
-        }
-        assertEquals("whole", list.selectedItem.toString())
-    }
-
-    @Test
-    fun readsAFolderThatWasPushedAgainAndLetsABrokenOneBeChosenAgain() {
-        start()
-        val folder = File(context.getExternalFilesDir("models"), "net")
-        packaged().copyRecursively(folder)
-        controller.pause().resume()
-        val list = activity.findViewById<Spinner>(R.id.model)
-        until("the new folder") { list.adapter.count == 2 }
-        list.setSelection(1)
-        until("the pushed model") { runs() && list.selectedItem == "net" }
-        assertTrue("float16 on cpu, 1 thread" in options())
-        // Only int8, of another size.
-        pushAgain(folder, File("../engine/src/test/resources/nets/previous_mask_channel_uint8"))
-        until("the other model") { runs() && "float16 on cpu, 1 thread" !in options() }
-        assertEquals("net", list.selectedItem)
-        File(folder, "model.json").writeText("{")
-        pushAgain(folder, null)
-        until("the sentence") { activity.shows(R.id.problem) }
-        assertTrue(runs())
-        until("no choice") { list.selectedItem == context.getString(R.string.choose) }
-        pushAgain(folder, packaged(), look = false)
-        list.setSelection(2)
-        until("the third model") { runs() && "float16 on cpu, 1 thread" in options() }
-    }
-
-    private fun runs() = "Runs" in activity.text(R.id.running)
-
-    private fun pushAgain(folder: File, from: File?, look: Boolean = true) {
-        if (from != null) {
-            folder.deleteRecursively()
-            from.copyRecursively(folder)
-        }
-        if (look) controller.pause().resume()
     }
 
     private fun packaged() = File("src/main/assets/portrait")

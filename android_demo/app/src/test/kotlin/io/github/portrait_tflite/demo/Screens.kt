@@ -6,6 +6,7 @@ import android.graphics.Canvas
 import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
+import android.widget.Spinner
 import android.widget.TextView
 import java.io.File
 import org.junit.Assert.fail
@@ -41,6 +42,12 @@ fun Activity.text(id: Int): String =
 /** Clicks a view of an activity. */
 fun Activity.click(id: Int) {
     findViewById<View>(id).performClick()
+}
+
+/** What a list of an activity offers. */
+fun Activity.choices(id: Int): List<String> {
+    val adapter = findViewById<Spinner>(id).adapter
+    return (0 until adapter.count).map { adapter.getItem(it).toString() }
 }
 
 /** Whether a view of an activity is to be seen. */
