@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import subprocess
@@ -97,7 +98,12 @@ def test_the_binary_manifest_says_what_the_source_says(
         require_or_skip, "aapt2", "dump", "xmltree", "--file", "AndroidManifest.xml", str(_APK)
     )
     assert "E: uses-native-library" in tree
-    assert "libOpenCL.so" in tree
+    # Android opens to an app only the drivers that it names.
+    for abi in _ABIS:
+        delegate = apk.read(f"lib/{abi}/libtensorflowlite_gpu_jni.so")
+        opened = {name.decode() for name in re.findall(rb"libOpenCL[\w-]*\.so", delegate)}
+        assert len(opened) == 3
+        assert set(re.findall(r'="(libOpenCL[\w-]*\.so)"', tree)) == opened
     assert "extractNativeLibs(0x010104ea)=false" in tree
     badging = _ask(require_or_skip, "aapt2", "dump", "badging", str(_APK))
     permissions = [line for line in badging.splitlines() if line.startswith("uses-permission")]
