@@ -22,6 +22,7 @@ _EXCEPTION = re.compile(r"^[\w.]+Exception: ")
 _DEMO = Path(__file__).resolve().parents[2] / "android_demo" / "app"
 _BUILT = (
     _DEMO / "target" / "portrait-tflite.apk",
+    _DEMO / "build" / "outputs" / "apk" / "release" / "app-release.apk",
     _DEMO / "build" / "outputs" / "apk" / "debug" / "app-debug.apk",
 )
 
@@ -37,7 +38,9 @@ def ensure_app(phone: Phone, apk: Path | None) -> None:
         raise UsageError(f"--apk must be an APK. Received: {apk} (no such file).")
     if apk is None and is_installed(phone):
         return
-    built = apk or next((path for path in _BUILT if path.is_file()), None)
+    # Of several the last: whoever has a phone with pages of 16 KB builds with Gradle beside Maven.
+    there = [path for path in _BUILT if path.is_file()]
+    built = apk or max(there, key=lambda path: path.stat().st_mtime, default=None)
     if built is None:
         raise UnavailableError(
             f"the app {PACKAGE} is required on the phone. Received: {phone.serial} without it, and "

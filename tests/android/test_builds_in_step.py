@@ -105,6 +105,21 @@ def test_the_host_drives_this_app() -> None:
     assert f'TAG = "{app.TAG}"' in (_DEMO / source).read_text()
 
 
+def test_the_host_finds_what_the_readmes_builds_make() -> None:
+    readme = (_DEMO / "README.md").read_text()
+    (made,) = re.findall(r"mvn verify +# (app/\S+\.apk)", readme)
+    assert _properties("app/pom.xml")["apk"] == f"${{project.build.directory}}/{Path(made).name}"
+    found = {path.relative_to(_DEMO) for path in app._BUILT}
+    assert Path(made) in found
+    # Gradle names what it makes by module and build type, and "unsigned" without a key.
+    (build,) = re.findall(r"gradle :app:assemble(\w+)", readme)
+    kind = build.lower()
+    assert Path(f"app/build/outputs/apk/{kind}/app-{kind}.apk") in found
+    block = re.search(rf"buildTypes {{\s+{kind} {{(.*?)\n        }}", _gradle("app"), re.DOTALL)
+    assert block
+    assert "signingConfig = signingConfigs" in block[1]
+
+
 def test_every_activity_of_the_manifest_exists() -> None:
     for activity in _manifest().iter("activity"):
         path = (activity.get(f"{_ANDROID}name") or "").replace(".", "/")

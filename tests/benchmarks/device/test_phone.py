@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -117,12 +118,19 @@ def test_the_app_is_installed_where_it_is_not(
     assert "--apk must be an APK" in said
 
 
-def test_the_apk_that_was_built_here_is_taken(
-    desk: Any, assets: Path, apk: Path, monkeypatch: pytest.MonkeyPatch, measure: Measure
+@pytest.mark.parametrize("later", ["first", "second"])
+def test_the_apk_that_was_built_here_last_is_taken(
+    desk: Any, assets: Path, apk: Path, monkeypatch: pytest.MonkeyPatch, measure: Measure, later: str
 ) -> None:
     desk.installed.unlink()
-    monkeypatch.setattr(app, "_BUILT", (apk.with_name("no.apk"), apk))
+    built = [apk.with_name(f"{name}.apk") for name in ("none", "first", "second")]
+    for path in built[1:]:
+        path.write_bytes(b"apk")
+        os.utime(path, (2, 2) if path.stem == later else (1, 1))
+    monkeypatch.setattr(app, "_BUILT", tuple(built))
     assert measure(assets).exit_code == 0
+    (install,) = (call for call in desk.calls() if call[2:3] == ["install"])
+    assert install[-1] == str(apk.with_name(f"{later}.apk"))
 
 
 def test_a_second_phone_does_not_disturb(desk: Any, assets: Path, measure: Measure) -> None:
