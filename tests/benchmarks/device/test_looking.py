@@ -94,6 +94,21 @@ def test_a_result_that_comes_while_it_is_looked_for_counts(
     assert measure(assets).exit_code == 0
 
 
+def test_an_app_that_is_killed_while_it_measures_is_not_waited_for(
+    desk: Any, assets: Path, tmp_path: Path, measure: Measure, refused: Refused
+) -> None:
+    desk.script(app="killed_later")
+    said = refused(measure(assets, "--out", tmp_path / "out"), UnavailableError)
+    assert "its app ended without a result (killed, or out of memory?)" in said
+    # Twice it was at work; then it is gone, and looked for once more.
+    assert (desk.home / "seen").read_text() == "xx"
+    looks = [call for call in desk.calls() if "pidof" in call[-1]]
+    opening = 1
+    assert len(looks) == opening + 2 + 2
+    assert desk.left() == []
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_connection_that_is_gone_for_a_moment_is_waited_for(
     desk: Any, assets: Path, measure: Measure, refused: Refused
 ) -> None:

@@ -120,7 +120,12 @@ def test_the_app_is_installed_where_it_is_not(
 
 @pytest.mark.parametrize("later", ["first", "second"])
 def test_the_apk_that_was_built_here_last_is_taken(
-    desk: Any, assets: Path, apk: Path, monkeypatch: pytest.MonkeyPatch, measure: Measure, later: str
+    desk: Any,
+    assets: Path,
+    apk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    measure: Measure,
+    later: str,
 ) -> None:
     desk.installed.unlink()
     built = [apk.with_name(f"{name}.apk") for name in ("none", "first", "second")]

@@ -117,6 +117,7 @@ def test_an_adb_that_does_not_work_is_named(
         ({"app": "too_old", "opening": "finishes"}, "Activity class"),
         ({"app": "closed"}, "java.lang.SecurityException: Permission Denial: starting Intent"),
         ({"app": "killed"}, "its app ended without a result"),
+        ({"app": "killed_later"}, "its app ended without a result"),
         ({"app": "hangs"}, "no result after 1 s; name more by --timeout"),
         ({"app": "no_room"}, "R5CT1234567: storage is full."),
         ({"app": "says_done"}, "its result is not where it says: /elsewhere"),

@@ -36,14 +36,24 @@ def start(given: dict[str, Any], script: dict[str, Any]) -> None:
         return
     text = json.dumps(result)
     part = results / f"{given['run']}.json.part"
-    part.write_text(text[: len(text) // 2] if behaviour in ("killed", "half") else text)
+    cut = behaviour in ("killed", "killed_later", "half")
+    part.write_text(text[: len(text) // 2] if cut else text)
     if behaviour == "ends_between":
         RUNNING.unlink()
     elif behaviour == "slow":
         later(0.5)
-    elif behaviour not in ("killed", "hangs"):
+    elif behaviour not in ("killed", "killed_later", "hangs"):
         finish()
         log(f"failed {given['run']} {result['error']}" if "error" in result else "")
+
+
+def be_seen(looks: int) -> None:
+    """Run for some looks; at the next one the phone has ended the app."""
+    seen = HOME / "seen"
+    count = len(seen.read_text()) if seen.exists() else 0
+    seen.write_text("x" * min(count + 1, looks))
+    if count == looks:
+        RUNNING.unlink(missing_ok=True)
 
 
 def finish() -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app import PACKAGE, finish, start
+from app import PACKAGE, be_seen, finish, start
 
 HOME = Path(os.environ["ADB_STAND_IN"])
 SCRIPT = json.loads((HOME / "script.json").read_text())
@@ -76,6 +76,8 @@ def pidof(words: list[str]) -> None:
     assert words == ["-s", PACKAGE]
     if SCRIPT.get("app") == "ends_between":
         finish()
+    if SCRIPT.get("app") == "killed_later":
+        be_seen(looks=2)
     if not (HOME / "running").exists():
         sys.exit(1)
     print(PID)
