@@ -3,6 +3,7 @@ package io.github.portrait_tflite.demo
 import android.content.Intent
 import android.os.Handler
 import android.os.Looper
+import io.github.portrait_tflite.demo.live.PACKAGED
 import io.github.portrait_tflite.demo.live.Session
 import io.github.portrait_tflite.demo.models.ModelShelf
 import io.github.portrait_tflite.demo.phone.engine
@@ -19,13 +20,12 @@ import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.shadows.ShadowLog
 
-private const val NET = "portrait-int8.tflite"
+private const val NET = "rgb_stretch_int8-int8.tflite"
 
 /** Every folder that may be wrong: a sentence on both screens and in the JSON; the app goes on. */
 @RunWith(AppRunner::class)
 class BadFoldersTest {
     private val context = RuntimeEnvironment.getApplication()
-    private val packaged = File("src/main/assets/portrait")
 
     /** How a folder is spoilt, and what the sentence says then. */
     private class Case(val words: String, val spoil: (File) -> Unit)
@@ -44,12 +44,12 @@ class BadFoldersTest {
             "other-hash" to Case("another or half a file") {
                 File(it, NET).run { writeBytes(readBytes().apply { this[size / 2]++ }) }
             },
-            "other-type" to Case("Received: int8 [1, 256, 256, 3]") {
+            "other-type" to Case("Received: int8 [1, 48, 40, 3]") {
                 edit(it, "\"dtype\": \"int8\"", "\"dtype\": \"uint8\"")
                 edit(it, "\"zero_point\": -", "\"zero_point\": ")
             },
-            "other-shape" to Case("Received: int8 [1, 256, 256, 3]") {
-                edit(it, "256,\n", "128,\n")
+            "other-shape" to Case("Received: int8 [1, 48, 40, 3]") {
+                edit(it, "48,\n", "64,\n")
             },
             "newer-op" to Case("a runtime that knows CONV_2D version 120") { folder ->
                 val old = File(folder, NET).readBytes()
@@ -58,7 +58,7 @@ class BadFoldersTest {
                 edit(folder, sha256(old), sha256(new))
             },
             "too-big" to Case("must fit into this device's memory") {
-                edit(it, "\"bytes\": ${File(packaged, NET).length()}", "\"bytes\": ${1L shl 40}")
+                edit(it, "\"bytes\": ${File(PACKAGED, NET).length()}", "\"bytes\": ${1L shl 40}")
             },
         )
 
@@ -75,7 +75,7 @@ class BadFoldersTest {
 
     private fun push(name: String, case: Case) {
         val folder = File(context.getExternalFilesDir("models"), name)
-        packaged.copyRecursively(folder)
+        PACKAGED.copyRecursively(folder)
         case.spoil(folder)
     }
 

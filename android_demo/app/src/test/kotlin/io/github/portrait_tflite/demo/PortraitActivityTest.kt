@@ -1,20 +1,17 @@
 package io.github.portrait_tflite.demo
 
 import android.Manifest
-import android.app.Activity
-import android.content.Intent
 import android.content.pm.PackageManager
 import android.graphics.Color
 import android.graphics.drawable.BitmapDrawable
-import android.net.Uri
 import android.os.Looper
 import android.view.View
 import android.widget.ImageView
 import android.widget.Spinner
 import io.github.portrait_tflite.core.effect.Effect
+import io.github.portrait_tflite.demo.live.PACKAGED
 import io.github.portrait_tflite.demo.live.Shot
 import io.github.portrait_tflite.demo.screen.Desk
-import java.io.ByteArrayInputStream
 import java.io.File
 import java.nio.ByteBuffer
 import java.util.concurrent.TimeUnit
@@ -63,15 +60,7 @@ class PortraitActivityTest {
             intArrayOf(PackageManager.PERMISSION_DENIED),
         )
 
-    private fun pick(bytes: ByteArray) {
-        val uri = Uri.parse("content://gallery/picture")
-        shadowOf(context.contentResolver).registerInputStreamSupplier(uri) {
-            ByteArrayInputStream(bytes)
-        }
-        activity.findViewById<View>(R.id.use_picture).performClick()
-        val asked = shadowOf(activity).nextStartedActivityForResult
-        shadowOf(activity).receiveResult(asked.intent, Activity.RESULT_OK, Intent().setData(uri))
-    }
+    private fun pick(picture: ByteArray) = activity.pick(picture)
 
     private fun options(): List<String> = activity.choices(R.id.option)
 
@@ -253,12 +242,10 @@ class PortraitActivityTest {
         start()
         pick(portrait())
         until("the picture") { activity.shows(R.id.picture) }
-        activity.screenshot("picture-blur")
         val looks = hashSetOf(pixels())
         for (effect in Effect.entries - Effect.BLUR) {
             activity.findViewById<Spinner>(R.id.effect).setSelection(effect.ordinal)
             until("the effect ${effect.json}") { looks.add(pixels()) }
-            activity.screenshot("picture-${effect.json}")
         }
         shadowOf(Looper.getMainLooper()).idleFor(1, TimeUnit.SECONDS)
         assertTrue(activity.text(R.id.times), "Inference" in activity.text(R.id.times))
@@ -303,7 +290,5 @@ class PortraitActivityTest {
         }
     }
 
-    private fun packaged() = File("src/main/assets/portrait")
-
-    private fun portrait() = File(packaged(), "golden-0.png").readBytes()
+    private fun portrait() = File(PACKAGED, "golden-0.png").readBytes()
 }

@@ -1,13 +1,16 @@
 package io.github.portrait_tflite.demo
 
 import android.app.Activity
+import android.content.Intent
 import android.graphics.Bitmap
 import android.graphics.Canvas
+import android.net.Uri
 import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
 import android.widget.Spinner
 import android.widget.TextView
+import java.io.ByteArrayInputStream
 import java.io.File
 import org.junit.Assert.fail
 import org.robolectric.Robolectric
@@ -48,6 +51,15 @@ fun Activity.click(id: Int) {
 fun Activity.choices(id: Int): List<String> {
     val adapter = findViewById<Spinner>(id).adapter
     return (0 until adapter.count).map { adapter.getItem(it).toString() }
+}
+
+/** Chooses a picture of the gallery in [PortraitActivity], by its button. */
+fun PortraitActivity.pick(picture: ByteArray) {
+    val uri = Uri.parse("content://gallery/picture")
+    shadowOf(contentResolver).registerInputStreamSupplier(uri) { ByteArrayInputStream(picture) }
+    findViewById<View>(R.id.use_picture).performClick()
+    val asked = shadowOf(this).nextStartedActivityForResult
+    shadowOf(this).receiveResult(asked.intent, Activity.RESULT_OK, Intent().setData(uri))
 }
 
 /** Whether a view of an activity is to be seen. */

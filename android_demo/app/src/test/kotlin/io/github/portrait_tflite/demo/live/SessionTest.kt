@@ -80,7 +80,7 @@ class SessionTest {
         session.onSegmented = { drawn += it }
         session.submit(frame(session.shots.take()!!))
         until("the matte") { drawn.isNotEmpty() }
-        assertEquals(256 * 256, drawn[0].matte.bytes.size)
+        assertEquals(48 * 40, drawn[0].matte.bytes.size)
         assertNotNull(session.clock.read(Stage.INFERENCE))
         session.close()
         until("the end") { closed.get() == 1 }

@@ -2,6 +2,7 @@ package io.github.portrait_tflite.demo.models
 
 import io.github.portrait_tflite.core.model.LoadedVariant
 import io.github.portrait_tflite.demo.AppRunner
+import io.github.portrait_tflite.demo.live.PACKAGED
 import io.github.portrait_tflite.demo.live.packagedCard
 import java.io.File
 import java.nio.ByteBuffer
@@ -23,7 +24,7 @@ class AssetSourceTest {
         for (variant in packagedCard().variants.values) {
             val data = LoadedVariant.load(source, variant).data
             assertTrue("${data.javaClass}", data is MappedByteBuffer)
-            val file = File("src/main/assets/portrait", variant.file.file).readBytes()
+            val file = File(PACKAGED, variant.file.file).readBytes()
             assertEquals(ByteBuffer.wrap(file), data.duplicate())
         }
     }
