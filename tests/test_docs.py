@@ -13,7 +13,13 @@ from portrait_tflite.cli import reference
 from portrait_tflite.cli.main import group
 
 _ROOT = Path(__file__).parent.parent
-_PAGES = [_ROOT / "README.md", _ROOT / "CONTRIBUTING.md", *sorted((_ROOT / "docs").glob("*.md"))]
+_PAGES = [
+    _ROOT / "README.md",
+    _ROOT / "CONTRIBUTING.md",
+    _ROOT / "android_demo" / "README.md",
+    *sorted((_ROOT / "docs").glob("*.md")),
+]
+_EXTRAS = {"--es", "--ei", "--ef"}  # of Android's `am`
 
 
 def test_the_command_reference_is_current() -> None:
@@ -35,7 +41,7 @@ def test_a_stale_reference_trips_the_check(
     assert reference.main(["--check"]) == 0
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
     missing = [target for target in targets if not (page.parent / target).exists()]
@@ -48,7 +54,11 @@ def test_every_command_stands_in_the_readme() -> None:
         assert f"| `{name}" in text
 
 
-def test_every_option_the_readme_names_exists() -> None:
-    known = (_ROOT / "docs" / "cli.md").read_text("utf-8")
-    for option in set(re.findall(r"`(--[a-z][a-z-]+)", (_ROOT / "README.md").read_text("utf-8"))):
-        assert option in known, option
+@pytest.mark.parametrize("page", ["README.md", "android_demo/README.md"])
+def test_every_option_the_readmes_name_exists(page: str) -> None:
+    known = set(re.findall(r"--[a-z][a-z-]+", (_ROOT / "docs" / "cli.md").read_text("utf-8")))
+    text = (_ROOT / page).read_text("utf-8")
+    named = re.findall(r"`(--[a-z][a-z-]+)", text)
+    for call in re.findall(r"portrait-tflite [a-z]+ [^`\n]*", text):
+        named += re.findall(r"--[a-z][a-z-]+", call)
+    assert set(named) - _EXTRAS <= known
