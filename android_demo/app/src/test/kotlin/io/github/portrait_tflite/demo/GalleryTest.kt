@@ -11,6 +11,7 @@ import android.view.View
 import android.widget.ImageView
 import android.widget.Spinner
 import io.github.portrait_tflite.core.effect.Effect
+import io.github.portrait_tflite.demo.live.PACKAGED
 import io.github.portrait_tflite.demo.screen.Desk
 import java.io.ByteArrayInputStream
 import java.io.File
@@ -50,7 +51,7 @@ class GalleryTest {
     }
 
     private fun pick(button: Int, picture: Int) {
-        val file = File("src/main/assets/portrait/golden-$picture.png")
+        val file = File(PACKAGED, "golden-$picture.png")
         pick(button) { ByteArrayInputStream(file.readBytes()) }
     }
 
@@ -123,7 +124,7 @@ class GalleryTest {
         activity.click(R.id.self_test)
         assertEquals("", startedSelfTest())
         val models = context.getExternalFilesDir("models")
-        File("src/main/assets/portrait").copyRecursively(File(models, "pushed"))
+        PACKAGED.copyRecursively(File(models, "pushed"))
         controller.pause().resume()
         val list = activity.findViewById<Spinner>(R.id.model)
         until("the pushed folder") { list.adapter.count == 2 }

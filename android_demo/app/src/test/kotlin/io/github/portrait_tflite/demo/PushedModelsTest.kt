@@ -1,6 +1,7 @@
 package io.github.portrait_tflite.demo
 
 import android.widget.Spinner
+import io.github.portrait_tflite.demo.live.PACKAGED
 import java.io.File
 import org.junit.After
 import org.junit.Assert.assertEquals
@@ -18,7 +19,6 @@ private const val OF_FLOAT16 = "float16 on cpu, 1 thread"
 class PushedModelsTest {
     private val context = RuntimeEnvironment.getApplication()
     private val models = checkNotNull(context.getExternalFilesDir("models"))
-    private val packaged = File("src/main/assets/portrait")
     private lateinit var controller: ActivityController<PortraitActivity>
     private val activity get() = controller.get()
     private val list: Spinner get() = activity.findViewById(R.id.model)
@@ -46,14 +46,14 @@ class PushedModelsTest {
 
     @Test
     fun opensOneAndSaysWhatIsWrongWithAnother() {
-        push(packaged, "whole")
-        File(push(packaged, "half"), "portrait-int8.tflite").writeBytes(ByteArray(10))
+        push(PACKAGED, "whole")
+        File(push(PACKAGED, "half"), "rgb_stretch_int8-int8.tflite").writeBytes(ByteArray(10))
         start()
         list.setSelection(1)
         until("the sentence") { activity.shows(R.id.problem) }
         assertTrue(
             activity.text(R.id.problem),
-            "portrait-int8.tflite" in activity.text(R.id.problem),
+            "rgb_stretch_int8-int8.tflite" in activity.text(R.id.problem),
         )
         until("the list") { list.selectedItemPosition == 0 }
         list.setSelection(2)
@@ -64,7 +64,7 @@ class PushedModelsTest {
     @Test
     fun readsOneAnewThatWasPushedAgain() {
         start()
-        push(packaged, "net")
+        push(PACKAGED, "net")
         leaveAndComeBack()
         until("the new folder") { list.adapter.count == 2 }
         list.setSelection(1)
@@ -79,7 +79,7 @@ class PushedModelsTest {
 
     @Test
     fun oneThatBrokeCanBeChosenAgain() {
-        val folder = push(File("../engine/src/test/resources/nets/rgb_stretch_int8"), "net")
+        val folder = push(PACKAGED, "net")
         start()
         list.setSelection(1)
         until("the pushed model") { runs() && list.selectedItem == "net" }
@@ -88,7 +88,7 @@ class PushedModelsTest {
         until("the sentence") { activity.shows(R.id.problem) }
         assertTrue(runs())
         until("no choice") { list.selectedItem == context.getString(R.string.choose) }
-        push(packaged, "net")
+        push(PACKAGED, "net")
         list.setSelection(2)
         until("the mended model") { runs() && !activity.shows(R.id.problem) }
         assertEquals("net", list.selectedItem)
