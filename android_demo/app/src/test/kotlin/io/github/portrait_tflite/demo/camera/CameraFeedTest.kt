@@ -22,6 +22,7 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
+import org.robolectric.annotation.GraphicsMode
 
 private const val WIDTH = 64
 private const val HEIGHT = 48
@@ -29,6 +30,7 @@ private const val HEIGHT = 48
 /** Camera2 from opening to giving back: every camera that was opened is closed again. */
 @RunWith(AppRunner::class)
 @Config(shadows = [FilmingCameras::class, DrawnFrames::class])
+@GraphicsMode(GraphicsMode.Mode.LEGACY)
 class CameraFeedTest {
     private val manager =
         RuntimeEnvironment.getApplication().getSystemService(
@@ -144,7 +146,11 @@ class CameraFeedTest {
 
     @Test
     fun aFeedThatIsClosedWhileTheCameraOpensGivesItBack() {
-        open().close()
+        FilmingCameras.slow = true
+        val feed = open()
+        until("the camera") { FilmingCameras.goOn != null }
+        feed.close()
+        checkNotNull(FilmingCameras.goOn)()
         untilAllIsGivenBack()
         assertEquals(emptyList<CameraProblem>(), problems)
     }

@@ -10,7 +10,6 @@ import io.github.portrait_tflite.demo.AppRunner
 import io.github.portrait_tflite.demo.PortraitActivity
 import io.github.portrait_tflite.demo.R
 import io.github.portrait_tflite.demo.click
-import io.github.portrait_tflite.demo.screenshot
 import io.github.portrait_tflite.demo.shows
 import io.github.portrait_tflite.demo.startPortrait
 import io.github.portrait_tflite.demo.text
@@ -27,6 +26,7 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
 import org.robolectric.annotation.Config
+import org.robolectric.annotation.GraphicsMode
 
 private const val WIDTH = 64
 private const val HEIGHT = 48
@@ -34,6 +34,7 @@ private const val HEIGHT = 48
 /** What the screen says while the camera is asked for, awaited, in use elsewhere, or broken. */
 @RunWith(AppRunner::class)
 @Config(shadows = [FilmingCameras::class, DrawnFrames::class])
+@GraphicsMode(GraphicsMode.Mode.LEGACY)
 class CameraOnScreenTest {
     private val context = RuntimeEnvironment.getApplication()
     private lateinit var controller: ActivityController<PortraitActivity>
@@ -67,7 +68,6 @@ class CameraOnScreenTest {
         start()
         untilSaid(R.string.camera_awaited)
         assertFalse(activity.shows(R.id.notice_button))
-        activity.screenshot("camera-awaited")
         film()
         until("the picture") { !activity.shows(R.id.notice) }
     }

@@ -47,6 +47,29 @@ class OpenedCamera(
 /** Robolectric's cameras, which tell what was opened and can refuse. */
 @Implements(CameraManager::class)
 class FilmingCameras : ShadowCameraManager() {
+    @RealObject
+    private lateinit var manager: CameraManager
+
+    @Implementation
+    fun openCamera(id: String, callback: CameraDevice.StateCallback, handler: Handler) {
+        val told = if (slow) Withheld(callback, handler) else callback
+        Shadow.directlyOn(manager, CameraManager::class.java).openCamera(id, told, handler)
+    }
+
+    /** Tells that the camera is open only when [goOn] is called. */
+    private class Withheld(
+        private val callback: CameraDevice.StateCallback,
+        private val handler: Handler,
+    ) : CameraDevice.StateCallback() {
+        override fun onOpened(device: CameraDevice) {
+            goOn = { handler.post { callback.onOpened(device) } }
+        }
+
+        override fun onDisconnected(device: CameraDevice) = callback.onDisconnected(device)
+
+        override fun onError(device: CameraDevice, code: Int) = callback.onError(device, code)
+    }
+
     override fun updateCameraCallback(
         device: CameraDevice,
         callback: CameraDevice.StateCallback,
@@ -63,10 +86,19 @@ class FilmingCameras : ShadowCameraManager() {
         /** What opening one throws; null for nothing. */
         var refusal: Exception? = null
 
+        /** Whether a camera is open only after [goOn]. */
+        var slow = false
+
+        /** Lets the camera be open; null before it was asked for. */
+        @Volatile
+        var goOn: (() -> Unit)? = null
+
         /** Forgets what was opened, and refuses nothing. */
         fun reset() {
             opened.clear()
             refusal = null
+            slow = false
+            goOn = null
             DrawnFrames.listener = null
         }
 
@@ -94,7 +126,10 @@ class FilmingCameras : ShadowCameraManager() {
     }
 }
 
-/** Where the camera's pictures come from: the test. */
+/**
+ * Where the camera's pictures come from: the test. For the graphics of LEGACY alone: a reader that
+ * is collected while a test with NATIVE ones runs would be closed by code that never opened it.
+ */
 @Implements(ImageReader::class)
 class DrawnFrames : ShadowImageReader() {
     @RealObject
