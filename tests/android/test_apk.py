@@ -13,7 +13,8 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
 
-_APK = Path(__file__).parents[2] / "android_demo/app/target/portrait-tflite.apk"
+_APP = Path(__file__).parents[2] / "android_demo/app"
+_APK = _APP / "target/portrait-tflite.apk"
 _ABIS = {"arm64-v8a", "armeabi-v7a", "x86_64"}
 _ALIGNMENT = {".tflite": 4, ".so": 4096}
 
@@ -82,13 +83,17 @@ def test_the_packaged_model_is_whole(apk: ZipFile) -> None:
     assert packaged == files
 
 
-def test_classes_that_native_code_calls_keep_their_names(
+def test_classes_that_native_code_and_layouts_call_keep_their_names(
     apk: ZipFile, tmp_path: Path, require_or_skip: Callable[[str], NoReturn]
 ) -> None:
     names = [name for name in apk.namelist() if name.endswith(".dex")]
     dumps = [_ask(require_or_skip, "dexdump", apk.extract(name, tmp_path)) for name in names]
-    for name in ("NativeInterpreterWrapper", "gpu/GpuDelegate"):
-        assert any(f"'Lorg/tensorflow/lite/{name};'" in dump for dump in dumps), name
+    native = ["org/tensorflow/lite/NativeInterpreterWrapper", "org/tensorflow/lite/gpu/GpuDelegate"]
+    layouts = "".join(path.read_text() for path in _APP.glob("src/main/res/layout*/*.xml"))
+    views = re.findall(r"<(io\.github\.[\w.]+)", layouts)
+    assert views
+    for name in [*native, *(view.replace(".", "/") for view in views)]:
+        assert any(f"Class descriptor  : 'L{name};'" in dump for dump in dumps), name
 
 
 def test_the_binary_manifest_says_what_the_source_says(

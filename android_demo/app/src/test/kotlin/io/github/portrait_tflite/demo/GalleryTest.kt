@@ -111,6 +111,13 @@ class GalleryTest {
     }
 
     @Test
+    fun saysThatAFileIsNoPicture() {
+        pick(R.id.use_picture) { ByteArrayInputStream("no picture".toByteArray()) }
+        until("the sentence") { activity.shows(R.id.problem) }
+        assertTrue(activity.text(R.id.problem), "A picture" in activity.text(R.id.problem))
+    }
+
+    @Test
     fun saysThatAPictureIsTooLarge() {
         pick(R.id.use_picture) { throw OutOfMemoryError("a picture of 900 megapixels") }
         until("the sentence") { activity.shows(R.id.problem) }

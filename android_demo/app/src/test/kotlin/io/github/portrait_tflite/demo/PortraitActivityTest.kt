@@ -2,7 +2,6 @@ package io.github.portrait_tflite.demo
 
 import android.Manifest
 import android.content.pm.PackageManager
-import android.graphics.Color
 import android.graphics.drawable.BitmapDrawable
 import android.os.Looper
 import android.view.View
@@ -28,7 +27,6 @@ import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
-import org.robolectric.annotation.Config
 
 @RunWith(AppRunner::class)
 class PortraitActivityTest {
@@ -257,25 +255,6 @@ class PortraitActivityTest {
         val pixels = IntArray(bitmap.width * bitmap.height)
         bitmap.getPixels(pixels, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)
         return pixels.contentHashCode()
-    }
-
-    @Test
-    fun saysThatAFileIsNoPicture() {
-        start()
-        pick("no picture".toByteArray())
-        until("the sentence") { activity.shows(R.id.problem) }
-        assertTrue(activity.text(R.id.problem), "A picture" in activity.text(R.id.problem))
-    }
-
-    @Test
-    @Config(qualifiers = "w360dp-h640dp-night-xhdpi", fontScale = 2.0f)
-    fun holdsLargeTextInTheDark() {
-        start()
-        deny()
-        val picture = activity.screenshot("dark-large")
-        assertEquals(emptyList<String>(), activity.cutTexts())
-        val panel = picture.getPixel(0, picture.height - 1) // beside the text
-        assertTrue(Integer.toHexString(panel), Color.luminance(panel) < 0.2f)
     }
 
     @Test
