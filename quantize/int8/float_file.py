@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
+from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize, text
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.images import Floats
+from portrait_tflite.quantize.int8.lifted_ranges import lift_ranges
 from portrait_tflite.quantize.int8.measured_network import measured_network
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
 from portrait_tflite.quantize.int8.tensor_ranges import Range
@@ -68,7 +69,8 @@ def quantize_float_file(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that all tensors are kept: calibration reads them
-            quantized = worker.quantize(_ranges(worker, fed, on_images)).quantized_model
+            found = _ranges(worker, fed, on_images)
+            quantized = worker.quantize(_lifted(model, found)).quantized_model
     # It lets through whatever its many parts raise.
     except Exception as error:
         raise ConversionError(
@@ -90,6 +92,18 @@ def _ranges(
         if on_images:
             on_images(min(start + _CHUNK, len(fed)))
     return ranges
+
+
+def _lifted(model: schema.ModelT, found: Any) -> Any:
+    """Widen what it measured and could not scale to; see `lift_ranges`."""
+    numbers = {text(t.name): number for number, t in enumerate(model.subgraphs[0].tensors)}
+    named = {numbers[name]: entry for name, entry in found.items() if name in numbers}
+    ranges = {n: Range(float(e["min"].min()), float(e["max"].max())) for n, e in named.items()}
+    for number, limits in lift_ranges(model, ranges).items():
+        if limits != ranges[number]:
+            named[number]["min"] = np.full_like(named[number]["min"], limits.low)
+            named[number]["max"] = np.full_like(named[number]["max"], limits.high)
+    return found
 
 
 def widen_weights(model: schema.ModelT) -> schema.ModelT:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
-from portrait_tflite.quantize.int8.ranged_network import MOVES, RangedNetwork
+from portrait_tflite.quantize.int8.moves import MOVES
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
 from portrait_tflite.quantize.int8.tensor_ranges import Range
 
 _WHOLE = Range(0.0, 255 / 256)  # in 8 bits: a step of 1/256, from 0 on

@@ -18,31 +18,14 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.errors import ConversionError
+from portrait_tflite.quantize.int8.lifted_ranges import lift_ranges
+from portrait_tflite.quantize.int8.moves import MOVES
 from portrait_tflite.quantize.int8.stand_ins import put_stand_ins, take_stand_ins_away
 from portrait_tflite.quantize.int8.tensor_ranges import Range
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import IoType
 
 IO_TYPES = {IoType.INT8: tf.int8, IoType.UINT8: tf.uint8, IoType.FLOAT32: tf.float32}
-
-# Ops whose output has the scale of what they move.
-MOVES = frozenset(
-    {
-        "CONCATENATION",
-        "DEPTH_TO_SPACE",
-        "EXPAND_DIMS",
-        "MAX_POOL_2D",
-        "PAD",
-        "RESHAPE",
-        "RESIZE_BILINEAR",
-        "RESIZE_NEAREST_NEIGHBOR",
-        "SLICE",
-        "SPACE_TO_DEPTH",
-        "SQUEEZE",
-        "STRIDED_SLICE",
-        "TRANSPOSE",
-    }
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +74,8 @@ class RangedNetwork:
 def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
     """Quantize with `TFLiteConverter`'s own quantizer.
 
-    Weights are per channel and symmetric, activations per tensor, biases int32.
+    Weights are per channel and symmetric, activations per tensor, biases int32. Ranges that are too
+    small to be scaled to are widened (`lift_ranges`).
 
     Raises:
         ConversionError: The quantizer does not take the file.
@@ -99,7 +83,7 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
     from tensorflow.lite.python.convert import mlir_quantize
 
     model = read_model(network.data)
-    _write_ranges(model, network.ranges)
+    _write_ranges(model, lift_ranges(model, network.ranges))
     names = put_stand_ins(model)
     try:
         with quiet():

@@ -9,7 +9,8 @@ from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.mending.mend_burden import Burden, weigh
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.int8.ranged_network import MOVES, RangedNetwork, quantize_network
+from portrait_tflite.quantize.int8.moves import MOVES
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.linear_ops import (
     linear_ops,
@@ -33,6 +34,14 @@ class Budget:
 
     max_cost: float = 1.25
     more_partitions: int = 1
+
+    def holds(self, burden: Burden, plain: Burden) -> bool:
+        """Tell whether a file is within it, beside plain int8; more ops outside never are."""
+        return (
+            burden.cycles <= self.max_cost * plain.cycles
+            and burden.partitions <= plain.partitions + self.more_partitions
+            and burden.outside <= plain.outside
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +102,7 @@ class Trial:
 
     def affordable(self, attempt: Attempt) -> bool:
         """Tell whether a file is within the budget."""
-        burden = attempt.burden
-        return (
-            burden.cycles <= self._budget.max_cost * self.plain.cycles
-            and burden.partitions <= self.plain.partitions + self._budget.more_partitions
-            and burden.outside <= self.plain.outside
-        )
+        return self._budget.holds(attempt.burden, self.plain)
 
 
 def _unrounded(network: RangedNetwork, names: Collection[str]) -> bytes:

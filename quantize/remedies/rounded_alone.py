@@ -11,9 +11,9 @@ from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.int8.int8_steps import rounded_over
+from portrait_tflite.quantize.int8.moves import ONE_SCALE
 from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, observe_tensors
 from portrait_tflite.quantize.remedies.output_error import deviation
-from portrait_tflite.quantize.remedies.scale_families import ONE_SCALE
 from portrait_tflite.quantize.sensitivity.tails import Held, Tail, Tails
 
 _OPENED = 32  # families whose tails are open at a time: each takes memory

@@ -8,12 +8,11 @@ from math import inf, log
 
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
-from portrait_tflite.quantize.int8.ranged_network import MOVES
+from portrait_tflite.quantize.int8.moves import MOVES, ONE_SCALE
 from portrait_tflite.quantize.int8.tensor_ranges import Range, activation_tensors
 
 # Their int8 kernels have the scale of the output in them.
 _FIXED = frozenset({"LOGISTIC", "SOFTMAX", "LOG_SOFTMAX", "TANH", "L2_NORMALIZATION"})
-ONE_SCALE = MOVES | {"MAXIMUM", "MINIMUM", "MIRROR_PAD", "SPLIT", "TILE"}
 
 _HALF_STEP = 1 / 512  # of a probability in int8
 _SURE = log((1 - _HALF_STEP) / _HALF_STEP)

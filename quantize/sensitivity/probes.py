@@ -14,7 +14,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import copy_graph
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.int8.int8_steps import rounded
-from portrait_tflite.quantize.int8.ranged_network import MOVES
+from portrait_tflite.quantize.int8.moves import MOVES
 from portrait_tflite.quantize.sensitivity.tails import Tail, Tails
 from portrait_tflite.runtime import open_model
 

@@ -14,7 +14,9 @@ from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.convert.files.precision import precision_of
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.mending.mend import mend_model
+from portrait_tflite.deadly_ops import find_deadly_op
 from portrait_tflite.errors import ConversionError
+from portrait_tflite.quantize.int8 import float_file
 from portrait_tflite.quantize.int8.float_file import quantize_float_file, widen_weights
 from portrait_tflite.quiet import quiet
 from portrait_tflite.runtime import open_model
@@ -72,6 +74,20 @@ def test_widened_weights_compute_the_same(export: Export) -> None:
     (picture,) = _pictures(1)[0]
     (one,), (other,) = (open_model(d, Delegate.CPU).run(picture) for d in (data, wide))
     assert np.allclose(one, other, atol=1e-6)
+
+
+def test_a_dead_layer_is_not_scaled_beyond_xnnpack(monkeypatch: pytest.MonkeyPatch) -> None:
+    keras.utils.set_random_seed(3)
+    x = keras.Input(SHAPE)
+    y = layers.Conv2D(4, 3, activation="relu", bias_initializer=keras.initializers.Constant(-9))(x)
+    y = layers.Conv2D(1, 1, activation="sigmoid", bias_initializer="uniform")(y)
+    data = Export(trace(keras.Model(x, y))).float_model(Precision.FLOAT32)
+    with quiet():
+        quantized = quantize_float_file(data, _pictures(8))
+        monkeypatch.setattr(float_file, "lift_ranges", lambda _, ranges: ranges)
+        plain = quantize_float_file(data, _pictures(8))
+    assert open_model(quantized).partitions == 1
+    assert find_deadly_op(plain, Delegate.XNNPACK).startswith("CONV_2D whose products are scaled")
 
 
 def test_what_is_refused_is_one_clear_line(export: Export) -> None:
