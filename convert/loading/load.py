@@ -135,7 +135,8 @@ def _find_zoo_net(source: str) -> Net | None:
 
 def _read(path: Path, options: LoadOptions) -> keras.Model:
     if path.is_dir():
-        return load_saved_model(path, options.size, options.channels)
+        objects = read_custom_objects(options.custom_objects)
+        return load_saved_model(path, options.size, options.channels, objects)
     if is_tflite(path):
         raise UsageError(f"a Keras model is required here. Received: {path}, finished already.")
     config = read_config(path)

@@ -9,8 +9,10 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from portrait_tflite.convert.loading.custom_objects import CustomObjects
 from portrait_tflite.convert.loading.saved_model_layers import rebuild
 from portrait_tflite.convert.loading.sizing import Size, first_sentence
+from portrait_tflite.convert.loading.wide_signature import is_narrow, widened
 from portrait_tflite.convert.previous_mask import End, find_inputs
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Channels
@@ -24,8 +26,16 @@ _UNSAFE_OPS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc", "WriteFile"
 class SignatureLayer(keras.layers.TFSMLayer):
     """`TFSMLayer` of a folder that the user named; unlike it, may be cloned.
 
-    Its inputs are a dictionary by the names that the signature gives them.
+    Its inputs are a dictionary by the names that the signature gives them. It computes in float32.
     """
+
+    call_endpoint_fn: Any
+
+    def __init__(self, filepath: str, **kwargs: Any) -> None:
+        super().__init__(filepath, **kwargs)
+        signature = self.call_endpoint_fn
+        if is_narrow(signature):
+            self.call_endpoint_fn = _in_float32(Path(filepath), signature)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         return self.call_endpoint_fn(**inputs)
@@ -35,12 +45,29 @@ class SignatureLayer(keras.layers.TFSMLayer):
         return cls(**config)
 
 
-def load_saved_model(folder: Path, size: Size | None, channels: Channels | None) -> keras.Model:
+def _in_float32(folder: Path, signature: Any) -> Any:
+    try:
+        return widened(signature)
+    except Exception as error:  # whatever TensorFlow refuses of a graph that was changed
+        raise UsageError(
+            f"a SavedModel that computes in float32 is required. Received: {folder}, whose half "
+            f"floats cannot be widened: {first_sentence(error)} Export it in float32: "
+            'keras.config.set_dtype_policy("float32") before the network is built.'
+        ) from error
+
+
+def load_saved_model(
+    folder: Path,
+    size: Size | None,
+    channels: Channels | None,
+    objects: CustomObjects | None = None,
+) -> keras.Model:
     """Load the layers of `folder` where Keras 2 left them, else wrap its serving signature.
 
     Args:
         size: For a signature of dynamic size.
         channels: For a signature that does not say how many channels it takes.
+        objects: The user's own, for layers that Keras 3 does not have.
 
     Raises:
         UsageError: The folder is no SavedModel, is damaged or would run code or touch files, or
@@ -56,18 +83,22 @@ def load_saved_model(folder: Path, size: Size | None, channels: Channels | None)
     name = _choose_signature(folder, list(signatures))
     _, inputs = signatures[name].structured_input_signature
     picture, mask = _find_inputs(folder, inputs)
-    rebuilt = rebuild(folder, loaded, signatures[name], picture)
+    rebuilt = rebuild(folder, loaded, signatures[name], picture, objects or CustomObjects())
     if rebuilt is not None:
         return rebuilt
     shape = _input_shape(folder, inputs[picture], size, channels)
-    images = {picture: keras.Input(batch_shape=shape, dtype=inputs[picture].dtype.name)}
+    images = {picture: keras.Input(batch_shape=shape, dtype=_dtype(inputs[picture]))}
     if mask:
         own = inputs[mask].shape.as_list()
         beside = (shape[0], *(n or m for n, m in zip(own[1:3], shape[1:3], strict=True)), 1)
-        images[mask] = keras.Input(batch_shape=beside, dtype=inputs[mask].dtype.name, name=mask)
+        images[mask] = keras.Input(batch_shape=beside, dtype=_dtype(inputs[mask]), name=mask)
     outputs = SignatureLayer(str(folder), call_endpoint=name, name="saved_model")(images)
     values = [outputs[key] for key in sorted(outputs)] if isinstance(outputs, dict) else outputs
     return keras.Model(list(images.values()), values, name="saved_model")
+
+
+def _dtype(spec: Any) -> str:
+    return "float32" if spec.dtype in (tf.float16, tf.bfloat16) else str(spec.dtype.name)
 
 
 def _find_inputs(folder: Path, inputs: dict[str, Any]) -> tuple[str, str]:

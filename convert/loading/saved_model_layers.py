@@ -17,8 +17,9 @@ from tensorflow.python.keras.protobuf import saved_metadata_pb2
 
 from portrait_tflite.convert.loading.custom_objects import CustomObjects
 from portrait_tflite.convert.loading.keras2 import CLASSES
-from portrait_tflite.convert.loading.repair import repair_config
+from portrait_tflite.convert.loading.repair import placeholder_classes, repair_config
 from portrait_tflite.convert.loading.single_precision import in_single_precision
+from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Json
 
 METADATA = "keras_metadata.pb"
@@ -27,7 +28,9 @@ _TOLERANCE, _NARROW_TOLERANCE = 1e-4, 2e-2
 _SEED = 20240
 
 
-def rebuild(folder: Path, loaded: Any, signature: Any, picture: str) -> keras.Model | None:
+def rebuild(
+    folder: Path, loaded: Any, signature: Any, picture: str, objects: CustomObjects
+) -> keras.Model | None:
     """Rebuild the Keras model of a SavedModel from its metadata and variables.
 
     Args:
@@ -35,21 +38,30 @@ def rebuild(folder: Path, loaded: Any, signature: Any, picture: str) -> keras.Mo
         loaded: What `tf.saved_model.load` gave.
         signature: What the rebuilt network must compute.
         picture: Its input that is the picture.
+        objects: The user's own classes, and functions of Lambda layers.
 
     Returns:
         The network; None where there is no metadata, or where what was built of it is another
         network than the signature.
+
+    Raises:
+        UsageError: The functions that the user gave are not those of its Lambda layers.
     """
     config = _read_architecture(folder)
     if config is None:
         return None
     try:
-        repaired = repair_config(folder, config, CustomObjects())
-        model = keras.models.model_from_json(json.dumps(repaired), CLASSES)
+        repaired = repair_config(folder, config, objects)
+        classes = {**CLASSES, **objects.classes, **placeholder_classes(objects.lambdas)}
+        model = keras.models.model_from_json(json.dumps(repaired), classes)
         model.set_weights([np.asarray(variable) for variable in loaded.variables])
         narrow = in_single_precision(config) != config
         tolerance = _NARROW_TOLERANCE if narrow else _TOLERANCE
         same = _computes(model, signature, picture, tolerance)
+    except UsageError:
+        if objects.lambdas:  # they are wrong, or not all that it needs
+            raise
+        return None
     # Whatever Keras 3 does not understand of it: the signature is there still.
     except Exception:
         return None

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,21 @@ from portrait_tflite.vocabulary import Json
 
 _RANGE = LoadOptions(input_range=(0.0, 1.0))
 _NETS = ("of_layers", "of_functions", "nested", "encoder", "called_twice", "mixed")
+
+
+# What is written to the user's file for nets with layers that Keras 3 cannot build.
+_OWN = {
+    "own_layer": """
+import keras
+
+class Doubled(keras.layers.Layer):
+    def call(self, inputs):
+        return 2.0 * inputs
+
+CUSTOM_OBJECTS = {"Doubled": Doubled}
+""",
+    "own_function": "LAMBDAS = {'twice': lambda y: 2.0 * y}",
+}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +63,34 @@ def test_computes_what_keras_2_did(written: Path, net: str, ending: str) -> None
     assert np.allclose(model(np.load(written / "picture.npy")), expected, atol=tolerance)
     # Layers, not one opaque signature.
     assert len(model.layers) > 2
+
+
+@pytest.mark.parametrize("ending", [".h5", ".keras", "_saved"])
+@pytest.mark.parametrize(("net", "code"), _OWN.items())
+def test_what_the_user_gives_for_a_layer_is_taken(
+    written: Path, tmp_path: Path, net: str, code: str, ending: str
+) -> None:
+    (tmp_path / "own.py").write_text(code)
+    options = replace(_RANGE, custom_objects=tmp_path / "own.py")
+    model = load_model(str(written / f"{net}{ending}"), options).model
+    expected = np.load(written / f"{net}.npy")
+    assert np.allclose(model(np.load(written / "picture.npy")), expected, atol=1e-6)
+    assert len(model.layers) == 4
+
+
+@pytest.mark.parametrize("net", _OWN)
+def test_a_saved_model_without_it_stays_a_signature(written: Path, net: str) -> None:
+    model = load_model(str(written / f"{net}_saved"), _RANGE).model
+    expected = np.load(written / f"{net}.npy")
+    assert np.allclose(model(np.load(written / "picture.npy")), expected, atol=1e-6)
+    assert len(model.layers) == 2
+
+
+def test_functions_for_layers_that_a_saved_model_has_not(written: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("LAMBDAS = {'other': abs}")
+    options = replace(_RANGE, custom_objects=tmp_path / "own.py")
+    with pytest.raises(UsageError, match=r"LAMBDAS must name .*\(twice\)\. Received: other"):
+        load_model(str(written / "own_function_saved"), options)
 
 
 def test_a_saved_model_whose_metadata_lie_stays_a_signature(written: Path) -> None:

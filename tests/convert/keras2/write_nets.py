@@ -81,6 +81,29 @@ def mixed() -> Any:
     return keras2.Model(x, layers.Conv2D(1, 1, activation="sigmoid", dtype="float32")(y))
 
 
+class Doubled(layers.Layer):
+    """A layer of the user's own."""
+
+    def call(self, inputs: Any) -> Any:
+        return 2.0 * inputs
+
+
+def _around(layer: Any) -> Any:
+    x = keras2.Input((16, 16, 3))
+    y = layer(layers.Conv2D(4, 3, padding="same")(x))
+    return keras2.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(y))
+
+
+def own_layer() -> Any:
+    """With a layer that only the user's code can build."""
+    return _around(Doubled())
+
+
+def own_function() -> Any:
+    """With a Lambda layer."""
+    return _around(layers.Lambda(lambda y: 2.0 * y, name="twice"))
+
+
 def write(folder: Path, net: Callable[[], Any]) -> None:
     """Write a net with random weights in every format, and what it gives for `picture.npy`."""
     model, rng = net(), np.random.default_rng(0)
@@ -95,5 +118,6 @@ def write(folder: Path, net: Callable[[], Any]) -> None:
 
 
 if __name__ == "__main__":
-    for one in (of_layers, of_functions, nested, encoder, called_twice, mixed):
+    plain = (of_layers, of_functions, nested, encoder, called_twice, mixed)
+    for one in (*plain, own_layer, own_function):
         write(Path(sys.argv[1]), one)
