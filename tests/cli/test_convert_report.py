@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,8 @@ def test_report_html_has_the_pictures_in_it(folder: Path, report: Any) -> None:
     median = [image["image"] for image in accuracy["median"] if image["image"] not in worst]
     assert html.count("<img ") == html.count('src="data:image/') == 4 * (4 + len(median))
     assert all(f"the picture {name}" in html for name in worst + median)
+    # The graph of what is shipped.
+    assert re.search(r'class="graph" role="img" aria-label="\d+ ops in \d+ XNNPACK', html)
 
 
 def test_model_json(folder: Path, report: Any) -> None:

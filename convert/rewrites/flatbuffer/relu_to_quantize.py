@@ -61,10 +61,8 @@ class ReluToQuantize(FlatbufferRewrite):
         # Outside these ratios XNNPACK refuses the QUANTIZE too, and nothing is gained.
         if refusal := quantize_refusal(source, target):
             return RefusedOp(node.tensor, refusal)
+        # With 0 between the bounds there always are some.
         zero_points = clamping_zero_points(target, *_integer_bounds(node, target))
-        # A bound that lies outside of what the output can hold.
-        if zero_points is None:
-            return RefusedOp(node.tensor, "no zero point puts its bounds at the integers' ends")
         # The kernels compute the ratio of the scales in different precisions: ties may differ.
         return Match("saturation cuts where the clamp does", zero_points, exact=False)
 

@@ -49,6 +49,9 @@ class SoftmaxToLogistic(FlatbufferRewrite):
         low = LIMITS[target.dtype][0]
         if (target.scale, target.zero_point) != (_LOGISTIC_SCALE, low):
             return RefusedOp(node.tensor, "LOGISTIC has another output scale")
+        # Where int8 cuts the difference off, the sigmoid still moves.
+        if _lost_steps(source.scale * _beta(node)) > 1:
+            return RefusedOp(node.tensor, f"its differences reach further than {source.dtype}")
         return Match("two classes are a sigmoid of the difference, up to rounding", exact=False)
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
@@ -60,7 +63,7 @@ class SoftmaxToLogistic(FlatbufferRewrite):
         if shape != source.shape:
             logits = built.tensor(shape, source)
             built.reshape(source.index, shape, logits)
-        beta = float(node.option("beta", 1.0))
+        beta = _beta(node)
         middle = round(sum(LIMITS[source.dtype]) / 2 + 0.1)  # 0, or 128 of uint8
         differences = built.tensor(shape, source, source.scale * beta, middle)
         _subtract(built, logits, differences, source.scale, beta, source.dtype)
@@ -71,6 +74,23 @@ class SoftmaxToLogistic(FlatbufferRewrite):
             built.op(Op("LOGISTIC", 2), [differences], flat)
             built.reshape(flat, source.shape)
         built.finish()
+
+
+def _beta(node: Node) -> float:
+    return float(node.option("beta", 1.0))
+
+
+def _lost_steps(scale: float) -> float:
+    """Return how far the sigmoid goes on behind the largest difference that 8 bits hold.
+
+    Args:
+        scale: Of the differences, up to 255 of which there are.
+
+    Returns:
+        Steps of the output.
+    """
+    held, largest = 1 / (1 + np.exp(-scale * np.array([127, 255])))
+    return float(largest - held) / _LOGISTIC_SCALE
 
 
 def _subtract(

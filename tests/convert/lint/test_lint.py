@@ -61,6 +61,10 @@ def test_an_input_of_the_nets_stride_is_kept(maps: Build) -> None:
     # 24 is a multiple of 8, but not of a stride of 16.
     (found,) = _of(_halving(maps, (24, 32), times=4)[1], "input_size")
     assert [change.change for change in found.changes] == ["16×32", "32×32"]
+    # 36 is a multiple of a stride of 4, but not of 8.
+    (found,) = _of(_halving(maps, (36, 36), times=2)[1], "input_size")
+    assert found.finding == "36×36 pixels go in, the net shrinks them 4 times"
+    assert [change.change for change in found.changes] == ["32×32", "40×40"]
 
 
 def _at_full_size(maps: Build, *, early: bool) -> tuple[Any, list[LintFinding]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from portrait_tflite.convert.rewrites.registry import OURS, RewriteInfo
+from portrait_tflite.vocabulary import Approximation
 
 FOLDER = Path(__file__).parent
 EXAMPLES = 200
@@ -44,14 +45,14 @@ MODULES = {
 @functools.cache
 def proofs_of(name: str) -> tuple[Proof, ...]:
     """List the tests of all modules that import a rewrite and reach it."""
-    return tuple(_proofs(name))
+    return tuple(_proofs(CLASSES[name], CLASSES[name]))
 
 
-def _proofs(name: str) -> Iterator[Proof]:
+def _proofs(imported: str, used: str) -> Iterator[Proof]:
     for module in MODULES.values():
-        if CLASSES[name] not in _imported(module):
+        if imported not in _imported(module):
             continue
-        reaching = _reaching(module, CLASSES[name])
+        reaching = _reaching(module, used)
         for node in module.body:
             if isinstance(node, ast.FunctionDef) and node.name in reaching:
                 yield Proof(node.name, _examples(module, node))
@@ -65,36 +66,46 @@ def _imported(module: ast.Module) -> set[str]:
 def _reaching(module: ast.Module, name: str) -> set[str]:
     """Names at the top of a module whose definition uses `name`, or another one that does."""
     found = {name}
-    while more := {
-        defined
-        for node in module.body
-        for defined in _defined(node)
-        if defined not in found and _used(node) & found
-    }:
+    definitions = [pair for node in module.body for pair in _defined(node)]
+    while more := {n for n, value in definitions if n not in found and _used(value) & found}:
         found |= more
     return found
 
 
-def _defined(node: _Statement) -> list[str]:
+def _defined(node: _Statement) -> list[tuple[str, ast.AST]]:
+    """List the names that a statement defines, each with what it is made of."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return [node.name]
+        return [(node.name, node)]
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    parts = (part for target in targets if target is not None for part in ast.walk(target))
-    return [part.id for part in parts if isinstance(part, ast.Name)]
+    value: ast.AST = getattr(node, "value", None) or node
+    return [pair for target in targets if target is not None for pair in _assigned(target, value)]
+
+
+def _assigned(target: ast.AST, value: ast.AST) -> list[tuple[str, ast.AST]]:
+    # A, B = First(), Second(): each name has its own
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        pairs = zip(target.elts, value.elts, strict=True)
+        return [pair for one, part in pairs for pair in _assigned(one, part)]
+    return [(part.id, value) for part in ast.walk(target) if isinstance(part, ast.Name)]
 
 
 @functools.cache
-def _used(node: _Statement) -> frozenset[str]:
+def _used(node: ast.AST) -> frozenset[str]:
     arguments = {arg.arg for arg in ast.walk(node) if isinstance(arg, ast.arg)}  # fixtures
-    return frozenset(arguments) | {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    members = {
+        f"{one.value.id}.{one.attr}"
+        for one in ast.walk(node)
+        if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name)
+    }
+    return frozenset(arguments | names | members)
 
 
 def _examples(module: ast.Module, test: ast.FunctionDef) -> int:
     """Read how many configurations a test draws: at its own settings, or at those of a name."""
     if not any(_called(decorator) == "given" for decorator in test.decorator_list):
         return 0
-    named = {n: node.value for node in module.body if isinstance(node, ast.Assign)
-             for n in _defined(node)}  # fmt: skip
+    named = dict(pair for node in module.body for pair in _defined(node))
     for decorator in test.decorator_list:
         settings = named.get(decorator.id) if isinstance(decorator, ast.Name) else decorator
         if settings is not None and _called(settings) == "settings":
@@ -119,6 +130,12 @@ def test_it_is_held_to_200_drawn_configurations(info: RewriteInfo) -> None:
     assert max((proof.examples for proof in proofs_of(info.name)), default=0) >= EXAMPLES
 
 
+@pytest.mark.parametrize("kind", Approximation)
+def test_each_approximation_is_held_to_200_drawn_configurations(kind: Approximation) -> None:
+    proofs = _proofs("Approximation", f"Approximation.{kind.name}")
+    assert max((proof.examples for proof in proofs), default=0) >= EXAMPLES
+
+
 @each
 def test_something_is_left_alone(info: RewriteInfo) -> None:
     names = [proof.name for proof in proofs_of(info.name)]
@@ -137,6 +154,11 @@ def test_a_broken_one_is_caught(info: RewriteInfo) -> None:
 def test_a_rewrite_without_tests_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CLASSES, "new_one", "NewOne")
     assert proofs_of("new_one") == ()
+
+
+def test_names_that_are_defined_together_have_each_its_own() -> None:
+    module = ast.parse("A, B = First(), Second()\ndef test_a(): A()\ndef test_b(): B()\n")
+    assert _reaching(module, "First") == {"First", "A", "test_a"}
 
 
 def test_few_examples_are_found_out() -> None:

@@ -205,7 +205,7 @@ def test_a_clamp_goes_where_saturation_does_it(
         assert result.refusals == [f"its numbers reach further than {op}"]
 
 
-def test_numbers_that_reach_further_keep_their_clamp(tiny_graph: Build, mend_with: Build) -> None:
+def test_a_clamp_of_numbers_that_reach_further_stays(tiny_graph: Build, mend_with: Build) -> None:
     result = mend_with(_clamped(tiny_graph(), "RELU6", 8 / 255, -128), CLAMP, accept)
     assert result.refusals == ["its numbers reach further than RELU6"]
 

@@ -21,6 +21,9 @@ from portrait_tflite.convert.rewrites.flatbuffer.requantization import (
 )
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Match, accept
 from portrait_tflite.runtime import open_model
+from portrait_tflite.vocabulary import Delegate
+
+from .producers import RESCALING, SHAPE, produce
 
 Build = Callable[..., Any]
 many = settings(
@@ -68,22 +71,9 @@ def _requantized(
     graph: Any, op: str, forms: Any, move: str = "", dtype: str = "int8", keep: bool = False
 ) -> bytes:
     """Build op → move → QUANTIZE; forms are (scale, zero point) of x, of the op and of y."""
-    shape = (1, 4, 4, 4)
-    rng = np.random.default_rng(3)
-    x = graph.tensor("x", shape, dtype, *forms[0])
-    middle = graph.tensor("net/first/op", shape, dtype, *forms[1])
-    if op == "ADD":
-        inputs, options, version = [x, x], schema.AddOptionsT(), 2
-    else:
-        scales = rng.uniform(0.004, 0.01, 4)
-        weights = graph.tensor(
-            "w", (4, 1, 1, 4), "int8", scales, data=rng.integers(-127, 128, (4, 1, 1, 4))
-        )
-        numbers = rng.integers(-3000, 3000, 4)
-        bias = graph.tensor("b", (4,), "int32", scales * forms[0][0], data=numbers)
-        inputs, version = [x, weights, bias], 3
-        options = schema.Conv2DOptionsT(strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1)
-    graph.op(op, inputs, middle, version, options)
+    x = graph.tensor("x", SHAPE, dtype, *forms[0])
+    middle = graph.tensor("net/first/op", SHAPE, dtype, *forms[1])
+    produce(graph, op, x, middle, dtype, forms[0])
     last, size = _moved(graph, move, middle, forms[1])
     y = graph.tensor("net/act/op", size, dtype, *forms[2])
     graph.op("QUANTIZE", [last], y, 2)
@@ -92,7 +82,7 @@ def _requantized(
 
 @many
 @given(
-    op=st.sampled_from(["CONV_2D", "ADD"]),
+    op=st.sampled_from(RESCALING),
     move=st.sampled_from(MOVES),
     ratio=st.floats(0.2, 2),
     clamped=st.booleans(),
@@ -207,14 +197,30 @@ def _read_by(graph: Any, op: str, scale: float, zero_point: int, shift: int = 0)
     zero_point=st.integers(-128, 127),
 )
 def test_every_requantization_of_less_than_half_a_step_is_dropped(
-    tiny_graph: Build, op: str, change: float, zero_point: int
+    tiny_graph: Build, mend_with: Build, op: str, change: float, zero_point: int
 ) -> None:
     reach = max(127 - zero_point, zero_point + 128)
     scale = 0.05 * (1 + change / (2 * reach))
-    data = _read_by(tiny_graph(), op, scale, zero_point)
-    applied = DropRequantize().apply(read_model(data))
+    result = mend_with(_read_by(tiny_graph(), op, scale, zero_point), DropRequantize(), accept)
     if abs(abs(change) - 1) > 0.02:
-        assert bool(applied.mended) is (abs(change) < 1)
+        assert result.done is (abs(change) < 1)
+    # What is read moves by half a step, which ADD reads twice; and the output's own rounding.
+    moved = 0.5 * scale * (2 if op == "ADD" else 1)
+    assert result.steps <= moved * 128 + 1
+
+
+@many
+@given(change=st.floats(-1.5, 1.5), zero_point=points)
+def test_what_is_dropped_left_every_integer_as_it_was(
+    one_op: Build, change: float, zero_point: int
+) -> None:
+    reach = max(127 - zero_point, zero_point + 128)
+    scales = 0.05, 0.05 * (1 + change / (2 * reach))
+    tensors = (((256,), "int8", scale, zero_point) for scale in scales)
+    numbers = np.arange(-128, 128, dtype=np.int8)
+    (found,) = open_model(one_op("QUANTIZE", *tensors), Delegate.CPU).run(numbers)
+    if abs(abs(change) - 1) > 0.02:
+        assert np.array_equal(found, numbers) is (abs(change) < 1)
 
 
 def test_what_is_dropped_says_how_far_it_moves(tiny_graph: Build) -> None:

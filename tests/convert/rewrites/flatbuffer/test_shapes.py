@@ -163,9 +163,11 @@ def test_a_channel_that_is_taken_out_comes_inside(one_op: Build) -> None:
 # ops that undo each other
 
 
-def _two(graph: Any, ops: list[tuple[str, Any, Any]], end: bool = False) -> bytes:
+def _two(
+    graph: Any, ops: list[tuple[str, Any, Any]], end: bool = False, form: Any = (0.05, 3)
+) -> bytes:
     """Chain ops `(name, tensor, constant or options)`, and a TANH that reads the last."""
-    first = value = graph.tensor("x", (1, 4, 6, 2), "int8", 0.05, 3)
+    first = value = graph.tensor("x", (1, 4, 6, 2), "int8", *form)
     for number, (op, tensor, extra) in enumerate(ops):
         target = graph.tensor(f"net/op_{number}/y", *tensor)
         inputs = [value]
@@ -202,6 +204,32 @@ def test_ops_that_cancel_are_left_out(tiny_graph: Build, mend_with: Build, ops: 
 @pytest.mark.parametrize("ops", CANCELLING)
 def test_an_output_keeps_its_last_op(tiny_graph: Build, mend_with: Build, ops: Any) -> None:
     assert not mend_with(_two(tiny_graph(), ops, end=True), Cancel()).done
+
+
+@many
+@given(
+    kind=st.sampled_from(["QUANTIZE", "DEQUANTIZE", "RESHAPE", "RESHAPE RESHAPE"]),
+    form=st.tuples(st.floats(0.01, 0.2), st.integers(-128, 126)),
+    middle=st.sampled_from([(48,), (1, 24, 2), (2, 4, 6), (4, 3, 2, 2)]),
+    back=st.booleans(),
+)
+def test_ops_cancel_only_where_they_come_back(
+    tiny_graph: Build, mend_with: Build, kind: str, form: Any, middle: Any, back: bool
+) -> None:
+    home, shape = (1, 4, 6, 2), (1, 4, 6, 2) if back else (1, 6, 4, 2)
+    rounded = ("QUANTIZE", (home, "int8", form[0], form[1] + (not back)), None)
+    ops = {
+        "QUANTIZE": [rounded],
+        "DEQUANTIZE": [("DEQUANTIZE", (home, "float32"), None), rounded],
+        "RESHAPE": [("RESHAPE", (shape, "int8", *form), shape)],
+        "RESHAPE RESHAPE": [
+            ("RESHAPE", (middle, "int8", *form), middle),
+            ("RESHAPE", (shape, "int8", *form), shape),
+        ],
+    }[kind]
+    result = mend_with(_two(tiny_graph(), ops, form=form), Cancel(), accept)
+    assert (result.done, result.steps) == (back, 0)
+    assert result.ops == [*(name for name, *_ in ops if not back), "TANH"]
 
 
 @many

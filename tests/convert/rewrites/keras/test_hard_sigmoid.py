@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
-from portrait_tflite.convert.graph import Graph, Node, apply_op, as_arrays, trace
+from portrait_tflite.convert.graph import Graph, Node, Value, apply_op, as_arrays, trace
 from portrait_tflite.convert.rewriter import TOLERANCE, difference
 from portrait_tflite.convert.rewrites.keras import hard_sigmoid
 from portrait_tflite.convert.rewrites.keras.hard_sigmoid import (
@@ -78,21 +78,32 @@ def test_what_is_none_stays(function: Callable[[Any], Any]) -> None:
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(st.integers(1, 4), st.integers(1, 5), st.floats(0.01, 20), st.booleans())
-def test_whatever_the_numbers_are(size: int, depth: int, reach: float, swish: bool) -> None:
+@given(st.integers(1, 4), st.integers(1, 5), st.floats(0.01, 20), st.booleans(), st.booleans())
+def test_whatever_the_numbers_are(
+    size: int, depth: int, reach: float, swish: bool, gate_first: bool
+) -> None:
     source = Node("image", None, (), (), {}, ((1, size, 2, depth),)).output
+
+    def gated(gate: Value) -> Graph:
+        pair = [gate, source] if gate_first else [source, gate]
+        return Graph(source, apply_op("swish", layers.Multiply(), pair) if swish else gate)
+
     by_hand = _sixths_node(source)
+    read = gated(_read_by(HAND, Graph(source, by_hand), keras.activations.hard_sigmoid))
     if swish:
-        by_hand = apply_op("swish", layers.Multiply(), [source, by_hand])
+        read = Graph(source, _read_by(SWISH, read, keras.activations.hard_silu))
     image = np.random.default_rng(depth).uniform(-reach, reach, (2, size, 2, depth))
-    graph = Graph(source, by_hand)
-    site = HAND.match(_sixths_node(source), graph.uses())
+    arrays = as_arrays([graph(image.astype("float32")) for graph in (gated(by_hand), read)])
+    assert difference(*arrays)[1] <= TOLERANCE
+
+
+def _read_by(rewrite: HardSigmoidByHand | HardSwishByHand, graph: Graph, function: Any) -> Value:
+    site = rewrite.match(graph.output, graph.uses())
     assert isinstance(site, Site)
     assert site.forms[0].build
-    gate = site.forms[0].build(site.boundary)
-    whole = apply_op("swish", layers.Multiply(), [source, gate]) if swish else gate
-    pair = as_arrays([graph(image.astype("float32")), Graph(source, whole)(image)])
-    assert difference(*pair)[1] <= TOLERANCE
+    value = site.forms[0].build(site.boundary)
+    assert value.node.op.activation is function
+    return value
 
 
 def _sixths_node(source: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import layers
 
 from portrait_tflite.convert.choice import CheapestForm, PlannedForm
@@ -100,3 +102,43 @@ def test_dead_channels_do_not_spoil_the_fit(images_for: Build) -> None:
 def test_another_size_has_no_approximate_form(options: dict[str, Any]) -> None:
     source = trace(keras.Model(x := keras.Input((4, 4, 2)), layers.ReLU()(x))).output
     assert resize_forms("up", layers.Conv2DTranspose(2, 3, **options), source) == ()
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    form=st.sampled_from(["resize_conv", "resize_depthwise"]),
+    kernel=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    stride=st.integers(2, 4),
+    padding=st.sampled_from(["same", "valid"]),
+    size=st.tuples(st.integers(2, 5), st.integers(2, 5)),
+    filters=st.integers(1, 3),
+    bias=st.booleans(),
+    activation=st.sampled_from([None, "relu", "sigmoid"]),
+    seed=st.integers(0, 1000),
+)
+def test_every_fit_beats_a_constant_and_tells_its_error(
+    form: str, kernel: tuple[int, int], stride: int, padding: str, size: tuple[int, int],
+    filters: int, bias: bool, activation: str | None, seed: int,
+) -> None:  # fmt: skip
+    x = keras.Input((*size, 2))
+    options = {"strides": stride, "padding": padding, "use_bias": bias, "name": "up"}
+    layer = layers.Conv2DTranspose(filters, kernel, activation=activation, **options)
+    model = keras.Model(x, layer(x))
+    rng = np.random.default_rng(seed)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    images = rng.normal(size=(3, *size, 2)).astype(np.float32)
+    if padding == "valid" and max(kernel) > stride:
+        assert resize_forms("up", layer, trace(model).input) == ()
+        return
+    record, output = _fitted(model, form, images)
+    true = np.asarray(model(images))
+    assert output.shape == true.shape == (3, *(n * stride for n in size), filters)
+    assert (record.exact, record.chosen) == (False, form)
+    residual = float(np.abs(output - true).max() / np.abs(true).max())
+    assert record.max_rel_error == pytest.approx(residual, rel=1e-3)
+    if activation is None:
+        # least squares of the sums: its constant is one of the choices
+        error = np.square(np.asarray(output) - true).sum(axis=(0, 1, 2))
+        assert np.all(
+            error <= 1.001 * np.square(true - true.mean(axis=(0, 1, 2))).sum(axis=(0, 1, 2))
+        )
