@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from types import ModuleType
 
 import pytest
 
+from portrait_tflite.convert.delegates import gpu, partitions, xnnpack, xnnpack_ops, xnnpack_scales
 from portrait_tflite.convert.delegates.rule import Rule
 from portrait_tflite.convert.delegates.xnnpack import XNNPACK_FATAL_RULES, XNNPACK_RULES
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
@@ -60,7 +63,16 @@ def test_a_table_without_one_rule_is_found_out(random_models: tuple[bytes, ...],
     assert any(disagreement(model, broken) for model in random_models)
 
 
-@pytest.mark.parametrize("rule", [*XNNPACK_RULES, *XNNPACK_FATAL_RULES])
+@pytest.mark.parametrize("table", [xnnpack, xnnpack_ops, xnnpack_scales, partitions, gpu])
+def test_each_table_names_its_source_and_version(table: ModuleType) -> None:
+    assert re.search(r"\.cc`.*(commit\s+[0-9a-f]{7}|version \d)", str(table.__doc__), re.DOTALL)
+
+
+@pytest.mark.parametrize("rule", [*XNNPACK_RULES, *XNNPACK_FATAL_RULES, *gpu.GPU_RULES])
 def test_each_rule_names_what_it_was_read_from(rule: Rule) -> None:
     assert rule.source
+
+
+@pytest.mark.parametrize("rule", [*XNNPACK_RULES, *XNNPACK_FATAL_RULES])
+def test_each_rule_says_what_it_is(rule: Rule) -> None:
     assert rule.breaks.__doc__ or rule.breaks.__name__ == "_missing"
