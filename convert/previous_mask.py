@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from portrait_tflite.errors import ConversionError
@@ -79,23 +80,46 @@ def find_state(
 
 
 def fill_inputs(
-    picture: Floats, shapes: Sequence[tuple[int | None, ...]], state: StateSpec | None
+    picture: Floats,
+    shapes: Sequence[tuple[int | None, ...]],
+    state: StateSpec | None,
+    last: Floats | None = None,
 ) -> list[Floats]:
-    """Return one array per input: the picture `[n, h, w, c]`, and the state as it begins.
+    """Return one array per input: the picture `[n, h, w, c]`, and the state.
 
     Args:
         shapes: Of the inputs, with the batch. Their order may differ from that of the network
             which the spec was told from: a converter has its own.
+        last: The last mask `[h, w]`, brought to the state's size; None begins a video.
     """
-    if state is None or state.channel is not None:
+    if state is None:
         return [picture]
+    if state.channel is not None:
+        return [picture if last is None else _with_channel(picture, state.channel, last)]
     given = picture.shape[1:]
     return [
         picture
         if tuple(shape[1:]) == given
-        else np.full((len(picture), *map(int, filter(None, shape[1:]))), state.initial, np.float32)
+        else _filled((len(picture), *map(int, filter(None, shape[1:]))), state, last)
         for shape in shapes
     ]
+
+
+def _with_channel(picture: Floats, channel: int, last: Floats) -> Floats:
+    filled = picture.copy()
+    filled[..., channel] = _sized(last, *picture.shape[1:3])
+    return filled
+
+
+def _filled(shape: tuple[int, ...], state: StateSpec, last: Floats | None) -> Floats:
+    filled = np.full(shape, state.initial, np.float32)
+    if last is not None:
+        filled[..., 0] = _sized(last, *shape[1:3])
+    return filled
+
+
+def _sized(mask: Floats, height: int, width: int) -> Floats:
+    return np.asarray(cv2.resize(mask, (width, height)), np.float32)
 
 
 def _find_origin(fed: End, outputs: Sequence[End], mask: int, source: str) -> int:

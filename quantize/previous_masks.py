@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.accuracy.predictors import Outputs, select_mask
+from portrait_tflite.quantize.accuracy.predictors import Outputs
+from portrait_tflite.quantize.accuracy.remembering import next_state
 from portrait_tflite.quantize.calibration import CalibrationSet
 from portrait_tflite.vocabulary import Check, ModelSpec
 
@@ -84,14 +85,6 @@ def _check_steps(pictures: Floats) -> Check:
     steps = int(255 / (high - low))
     detail = f"{steps} steps of int8 for the mask, beside colours of {low:.4g} to {high:.4g}"
     return Check("mask among colours", steps >= _FEWEST_STEPS, "warn", detail)
-
-
-def next_state(outputs: Sequence[Floats], spec: ModelSpec) -> Floats:
-    """Return what the next picture is fed with `[h, w]`, of the outputs for this one."""
-    assert spec.state is not None
-    if spec.state.from_output == spec.output.index:
-        return select_mask(outputs, spec.output)
-    return outputs[spec.state.from_output][0, ..., 0]
 
 
 def _moved(mask: Floats, rng: np.random.Generator) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +20,8 @@ from portrait_tflite.tensor_values import random_input
 from portrait_tflite.vocabulary import Delegate
 
 REQUIRE_ALL = "PORTRAIT_TFLITE_REQUIRE_ALL"
+_MEDIAPIPE = "PORTRAIT_TFLITE_MEDIAPIPE_PYTHON"
+_MEDIAPIPE_WORKER = Path(__file__).with_name("mediapipe_worker.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,6 +44,26 @@ def require_or_skip() -> Callable[[str], NoReturn]:
         pytest.skip(reason)
 
     return leave
+
+
+@pytest.fixture
+def mediapipe_segment(
+    require_or_skip: Callable[[str], NoReturn],
+) -> Callable[[Path, Path], list[str]]:
+    """Give MediaPipe: it runs a file on every PNG of a folder, and returns the labels it found.
+
+    The person's mask of each lies beside it as `.npy` then.
+    """
+    python = os.environ.get(_MEDIAPIPE)
+    if not python:
+        require_or_skip(f"{_MEDIAPIPE} names no Python with mediapipe")
+
+    def segment(model: Path, folder: Path) -> list[str]:
+        command = [python, str(_MEDIAPIPE_WORKER), str(model), str(folder)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return said.splitlines()[-1].split(",")
+
+    return segment
 
 
 class TinyGraph:

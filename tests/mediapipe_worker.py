@@ -3,7 +3,7 @@
 python mediapipe_worker.py MODEL FOLDER
 
 Writes, for every PNG of FOLDER, the person's confidence mask beside it as `.npy`, and prints the
-labels that MediaPipe found. `test_default_model.py` is the other end.
+labels that MediaPipe found. The fixture `mediapipe_segment` is the other end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(model: str, folder: Path) -> None:
     with vision.ImageSegmenter.create_from_options(options) as segmenter:
         for picture in sorted(folder.glob("*.png")):
             result = segmenter.segment(mediapipe.Image.create_from_file(str(picture)))
-            (mask,) = result.confidence_masks
+            mask = result.confidence_masks[segmenter.labels.index("person")]
             np.save(picture.with_suffix(".npy"), np.squeeze(mask.numpy_view()))
         print(",".join(segmenter.labels))
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +19,7 @@ from portrait_tflite.errors import UnavailableError
 from portrait_tflite.images import prepare, read_image, restore_mask
 from portrait_tflite.metrics import iou
 from portrait_tflite.models.registry import DEFAULT_NET, find_net
-from portrait_tflite.quantize.accuracy.predictors import tflite_predictor
+from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.runtime import open_model
 from portrait_tflite.runtime_worker import run_on_tflite_runtime
 from portrait_tflite.tensor_values import to_real
@@ -29,8 +27,6 @@ from portrait_tflite.tflite_runtime_python import find_tflite_runtime
 from portrait_tflite.vocabulary import Delegate
 
 _LARGEST = 2 * 1024 * 1024
-_MEDIAPIPE = "PORTRAIT_TFLITE_MEDIAPIPE_PYTHON"
-_WORKER = Path(__file__).with_name("mediapipe_worker.py")
 Skip = Callable[[str], NoReturn]
 
 
@@ -119,11 +115,11 @@ def test_arm_gives_the_golden_masks(
 
 
 def test_mediapipe_gives_the_same_mask(
-    assets: Path, model: dict[str, Any], tmp_path: Path, require_or_skip: Skip
+    assets: Path,
+    model: dict[str, Any],
+    tmp_path: Path,
+    mediapipe_segment: Callable[[Path, Path], list[str]],
 ) -> None:
-    python = os.environ.get(_MEDIAPIPE)
-    if not python:
-        require_or_skip(f"{_MEDIAPIPE} names no Python with mediapipe")
     for variant in model["variants"].values():
         path = assets / variant["file"]
         spec = spec_beside(path)
@@ -131,13 +127,7 @@ def test_mediapipe_gives_the_same_mask(
         predict = tflite_predictor(path, spec)
         for case in model["golden"]:
             shutil.copy(assets / case["picture"]["file"], tmp_path)
-        labels = subprocess.run(
-            [python, str(_WORKER), str(path), str(tmp_path)],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        assert labels.splitlines()[-1] == "person"
+        assert mediapipe_segment(path, tmp_path) == ["person"]
         for picture in sorted(tmp_path.glob("*.png")):
             image = read_image(picture)
             assert image is not None

@@ -54,14 +54,14 @@ class GpuOutputs:
     ) -> None:
         self._stack.close()
 
-    def __call__(self, inputs: Floats) -> Sequence[Floats]:
-        """Return all outputs for a picture `[1, h, w, c]`, in real values.
+    def __call__(self, inputs: Sequence[Floats]) -> Sequence[Floats]:
+        """Return all outputs, in real values; one array goes into each input.
 
         Raises:
             UnavailableError: The GPU gave up.
         """
         try:
-            self._session.load(self._path, [inputs])
+            self._session.load(self._path, list(inputs))
             return self._session.run()[0][0]
         except WorkerError as error:
             raise self._refused(str(error)) from error

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from portrait_tflite.convert.files.flat_tables import Byte, Floats, Table, Uint, write_flatbuffer
 from portrait_tflite.convert.files.model_metadata import attach_files, with_record, without_files
 from portrait_tflite.errors import UsageError
@@ -25,7 +28,7 @@ _SEGMENTER_PARSER = "1.0.0"
 _SEGMENTER = "SEGMENTER_METADATA"
 _AXIS_LABELS = Byte(2)
 _IMAGE_PROPERTIES, _NORMALIZATION = Byte(2), Byte(1)
-_COLOURS = {Channels.RGB: Byte(1), Channels.GRAY: Byte(2)}
+_RGB = Byte(1)
 _ACTIVATIONS = {
     Activation.NONE: Byte(0),
     Activation.SIGMOID: Byte(1),
@@ -65,8 +68,8 @@ def find_fault(spec: ModelSpec) -> str:
     """
     if spec.state is not None:
         return "fed with its last mask, which MediaPipe does not do. Leave --metadata out."
-    if spec.channels not in _COLOURS:
-        return f"which takes {spec.channels}: MediaPipe gives RGB or gray. Leave --metadata out."
+    if spec.channels is not Channels.RGB:
+        return f"which takes {spec.channels}: MediaPipe gives RGB. Leave --metadata out."
     if spec.fit is not Fit.STRETCH:
         return (
             f"meant for {spec.fit}: MediaPipe stretches pictures. Add --fit stretch to have the "
@@ -75,9 +78,21 @@ def find_fault(spec: ModelSpec) -> str:
     return ""
 
 
+def find_float_fault(spec: ModelSpec) -> str:
+    """Say why ImageSegmenter cannot fill a network's float input, and what to do; or ""."""
+    if all(len(np.unique(np.float32(each))) == 1 for each in _mean_and_std(spec)):
+        return ""
+    return (
+        "with a mean or std per channel, for which MediaPipe wants uint8 inputs. Convert with "
+        "--int8 --io uint8 alone, or leave --metadata out."
+    )
+
+
 def _fault_of_ends(spec: ModelSpec, image: TensorInfo, outputs: int) -> str:
     if image.dtype not in ("uint8", "float32"):
         return f"whose input is {image.dtype}: MediaPipe fills uint8 or float32. Use --io uint8."
+    if image.dtype == "float32" and (fault := find_float_fault(spec)):
+        return fault
     if outputs > 1:
         return f"with {outputs} outputs: MediaPipe takes one mask. Leave --metadata out."
     if image.dtype == "uint8" and not takes_raw_bytes(spec, image):
@@ -98,9 +113,8 @@ def _model_table(
 
 
 def _image_table(spec: ModelSpec, image: TensorInfo) -> Table:
-    scale, shift = affine_of_bytes(spec)
-    # A byte becomes `scale · v + shift`, which is `(v − mean) / std`.
-    normalization: Table = {0: Floats(list(-shift / scale)), 1: Floats(list(1 / scale))}
+    mean, std = _mean_and_std(spec)
+    normalization: Table = {0: Floats(list(mean)), 1: Floats(list(std))}
     return {
         0: image.name,
         1: "picture",
@@ -109,9 +123,16 @@ def _image_table(spec: ModelSpec, image: TensorInfo) -> Table:
     }
 
 
+def _mean_and_std(spec: ModelSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what is subtracted from a byte, and what that is divided by, `[channels]` each."""
+    scale, shift = affine_of_bytes(spec)
+    # A byte v becomes `scale · v + shift`, which is `(v − mean) / std`.
+    return -shift / scale, 1 / scale
+
+
 def _content(spec: ModelSpec) -> Table:
     size: Table = {0: Uint(spec.width), 1: Uint(spec.height)}
-    return {0: _IMAGE_PROPERTIES, 1: {0: _COLOURS[spec.channels], 1: size}}
+    return {0: _IMAGE_PROPERTIES, 1: {0: _RGB, 1: size}}
 
 
 def _labels() -> Table:

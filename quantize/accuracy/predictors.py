@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,7 +14,14 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.images import Floats, denormalize, normalize
 from portrait_tflite.runtime import Runner, open_model
 from portrait_tflite.tensor_values import to_real, to_stored
-from portrait_tflite.vocabulary import Activation, Delegate, ModelSpec, OutputSpec, StateSpec
+from portrait_tflite.vocabulary import (
+    Activation,
+    Delegate,
+    ModelSpec,
+    OutputSpec,
+    StateSpec,
+    TensorInfo,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -21,8 +29,14 @@ if TYPE_CHECKING:
 Predictor = Callable[[Floats], Floats]
 """From the network's picture `[1, h, w, c]` to the person mask `[mask_h, mask_w]`."""
 
-Outputs = Callable[[Floats], Sequence[Floats]]
-"""From the network's picture `[1, h, w, c]` to all of its outputs, as floats."""
+
+class Outputs(Protocol):
+    """From the network's picture `[1, h, w, c]` to all of its outputs, as floats.
+
+    What remembers is fed with the last mask `[h, w]` besides; without, as a video begins.
+    """
+
+    def __call__(self, inputs: Floats, last: Floats | None = None, /) -> Sequence[Floats]: ...
 
 
 def select_mask(outputs: Sequence[Floats], chosen: OutputSpec) -> Floats:
@@ -60,13 +74,13 @@ def apply_activation(logits: Floats, activation: Activation) -> Floats:
 
 
 def keras_outputs(model: keras.Model, state: StateSpec | None = None) -> Outputs:
-    """Return a function that runs a Keras model in inference mode, with its state as it begins."""
+    """Return a function that runs a Keras model in inference mode."""
     import keras
 
     shapes = [tensor.shape for tensor in model.inputs]
 
-    def run(inputs: Floats) -> Sequence[Floats]:
-        arrays = fill_inputs(inputs, shapes, state)
+    def run(inputs: Floats, last: Floats | None = None) -> Sequence[Floats]:
+        arrays = fill_inputs(inputs, shapes, state, last)
         outputs = model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0])
         return [np.asarray(output, np.float32) for output in keras.tree.flatten(outputs)]
 
@@ -87,11 +101,19 @@ def runner_outputs(runner: Runner, state: StateSpec | None = None) -> Outputs:
     """Return a function that runs an open `.tflite` and gives its outputs in real values.
 
     Args:
-        state: What the network remembers: each picture is the first of a video.
+        state: What the network remembers.
     """
-    shapes = [info.shape for info in runner.inputs]
+    return fed_with_state(partial(run_in_real, runner), runner.inputs, state)
 
-    return lambda inputs: run_in_real(runner, fill_inputs(inputs, shapes, state))
+
+def fed_with_state(
+    run: Callable[[Sequence[Floats]], Sequence[Floats]],
+    inputs: Sequence[TensorInfo],
+    state: StateSpec | None,
+) -> Outputs:
+    """Put the state where it belongs: `run` takes an array for each of `inputs`."""
+    shapes = [info.shape for info in inputs]
+    return lambda picture, last=None: run(fill_inputs(picture, shapes, state, last))
 
 
 def run_in_real(runner: Runner, arrays: Sequence[Floats]) -> list[Floats]:
@@ -103,17 +125,7 @@ def run_in_real(runner: Runner, arrays: Sequence[Floats]) -> list[Floats]:
 
 def renormalized(outputs_of: Outputs, given: ModelSpec, taken: ModelSpec) -> Outputs:
     """Let a network that takes pictures as `taken` says be fed with what `given` says."""
-    return lambda inputs: outputs_of(normalize(denormalize(inputs, given), taken))
-
-
-def tflite_predictor(
-    model: Path | bytes,
-    spec: ModelSpec,
-    delegate: Delegate = Delegate.XNNPACK,
-    threads: int = 1,
-) -> Predictor:
-    """Return the mask of a `.tflite`; see `mask_predictor`."""
-    return mask_predictor(tflite_outputs(model, delegate, threads, spec.state), spec)
+    return lambda inputs, last=None: outputs_of(normalize(denormalize(inputs, given), taken), last)
 
 
 def mask_predictor(outputs_of: Outputs, spec: ModelSpec) -> Predictor:

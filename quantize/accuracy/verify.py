@@ -69,11 +69,12 @@ def verify_variants(
             best (see `diagnose_low_iou`).
         same_net: Name of a variant that is the reference itself run by other kernels. Where even
             that agrees by less than `MIN_AGREEMENT_IOU`, the others need to agree as well only.
+        video: Whether the samples are frames of one video, and the predictors take them so.
 
     Raises:
         UsageError: No picture can be decoded, or a label does not fit its picture.
     """
-    meter = FlickerMeter(spec) if video and spec.state is None else None
+    meter = FlickerMeter(spec) if video else None
     scores = list(_score_all(reference, variants, spec, samples, on_image, meter))
     if not scores:
         raise UsageError(

@@ -17,6 +17,11 @@ ENOUGH = 100
 _LEAST_SPAN = 0.5  # of the range that bytes can reach
 _REPEATED = 4  # times that every picture is there, on average
 _TOLERANCE = 1e-3  # of that range
+# Ranges that networks are trained on: floats that reach just so far, in a range much wider, were
+# prepared for another network.
+_USUAL = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+_NEAR_END = 0.05  # of a usual range
+_MUCH_WIDER = 1.6
 # Mean difference of two thumbnails, 0–1. Photographs of different people have 0.2 and more, frames
 # of one person in one room a tenth of that.
 _LEAST_DIVERSITY = 0.06
@@ -105,9 +110,14 @@ def check_range(seen: Seen) -> Check:
     low, high = _reach(seen.spec)
     slack = (high - low) * _TOLERANCE
     within = bool(np.all((seen.inputs >= low - slack) & (seen.inputs <= high + slack)))
-    found = f"{np.min(seen.inputs):.4g} to {np.max(seen.inputs):.4g}"
-    wanted = f"{low.min():.4g} to {high.max():.4g}"
-    return Check("input range", within, "fail", f"values are {found}, of {wanted} possible")
+    least, most = float(seen.inputs.min()), float(seen.inputs.max())
+    detail = (
+        f"values are {least:.4g} to {most:.4g}, of {low.min():.4g} to {high.max():.4g} possible"
+    )
+    other = _other_range(least, most, float((high - low).min()))
+    if within and other:
+        detail += f", as if they were prepared for a network of {other}"
+    return Check("input range", within and not other, "fail", detail)
 
 
 def check_span(seen: Seen) -> Check:
@@ -140,6 +150,16 @@ CHECKS: tuple[Callable[[Seen], Check], ...] = (
     check_gray,
 )
 """In the order of the report."""
+
+
+def _other_range(least: float, most: float, reach: float) -> str:
+    """Name the usual range that values fill, where the network's own is much wider; or ""."""
+    for low, high in _USUAL:
+        slack = _NEAR_END * (high - low)
+        filled = abs(least - low) <= slack and abs(most - high) <= slack
+        if filled and _MUCH_WIDER * (high - low) <= reach:
+            return f"{low:g} to {high:g}"
+    return ""
 
 
 def _reach(spec: ModelSpec) -> tuple[Floats, Floats]:

@@ -17,6 +17,7 @@ from portrait_tflite.quantize.int8.tensor_ranges import (
 )
 from portrait_tflite.quantize.remedies.scale_families import told_apart
 from portrait_tflite.tensor_values import Floats
+from portrait_tflite.video import spread_over
 from portrait_tflite.vocabulary import Check
 
 MOST_MEASURED = 64  # pictures, of both halves together
@@ -30,19 +31,21 @@ _ALL = Range(-np.inf, np.inf)
 def check_stability(
     data: bytes, frames: Sequence[Frames], on_images: Callable[[int], None] | None = None
 ) -> Check:
-    """Tell whether every other picture gives about the ranges that the ones between them give.
+    """Tell whether one half of the pictures gives about the ranges that the other half gives.
 
     Args:
         data: The float `.tflite`.
-        frames: The calibration pictures, of which the first `MOST_MEASURED` are used.
+        frames: The calibration pictures, of which `MOST_MEASURED` are used, spread over all: the
+            first ones are the most unusual.
         on_images: Called with how many were seen.
     """
-    used = frames[:MOST_MEASURED]
-    half = len(used[::2])
+    used = [frames[number] for number in spread_over(len(frames), MOST_MEASURED)]
     if len(used) < _FEWEST:
         return Check("stable ranges", False, "warn", f"{len(used)} pictures are too few to tell")
-    one = measure_ranges(data, used[::2], on_images)
-    other = measure_ranges(data, used[1::2], lambda n: on_images and on_images(half + n))
+    # In pairs, since every other picture begins a video.
+    first, second = ([used[i] for i in range(len(used)) if i // 2 % 2 == half] for half in (0, 1))
+    one = measure_ranges(data, first, on_images)
+    other = measure_ranges(data, second, lambda n: on_images and on_images(len(first) + n))
     apart = {number: _apart(found, other[number]) for number, found in one.items()}
     wide = {number: share for number, share in apart.items() if share > _MOST_APART}
     detail = f"{len(wide)} of {len(apart)} ranges differ by more than {_MOST_APART:.0%}"

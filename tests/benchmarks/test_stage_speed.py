@@ -19,7 +19,7 @@ from portrait_tflite.convert.loading.load import LoadedModel, LoadOptions, load_
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.plan import RewriteRequest, mask_graph, rewrite_for
 from portrait_tflite.models.synthetic import draw_portrait
-from portrait_tflite.quantize.accuracy.predictors import tflite_predictor
+from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.quantize.accuracy.validation import load_validation
 from portrait_tflite.quantize.accuracy.verify import verify_variants
 from portrait_tflite.quantize.calibration import (

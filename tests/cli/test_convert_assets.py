@@ -97,7 +97,9 @@ def test_metadata_of_an_int8_input_names_io(
     said = refuse(*convert(*out, "--metadata")[1:])
     assert "--io uint8 (or float32) is required. Received: --io int8" in said
     said = refuse(*convert(*out, "--metadata", "--io", "uint8", "--channels", "bgr")[1:])
-    assert "MediaPipe gives RGB or gray" in said
+    assert "MediaPipe gives RGB. " in said
+    floats = (*out, "--metadata", "--io", "uint8", "--mean", "0.1,0.2,0.3", "--int8", "--fp16")
+    assert "a mean or std per channel" in refuse(*convert(*floats)[1:])
     said = refuse(*convert("--out", tmp_path / "a", "--assets", tmp_path / "a", "--fp16")[1:])
     assert "--assets must be another folder than --out" in said
 

@@ -50,15 +50,17 @@ def test_a_manifest_gives_the_same_bytes(convert: Run, tiny: Any, tmp_path: Path
         assert checks[name]["passed"], checks[name]
 
 
-@pytest.mark.parametrize("io", ["int8", "uint8"])
+@pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
 def test_nearly_every_tensor_is_looked_at(convert: Run, tiny: Any, tmp_path: Path, io: str) -> None:
     said = convert("out", tiny.calibration, "--io", io, "--mean", "0.1,0.2,0.3", "--max-drop", "50")
     assert said.code == 0, said.err
     check = _checks(tmp_path / "out")["few values clipped"]
     assert check["passed"], check
     report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    int8 = report["variants"]["int8"]
+    assert (int8["input"]["dtype"], int8["output"]["dtype"]) == (io, io)
     compared = int(check["detail"].split(" of ")[1].split()[0])
-    assert compared >= 0.8 * sum(report["variants"]["int8"]["ops"].values())
+    assert compared >= 0.8 * sum(int8["ops"].values())
 
 
 def test_an_array_file_of_swapped_colours(convert: Run, pixels: Any, tmp_path: Path) -> None:
@@ -79,3 +81,29 @@ def test_the_same_picture_again_and_again(refuse: Run, tiny: Any, tmp_path: Path
         tmp_path / "x.npy", "--out", tmp_path / "out",
     )  # fmt: skip
     assert "1 of 100 pictures differ" in said
+
+
+def test_ranges_of_dull_pictures_are_warned_of(
+    convert: Run, pixels: Any, tiny: Any, tmp_path: Path
+) -> None:
+    dull = 110 + pixels[:24] // 12
+    sets = {"odd": np.concatenate([dull, pixels[24:25]]), "dull": dull}
+    for name, images in sets.items():
+        np.save(tmp_path / f"{name}.npy", images)
+        said = convert(
+            name, tmp_path / f"{name}.npy", "--validation", tiny.validation, "--remedies", "none"
+        )
+        assert said.code in (0, 3), said.err
+    odd, dark = (_checks(tmp_path / name) for name in sets)
+    for failed, held in ((odd["stable ranges"], dark), (dark["few values clipped"], odd)):
+        assert (failed["passed"], failed["level"]) == (False, "warn")
+        assert held[failed["name"]]["passed"], held[failed["name"]]
+
+
+def test_an_array_for_another_network(refuse: Run, tiny: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((20, 32, 32, 3), np.float32))
+    said = refuse(
+        "convert", tiny.keras, "--int8", "--input-range=-1,1", "--calibration",
+        tmp_path / "x.npy", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert "of -1 to 1 possible, as if they were prepared for a network of 0 to 1" in said

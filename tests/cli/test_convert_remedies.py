@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -69,15 +70,26 @@ def test_a_float_file_has_the_remedies_too(
     assert _int8(tmp_path / "out")["remedies"][-1]["passed"]
 
 
-def test_at_the_top_without_success_the_layers_to_blame_are_named(
-    convert: Run, tmp_path: Path
+def test_at_the_top_without_success_the_best_file_is_kept_and_the_layers_to_blame_are_named(
+    convert: Run, run: Run, tiny: Any, fragile: Path, tmp_path: Path
 ) -> None:
-    said = convert("out", "--remedies", "bias_absorption,equalization")
+    said = convert("out", "--remedies", "bias_correction,rounding,ranges")
     assert said.code == 3
     variant = _int8(tmp_path / "out")
+    steps = variant["remedies"]
+    assert [step["name"] for step in steps] == ["ranges", "rounding", "bias_correction"]
+    assert not any(step["passed"] for step in steps)
+    kept = [step["loss"] for step in steps if step["kept"]]
+    assert 0 < len(kept) < len(steps)
+    assert variant["accuracy"]["drop"]["miou"] == pytest.approx(min(kept))
+    assert min(kept) < steps[0]["loss"] + steps[0]["gain"]
     assert variant["file"] == "fragile-int8.failed.tflite"
-    assert [step["name"] for step in variant["remedies"]] == ["equalization", "bias_absorption"]
-    assert not any(step["passed"] for step in variant["remedies"])
+    assert [path.name for path in (tmp_path / "out").glob("*.tflite")] == [variant["file"]]
+    file = tmp_path / "out" / variant["file"]
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == variant["sha256"]
+    scored = run("verify", fragile, file, "--data", tiny.validation, "--json")
+    drop = json.loads(scored.out)["accuracy"]["drop"]["miou"]
+    assert drop == pytest.approx(min(kept), abs=0.01)
     rows = _sensitivity(tmp_path / "out")
     assert float(rows[0]["points"]) > 1
     assert f"{rows[0]['layer']} (" in said.err

@@ -93,6 +93,19 @@ def test_a_picture_is_fed_with_the_state_as_it_begins() -> None:
     assert fill_inputs(picture, shapes[1:], StateSpec(0, 3)) == [picture]
 
 
+def test_the_last_mask_is_brought_to_the_size_of_the_state() -> None:
+    last = np.zeros((4, 4), np.float32)
+    last[:, 2:] = 1
+    picture = np.zeros((1, 16, 16, 4), np.float32)
+    state, _ = fill_inputs(picture[..., :3], [(1, 8, 8, 1), (1, 16, 16, 3)], StateSpec(0), last)
+    assert state.shape == (1, 8, 8, 1)
+    assert state[0, 0, :, 0].tolist() == [0, 0, 0, 0.25, 0.75, 1, 1, 1]
+    (filled,) = fill_inputs(picture, [(1, 16, 16, 4)], StateSpec(0, 3), last)
+    assert filled[0, 0, ::5, 3].tolist() == [0, 0, 1, 1]
+    assert not filled[..., :3].any()
+    assert not picture.any()
+
+
 def _net(size: int | None = 16, *, swapped: bool = False, heads: int = 1) -> keras.Model:
     photo = keras.Input((size, size, 3), name="photo")
     old = keras.Input((size, size, 1), name="old_mask")

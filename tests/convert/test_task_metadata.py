@@ -55,7 +55,8 @@ def test_the_record_and_the_labels_are_there_once(net: Build) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"channels": Channels.BGR}, "bgr: MediaPipe gives RGB or gray"),
+        ({"channels": Channels.BGR}, "bgr: MediaPipe gives RGB"),
+        ({"channels": Channels.GRAY}, "gray: MediaPipe gives RGB"),
         ({"fit": Fit.LETTERBOX}, "letterbox: MediaPipe stretches pictures. Add --fit stretch"),
         ({"state": StateSpec(1)}, "its last mask, which MediaPipe does not do"),
     ],
@@ -75,6 +76,15 @@ def test_files_that_are_none_for_mediapipe(tiny_graph: Build, net: Build) -> Non
         with_task_metadata(_uint8(tiny_graph), BYTES, ["p"], "net")
     with pytest.raises(UsageError, match="2 outputs"):
         with_task_metadata(net("float32", outputs=2), BYTES, ["p"], "net")
+
+
+def test_floats_take_one_mean_and_std(net: Build) -> None:
+    data = net("float32")
+    for one in ({"mean": (0.5, 0.4, 0.5)}, {"std": (1.0, 1.0, 2.0)}):
+        with pytest.raises(UsageError, match="mean or std per channel.*--int8 --io uint8"):
+            with_task_metadata(data, replace(BYTES, **one), ["person"], "net")
+    alike = replace(BYTES, mean=(0.1, 0.1, 0.1), std=(0.3,))
+    assert with_task_metadata(data, alike, ["person"], "net")
 
 
 def test_an_int8_file_names_io(relu_net: Build) -> None:

@@ -14,7 +14,7 @@ from portrait_tflite.convert.loading.load import LoadedModel
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.pipeline import baselines
 from portrait_tflite.pipeline.baselines import Baselines, build_baselines, spec_of_baseline
-from portrait_tflite.quantize.accuracy.predictors import tflite_predictor
+from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.vocabulary import ModelSpec, OutputSpec
 
 _SIZE = 8

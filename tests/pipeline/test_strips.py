@@ -14,7 +14,7 @@ import pytest
 from portrait_tflite.convert.files.describe import describe_variant
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.pipeline.strips import make_strips
-from portrait_tflite.quantize.accuracy.predictors import tflite_predictor
+from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.quantize.accuracy.validation import Sample, load_validation
 from portrait_tflite.quantize.accuracy.verify import verify_variants
 from portrait_tflite.report.strips import LONG_SIDE

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from portrait_tflite.images import Floats, prepare
+from portrait_tflite.quantize.accuracy.remembering import next_state
 from portrait_tflite.quantize.calibration import load_calibration, representative_dataset
-from portrait_tflite.quantize.previous_masks import Feeder, next_state
+from portrait_tflite.quantize.previous_masks import Feeder
 from portrait_tflite.vocabulary import ModelSpec, OutputSpec, StateSpec
 
 SIZE = 32

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 
 import pytest
 
+from portrait_tflite.report.files import report_json
 from portrait_tflite.report.html import render_html
 from portrait_tflite.report.remedies import climb_bars, climb_lines
-from portrait_tflite.vocabulary import Report
+from portrait_tflite.vocabulary import RemedyStep, Report
 
 
 def test_the_chart_begins_with_plain_int8(full_report: Report) -> None:
@@ -50,3 +52,36 @@ def test_what_was_not_needed_is_said_and_not_drawn(full_report: Report) -> None:
     assert len(climb_bars(changed)) == len(climb_bars(variant))
     assert "int8, finetuning: did not run; why" in list(climb_lines(report))
     assert "did not run: why" in render_html(report)
+
+
+def test_the_table_has_what_every_step_cost(full_report: Report) -> None:
+    page = render_html(full_report)
+    table = page.split("what was done for the accuracy")[1].split("</table>")[0]
+    heads = re.findall(r"<th scope=\"col\"[^>]*>([^<]*)</th>", table)
+    rows = {
+        row.split("<")[0]: re.findall(r"<td[^>]*>([^<]*)</td>", row)
+        for row in table.split('<th scope="row">')[1:]
+    }
+    assert heads[-5:] == ["Mcyc before", "after", "partitions before", "after", "minutes"]
+    assert rows["ranges"] == ["undone", "−0.10", "1.70", "34.00", "34.00", "1", "1", "0.5"]
+    assert rows["equalization"] == ["yes", "0.90", "0.70", "34.00", "34.10", "1", "1", "0.2"]
+
+
+def test_report_json_has_every_field_of_a_step(full_report: Report) -> None:
+    _, kept = report_json(full_report)["variants"]["int8"]["remedies"]
+    assert kept == {
+        "name": "equalization",
+        "gain": 0.9,
+        "cost": 0.1,
+        "kept": True,
+        "passed": True,
+        "loss": 0.7,
+        "mcycles_before": 34.0,
+        "mcycles_after": 34.1,
+        "partitions_before": 1,
+        "partitions_after": 1,
+        "minutes": 0.25,
+        "detail": "11 pairs",
+        "ran": True,
+    }
+    assert kept.keys() == {field.name for field in fields(RemedyStep)}

@@ -106,21 +106,25 @@ def command(
     from portrait_tflite.quantize.accuracy.verify import verify_variants
 
     samples = open_samples(data)
+    video = frames or is_video(data)
     with ExitStack() as stack:
         wanted = [Wanted(candidate, each) for each in delegates or (None,)]
         reference, others = open_sides(Wanted(float_model, float_delegate), wanted, spec, stack)
         named = _named(delegates, others)
-        predictors = {_FLOAT: reference.predict} | {name: s.predict for name, s in named.items()}
+        float_masks = reference.predictor(video=video)
+        predictors = {_FLOAT: float_masks} | {
+            name: side.predictor(video=video) for name, side in named.items()
+        }
         with progress(len(samples), "verifying") as update:
             scores = verify_variants(
-                reference.predict,
+                float_masks,
                 predictors,
                 reference.spec,
                 samples,
                 max_drop,
                 on_image=update,
                 diagnose=lambda: diagnose_low_iou(reference.outputs_of, reference.spec, samples),
-                video=frames or is_video(data),
+                video=video,
             )
     scored = {name: scores[name] for name in named}
     _say_unread(len(samples), next(iter(scored.values())))

@@ -26,9 +26,15 @@ class Side:
     """
 
     spec: ModelSpec
-    predict: Predictor
     outputs_of: Outputs
     adapter: Adapter | None = None
+
+    def predictor(self, *, video: bool) -> Predictor:
+        """Return its mask: of single pictures, or of the frames of one video in turn."""
+        from portrait_tflite.quantize.accuracy import remembering
+
+        of_what = remembering.video_predictor if video else remembering.picture_predictor
+        return of_what(self.outputs_of, self.spec)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def _open(wanted: Wanted, given: SpecArguments, stack: ExitStack) -> Side:
 
         loaded = load_model(wanted.model, load_options_from(given))
     outputs_of = predictors.keras_outputs(loaded.model, loaded.spec.state)
-    return Side(loaded.spec, predictors.mask_predictor(outputs_of, loaded.spec), outputs_of)
+    return Side(loaded.spec, outputs_of)
 
 
 def _open_tflite(
@@ -108,12 +114,13 @@ def _open_tflite(
         from portrait_tflite.benchmarks.gpu.outputs import GpuOutputs
 
         on_the_gpu = stack.enter_context(GpuOutputs(path))
-        outputs_of, adapter = on_the_gpu, on_the_gpu.adapter
+        outputs_of = predictors.fed_with_state(on_the_gpu, runner.inputs, spec.state)
+        adapter = on_the_gpu.adapter
     network, own = specs_beside(path)
     # What takes bytes is fed with the other side's units, by way of the bytes.
     if own is not None and own != network:
         outputs_of = predictors.renormalized(outputs_of, spec, own)
-    return Side(spec, predictors.mask_predictor(outputs_of, spec), outputs_of, adapter)
+    return Side(spec, outputs_of, adapter)
 
 
 def _require_alike(float_model: str, first: Side, candidate: str, second: Side) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from portrait_tflite.images import prepare, read_usable
 from portrait_tflite.pipeline.network import Network, single_frames
 from portrait_tflite.pipeline.request import Progress
+from portrait_tflite.quantize.accuracy.predictors import runner_outputs
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.checks.range_checks import (
     MOST_MEASURED,
@@ -16,7 +19,9 @@ from portrait_tflite.quantize.checks.range_checks import (
 )
 from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.pictures import Pictures
+from portrait_tflite.quantize.previous_masks import Feeder
 from portrait_tflite.quiet import quiet
+from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Check, Precision
 
 _CLIPPED_ON = 16
@@ -30,9 +35,9 @@ def examine_ranges(network: Network, pictures: Pictures, progress: Progress) -> 
     calibration = pictures.calibration
     if calibration is None:
         return pictures
-    frames = single_frames(calibration.frames, MOST_MEASURED)
+    frames = single_frames(calibration.frames, len(calibration.inputs))
     checks: list[Check] = []
-    with progress(len(frames), "examining the ranges") as update, quiet():
+    with progress(min(len(frames), MOST_MEASURED), "examining the ranges") as update, quiet():
         checks.append(check_stability(network.reference, frames, update))
         int8 = network.built.get(Precision.INT8)
         if int8 is not None and (unseen := _unseen(network, int8, pictures)):
@@ -46,12 +51,14 @@ def _made_of(network: Network, int8: Built) -> bytes:
 
 
 def _unseen(network: Network, int8: Built, pictures: Pictures) -> Sequence[Frames]:
-    """Prepare pictures that were not calibrated on, in the units of the int8 file.
-
-    None for a network that is fed with masks.
-    """
-    if network.spec.state is not None:
-        return ()
+    """Prepare pictures that were not calibrated on, in the units of the int8 file."""
     paths = [sample.image for sample in pictures.samples[:_CLIPPED_ON]]
     spec = int8.spec or network.spec
-    return [(prepare(image, spec),) for _, image in read_usable(paths)]
+    inputs = [prepare(image, spec) for _, image in read_usable(paths)]
+    if not inputs:
+        return ()
+    runner = open_model(network.reference, network.scored_with)
+    shapes = [info.shape for info in runner.inputs]
+    # As in calibration, half of them follow on the network's own mask, where it takes one.
+    feeder = Feeder(spec, runner_outputs(runner, spec.state), shapes)
+    return single_frames(feeder.frames(np.concatenate(inputs)), len(inputs))

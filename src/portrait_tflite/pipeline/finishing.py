@@ -26,7 +26,8 @@ from portrait_tflite.pipeline.request import (
 )
 from portrait_tflite.pipeline.strips import make_strips
 from portrait_tflite.quantize.accuracy.diagnosis import diagnose_low_iou
-from portrait_tflite.quantize.accuracy.predictors import tflite_outputs, tflite_predictor
+from portrait_tflite.quantize.accuracy.predictors import tflite_outputs
+from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.quantize.accuracy.verify import verify_variants
 from portrait_tflite.quantize.calibration import manifest
 from portrait_tflite.quantize.pictures import Pictures

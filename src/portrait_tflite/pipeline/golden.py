@@ -11,12 +11,12 @@ import numpy as np
 
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
-from portrait_tflite.convert.previous_mask import End, find_inputs
+from portrait_tflite.convert.previous_mask import fill_inputs
 from portrait_tflite.images import Bytes, Floats, prepare
 from portrait_tflite.metrics import THRESHOLD, iou
 from portrait_tflite.models.synthetic import draw_portrait
 from portrait_tflite.quantize.accuracy.predictors import select_mask
-from portrait_tflite.quantize.previous_masks import next_state
+from portrait_tflite.quantize.accuracy.remembering import next_state
 from portrait_tflite.report.model_json import Golden
 from portrait_tflite.runtime import Runner, open_model
 from portrait_tflite.tensor_values import Array, to_real, to_stored
@@ -101,11 +101,9 @@ def _run(
     runner: Runner, spec: ModelSpec, pictures: Sequence[Bytes], built_in: Runner | None = None
 ) -> Iterator[_Step]:
     """Run pictures one after the other; both runners get what XNNPACK gave before."""
-    ends = [End(info.name, info.shape[1:]) for info in runner.inputs]
-    at, _ = find_inputs(ends, "the file")
     state: Floats | None = None
     for picture in pictures:
-        arrays = _inputs(runner, spec, prepare(picture, spec), at, state)
+        arrays = _inputs(runner, spec, prepare(picture, spec), state)
         outputs = runner.run(*arrays)
         real = _real(runner, outputs)
         mask = select_mask(real, spec.output)
@@ -119,22 +117,9 @@ def _run(
         )
 
 
-def _inputs(
-    runner: Runner, spec: ModelSpec, picture: Floats, at: int, state: Floats | None
-) -> list[Array]:
-    if spec.state and spec.state.channel is not None and state is not None:
-        picture[..., spec.state.channel] = cv2.resize(state, (spec.width, spec.height))
-    arrays = []
-    for number, info in enumerate(runner.inputs):
-        values = picture
-        if number != at:
-            assert spec.state is not None
-            height, width = info.shape[1:3]
-            values = np.full(info.shape, spec.state.initial, np.float32)
-            if state is not None:
-                values[0, ..., 0] = cv2.resize(state, (width, height))
-        arrays.append(to_stored(values, info))
-    return arrays
+def _inputs(runner: Runner, spec: ModelSpec, picture: Floats, state: Floats | None) -> list[Array]:
+    fed = fill_inputs(picture, [info.shape for info in runner.inputs], spec.state, state)
+    return [to_stored(values, info) for values, info in zip(fed, runner.inputs, strict=True)]
 
 
 def _real(runner: Runner, outputs: Sequence[Array]) -> list[Floats]:

@@ -12,10 +12,10 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.images import prepare, read_usable
 from portrait_tflite.quantize.accuracy.predictors import (
     Predictor,
-    mask_predictor,
     renormalized,
     tflite_outputs,
 )
+from portrait_tflite.quantize.accuracy.remembering import picture_predictor
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
@@ -91,7 +91,7 @@ class Network:
         outputs_of = tflite_outputs(self.files[variant], self.scored_with, state=self.spec.state)
         if own := self.own_spec(variant):
             outputs_of = renormalized(outputs_of, self.spec, own)
-        return mask_predictor(outputs_of, self.spec)
+        return picture_predictor(outputs_of, self.spec)
 
 
 def probe_frames(pictures: Pictures, feeder: Feeder) -> Frames:

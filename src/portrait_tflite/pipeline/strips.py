@@ -10,7 +10,8 @@ import numpy as np
 
 from portrait_tflite.images import Bytes, Floats, prepare, read_image, restore_mask
 from portrait_tflite.pipeline.network import Network
-from portrait_tflite.quantize.accuracy.predictors import Predictor, tflite_predictor
+from portrait_tflite.quantize.accuracy.predictors import Predictor
+from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.quantize.accuracy.validation import Sample
 from portrait_tflite.report.roles import main_variant
 from portrait_tflite.report.strips import LONG_SIDE, Strip

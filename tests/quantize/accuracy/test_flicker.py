@@ -12,7 +12,7 @@ from portrait_tflite.images import Floats
 from portrait_tflite.quantize.accuracy.flicker import FlickerMeter
 from portrait_tflite.quantize.accuracy.validation import open_samples
 from portrait_tflite.quantize.accuracy.verify import verify_variants
-from portrait_tflite.vocabulary import ModelSpec, StateSpec
+from portrait_tflite.vocabulary import ModelSpec
 
 _SPEC = ModelSpec(16, 16)
 
@@ -98,9 +98,3 @@ def test_verifying_a_video_measures_it(film: Callable[..., Path]) -> None:
     assert flicker.variant == pytest.approx(0.25)
     assert scores["float"].flicker is not None
     assert verify_variants(_steady, variants, _SPEC, samples, 1)["int8"].flicker is None
-
-
-def test_networks_that_remember_are_left_out(film: Callable[..., Path]) -> None:
-    spec = ModelSpec(16, 16, state=StateSpec(1))  # each picture is fed as the first of a video
-    scores = verify_variants(_steady, {"a": _steady}, spec, open_samples(film(3)), 1, video=True)
-    assert scores["a"].flicker is None

@@ -17,8 +17,8 @@ from portrait_tflite.quantize.accuracy.predictors import (
     mask_predictor,
     select_mask,
     tflite_outputs,
-    tflite_predictor,
 )
+from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.vocabulary import Activation, Delegate, ModelSpec, OutputSpec
 
 Floats = NDArray[np.float32]

@@ -10,6 +10,7 @@ import pytest
 
 from portrait_tflite.images import Floats, normalize
 from portrait_tflite.quantize.calibration import CalibrationSet, load_calibration
+from portrait_tflite.quantize.checks import network_checks
 from portrait_tflite.quantize.checks.network_checks import check_channel_order, measure_order
 from portrait_tflite.quantize.previous_masks import Feeder
 from portrait_tflite.vocabulary import Channels, Check, ModelSpec, StateSpec
@@ -95,6 +96,42 @@ def test_a_few_pictures_decide_nothing(net: _Net) -> None:
     gap = measure_order(_swapped(_photos(8, 1)[0]), _feeder(net))
     assert gap.t < -2.5
     assert not gap.swapped_is_better
+
+
+@pytest.mark.parametrize(
+    ("images", "t", "agreement", "passed", "said"),
+    [
+        (16, -2.51, 0.98, False, "are they, or is the network, bgr"),
+        (16, -2.49, 0.98, True, "not decided"),
+        (15, -2.51, 0.98, True, "not decided"),
+        (16, -2.51, 0.99, True, "no matter"),
+        (16, 2.49, 0.98, True, "not decided"),
+        (16, 2.51, 0.98, True, "surer of rgb"),
+    ],
+)
+def test_the_gap_at_the_edges_of_what_decides(
+    net: _Net,
+    monkeypatch: pytest.MonkeyPatch,
+    images: int,
+    t: float,
+    agreement: float,
+    *,
+    passed: bool,
+    said: str,
+) -> None:
+    gap = network_checks.OrderGap(images, t, agreement)
+    monkeypatch.setattr(network_checks, "measure_order", lambda *_: gap)
+    check = _check(net, _photos(8, 1)[0])
+    assert check.passed is passed
+    assert said in check.detail
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.8, True), (0.2, False)])
+def test_pictures_of_which_some_are_swapped(net: _Net, share: float, *, warned: bool) -> None:
+    inputs = _photos(100, 1)[0]
+    wrong = np.random.default_rng(0).permutation(100) < 100 * share
+    inputs[wrong] = _swapped(inputs[wrong])
+    assert _check(net, inputs).passed is not warned
 
 
 def test_no_more_pictures_are_asked_than_it_takes(net: _Net) -> None:

@@ -72,6 +72,38 @@ def test_another_range_fails(scale: float) -> None:
     assert check.level == "fail"
 
 
+_IMAGENET = ModelSpec(
+    8, 8, input_range=(0, 1), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "spec"),
+    [
+        (0, 1, _SPEC),
+        (0, 1, ModelSpec(8, 8, input_range=(0, 255))),
+        (0, 1, _IMAGENET),
+        (-1, 1, _IMAGENET),
+    ],
+)
+def test_the_range_of_another_network_fails_where_it_lies_inside(
+    low: float, high: float, spec: ModelSpec
+) -> None:
+    inputs = np.random.default_rng(0).uniform(low, high, (120, 8, 8, 3)).astype(np.float32)
+    check = _named(inputs, "input range", spec)
+    assert (check.passed, check.level) == (False, "fail")
+    assert check.detail.endswith(f"as if they were prepared for a network of {low} to {high}")
+
+
+def test_pictures_of_little_contrast_are_no_other_range() -> None:
+    pixels = np.random.default_rng(0).uniform(-0.5, 0.5, (120, 8, 8, 3)).astype(np.float32)
+    for inputs in (pixels, pixels - 0.5, pixels * 0.5 + 0.5):
+        assert _named(inputs.astype(np.float32), "input range").passed
+    assert _named(
+        _inputs() * np.float32(0.5) + np.float32(0.5), "input range", ModelSpec(8, 8)
+    ).passed
+
+
 def test_mean_and_std_are_part_of_the_range() -> None:
     spec = ModelSpec(8, 8, input_range=(0, 1), mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2))
     pixels = np.random.default_rng(0).uniform(0, 1, (120, 8, 8, 3)).astype(np.float32)

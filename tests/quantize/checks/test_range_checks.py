@@ -11,7 +11,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.images import Floats
-from portrait_tflite.quantize.checks.range_checks import check_saturation, check_stability
+from portrait_tflite.quantize.checks.range_checks import (
+    MOST_MEASURED,
+    check_saturation,
+    check_stability,
+)
+from portrait_tflite.video import spread_over
 
 _OPTIONS = {"strideW": 1, "strideH": 1, "dilationWFactor": 1, "dilationHFactor": 1}
 
@@ -69,6 +74,21 @@ def test_one_picture_of_a_kind_makes_ranges_unstable(float_file: bytes) -> None:
     assert check.detail.startswith("3 of 3 ranges differ by more than 20%")
     assert "stem" in check.detail
     assert "head" in check.detail
+
+
+def test_pictures_of_the_whole_set_are_looked_at(float_file: bytes) -> None:
+    frames = _frames(200)
+    last = spread_over(len(frames), MOST_MEASURED)[-1]
+    assert last > 190
+    frames[last] = (frames[last][0] * 9,)
+    check = check_stability(float_file, frames)
+    assert not check.passed
+    assert check.detail.split(":")[0].endswith("two halves of 64 pictures")
+
+
+def test_pictures_that_begin_a_video_are_in_both_halves(float_file: bytes) -> None:
+    frames = [(0 * frame,) if n % 2 == 0 else (frame,) for n, (frame,) in enumerate(_frames(40))]
+    assert check_stability(float_file, frames).passed
 
 
 def test_too_few_pictures_tell_nothing_of_stability(float_file: bytes) -> None:

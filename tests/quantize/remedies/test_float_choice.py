@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from portrait_tflite.convert.mending.mend_burden import Burden
 from portrait_tflite.quantize.remedies.float_choice import choose_layers
+from portrait_tflite.quantize.remedies.float_trials import Budget
 from portrait_tflite.vocabulary import Harm, LayerError
 
 
@@ -43,3 +48,36 @@ def test_layers_that_help_only_together_are_found_and_no_other_is_kept() -> None
 
 def test_what_the_budget_does_not_hold_is_not_taken() -> None:
     assert _chosen(_Together(most=1)) == []
+
+
+_PLAIN = Burden(
+    unloadable=0, outside=2, refused=0, partitions=3, unknown=0, cycles=1e6, ops=20, size_bytes=1
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "within"),
+    [
+        ({}, True),
+        ({"cycles": 1.2e6, "partitions": 4, "outside": 2}, True),
+        ({"cycles": 1.21e6}, False),
+        ({"partitions": 5}, False),
+        ({"outside": 3}, False),
+        ({"cycles": 0.5e6, "partitions": 1, "outside": 3}, False),
+    ],
+)
+def test_each_limit_of_the_budget_holds(changed: dict[str, Any], *, within: bool) -> None:
+    budget = Budget(max_cost=1.2, more_partitions=1)
+    assert budget.holds(replace(_PLAIN, **changed), _PLAIN) is within
+
+
+def test_partitions_bound_what_is_chosen() -> None:
+    class _Costly(_Together):
+        """Each layer in float splits the file once more."""
+
+        def affordable(self, attempt: Any) -> bool:
+            burden = replace(_PLAIN, partitions=_PLAIN.partitions + attempt.count)
+            return Budget(more_partitions=self._most).holds(burden, _PLAIN)
+
+    assert _chosen(_Costly(most=4)) == [2, 3]
+    assert _chosen(_Costly(most=3)) == []  # the worst four are tried together
