@@ -22,10 +22,10 @@ from portrait_tflite.convert.raw_input import full_range
 from portrait_tflite.images import Floats, prepare, read_usable
 from portrait_tflite.metrics import iou
 from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
+from portrait_tflite.quantize.built import Treatable
 from portrait_tflite.quantize.int8.float_file import quantize_float_file, ranged_file
 from portrait_tflite.quantize.int8.tensor_ranges import Range
 from portrait_tflite.quantize.previous_masks import Frames
-from portrait_tflite.quantize.built import Treatable
 from portrait_tflite.quiet import quiet
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import IoType, ModelSpec
