@@ -50,6 +50,7 @@ class FilmingCameras : ShadowCameraManager() {
     @RealObject
     private lateinit var manager: CameraManager
 
+    @Suppress("DEPRECATION") // Its successor takes an interface of its own for one call.
     @Implementation
     fun openCamera(id: String, callback: CameraDevice.StateCallback, handler: Handler) {
         val told = if (slow) Withheld(callback, handler) else callback
