@@ -90,6 +90,14 @@ def test_calibration_pass(benchmark: Any, loaded: LoadedModel, calibration: Cali
     )
 
 
+def test_calibration_pass_of_the_plain_converter(
+    benchmark: Any, loaded: LoadedModel, calibration: CalibrationSet
+) -> None:
+    # What the pass above is to be no slower than.
+    representative = representative_dataset(calibration)
+    assert few(benchmark, lambda: build_naive(loaded.model, representative, batch_one=True))
+
+
 def test_mending(benchmark: Any, naive: bytes, calibration: CalibrationSet) -> None:
     checks = [image[None] for image in calibration.inputs[:3]]
     assert few(benchmark, lambda: mend_model(naive, checks)).records

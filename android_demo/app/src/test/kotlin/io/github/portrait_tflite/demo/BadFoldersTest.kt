@@ -120,7 +120,12 @@ class BadFoldersTest {
 
     @Test
     fun theSelfTestTestsThePushedFolderAndNotThePackaged() {
-        push("pushed", Case("") { edit(it, "\"name\": \"portrait\"", "\"name\": \"another\"") })
+        push(
+            "pushed",
+            Case("") {
+                edit(it, "\"name\": \"rgb_stretch_int8\"", "\"name\": \"another\"")
+            },
+        )
         val test = Intent(context, SelfTestActivity::class.java)
         test.putExtra(SelfTestActivity.MODEL, "pushed")
         val controller = Robolectric.buildActivity(SelfTestActivity::class.java, test).setup()

@@ -4,6 +4,7 @@ import android.content.Intent
 import android.os.Bundle
 import io.github.portrait_tflite.demo.benchmark.Errand
 import io.github.portrait_tflite.demo.benchmark.Work
+import io.github.portrait_tflite.demo.live.PACKAGED
 import java.io.File
 import java.util.concurrent.CountDownLatch
 import org.json.JSONObject
@@ -42,6 +43,18 @@ class RunningAloneTest {
         val controller = Robolectric.buildActivity(BenchmarkActivity::class.java, order).setup()
         until("a row") { "passed" in controller.get().text(R.id.report_lines) }
         return controller
+    }
+
+    /** Pushes a model whose self-test takes minutes: its golden pictures are listed often. */
+    private fun pushLong(): String {
+        val folder = File(context.getExternalFilesDir("models"), "long")
+        PACKAGED.copyRecursively(folder)
+        val card = File(folder, "model.json")
+        val json = JSONObject(card.readText())
+        val golden = json.getJSONArray("golden")
+        repeat(1000) { golden.put(golden.get(it)) }
+        card.writeText(json.toString())
+        return folder.name
     }
 
     /** Waits until nothing is at work any more. */
@@ -141,7 +154,9 @@ class RunningAloneTest {
 
     @Test
     fun aSelfTestThatThePersonLeavesIsEnded() {
-        val controller = Robolectric.buildActivity(SelfTestActivity::class.java).setup()
+        val test = Intent(context, SelfTestActivity::class.java)
+            .putExtra(SelfTestActivity.MODEL, pushLong())
+        val controller = Robolectric.buildActivity(SelfTestActivity::class.java, test).setup()
         controller.get().finish()
         controller.pause().stop().destroy()
         untilFree()
