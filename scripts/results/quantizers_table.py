@@ -18,6 +18,7 @@ from portrait_tflite.cli.known_spec import spec_beside
 from portrait_tflite.convert.costs.cost_prediction import predict
 from portrait_tflite.convert.costs.cost_table import CostTable
 from portrait_tflite.convert.mending.mend import mend_model
+from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.convert.raw_input import full_range
 from portrait_tflite.images import Floats, prepare, read_usable
 from portrait_tflite.metrics import iou
@@ -80,7 +81,9 @@ def _cell(file: Path, portraits: Path, quantize: Quantize) -> str:
 
 def _ours(data: bytes, frames: Sequence[Frames], spec: ModelSpec) -> bytes:
     network = ranged_file(data, frames, Range(*full_range(spec)))
-    return Treatable(network, frames, frames[:_CHECKED_ON], IoType.INT8).build().data
+    mending = RewriteRequest().flatbuffer
+    checks = frames[:_CHECKED_ON]
+    return Treatable(network, frames, checks, IoType.INT8, mending, islands=True).build().data
 
 
 def _ai_edge(data: bytes, frames: Sequence[Frames], _: ModelSpec) -> bytes:
