@@ -24,10 +24,8 @@ RESIZE = RewriteRequest(approximate=frozenset({Approximation.RESIZE}))
 
 
 def _net(randomized: Build) -> keras.Model:
-    x = keras.Input((6, 6, 16))
-    y = layers.Conv2DTranspose(32, 4, strides=2, padding="same", activation="relu", name="up")(x)
-    y = layers.Conv2DTranspose(4, 2, strides=2, name="last")(y)
-    return randomized(keras.Model(x, layers.Conv2D(1, 1, name="mask")(y)))
+    x = keras.Input((6, 6, 3))
+    return randomized(keras.Model(x, layers.Conv2DTranspose(1, 4, strides=2, padding="same")(x)))
 
 
 def _scaled(*factors: float) -> Graph:
