@@ -3,14 +3,10 @@ package io.github.portrait_tflite.core.run
 import io.github.portrait_tflite.core.model.DelegateKind
 import io.github.portrait_tflite.core.model.LoadedVariant
 
-private const val UNPROVEN =
-    "it was tried on a picture whose mask is the same everywhere, on the CPU too, which does not " +
-        "show that the GPU ran"
-
 /**
  * Never says GPU when the CPU computed: a GPU sums up in another order and in other precision, so
- * that an output with the very bytes of the CPU's is the CPU's. Only a mask that is the same
- * everywhere may be both's; the remark says it then.
+ * that an output with the very bytes of the CPU's is taken for the CPU's. A mask that is the same
+ * everywhere may be both's; the fallback says so then.
  *
  * Runs a probe on the GPU and on both CPU paths before a segmenter is handed out.
  *
@@ -39,11 +35,7 @@ class CheckedFactory(
                 runOn(probe, variant, kind)?.bytes.contentEquals(answer.bytes)
             }
         val running =
-            when {
-                same == null -> gpu.running
-                answer.isConstant -> unproven(gpu.running)
-                else -> ranOn(same, gpu.running)
-            }
+            if (same == null) gpu.running else ranOn(same, gpu.running, answer.isConstant)
         return Checked(gpu, running, answer.tookMs)
     }
 
@@ -56,16 +48,20 @@ class CheckedFactory(
         }
 }
 
-private fun unproven(gpu: Running): Running =
-    gpu.copy(remark = listOf(gpu.remark, UNPROVEN).filter(String::isNotEmpty).joinToString("; "))
-
-private fun ranOn(actual: DelegateKind, gpu: Running): Running =
-    gpu.copy(
+private fun ranOn(actual: DelegateKind, gpu: Running, constant: Boolean): Running {
+    val verdict =
+        if (constant) {
+            "its mask is the same everywhere, which does not show that the GPU ran"
+        } else {
+            "the GPU did not run"
+        }
+    return gpu.copy(
         actual = DelegateChoice(actual),
         partitions = null,
-        fallback = "its output is bit-identical to that of ${actual.json}: the GPU did not run",
+        fallback = "its output is bit-identical to that of ${actual.json}: $verdict",
         remark = "",
     )
+}
 
 private class Checked(
     inner: Segmenter,
