@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from portrait_tflite.convert.graph import Graph
-from portrait_tflite.convert.mending.mend import mend_model
+from portrait_tflite.convert.mending.mend import MendResult, mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.quantize.int8.post_training import quantize_ranged
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
@@ -43,6 +43,11 @@ class Built:
     skipped: tuple[SkippedRewrite, ...] = ()
     spec: ModelSpec | None = None
     treatable: Treatable | None = field(default=None, repr=False, compare=False)
+
+    def with_mended(self, result: MendResult) -> Built:
+        """Note what else was mended."""
+        mended, skipped = (*self.mended, *result.records), (*self.skipped, *result.skipped)
+        return replace(self, mended=mended, skipped=skipped)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from portrait_tflite.errors import ConversionError
 from portrait_tflite.images import denormalize
 from portrait_tflite.quantize.built import Built, Trainable, Treatable
 from portrait_tflite.quantize.calibration import Representative
+from portrait_tflite.quantize.int8.beforehand import rewritten_beforehand
 from portrait_tflite.quantize.int8.measured_network import measured_network
 from portrait_tflite.quantize.int8.post_training import configure, quantize_model
 from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range
@@ -158,15 +159,18 @@ def _treatable(
             frames.append(tuple(frame))
             yield frames[-1]
 
+    with quiet():
+        exported = export.float_model(Precision.FLOAT32)
+        prepared = rewritten_beforehand(exported, source.checks, mending, source.layers)
     return Treatable(
-        network=measured_network(export.float_model(Precision.FLOAT32), kept(), whole),
+        network=measured_network(prepared.data, kept(), whole),
         frames=frames,
         checks=source.checks,
         io=io,
         mending=mending,
         layers=source.layers,
         delegate=delegate,
-        before=source.before,
+        before=source.before.with_mended(prepared),
         trainable=source.trainable or Trainable(source.graph),
     )
 

@@ -14,8 +14,6 @@ from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.int8.lifted_ranges import lift_ranges
-from portrait_tflite.quantize.int8.measured_network import measured_network
-from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
 from portrait_tflite.quantize.int8.tensor_ranges import Range
 
 _SIGNATURE = "serving_default"
@@ -23,22 +21,9 @@ _SIGNATURE = "serving_default"
 _CHUNK = 10
 
 
-def ranged_file(
-    data: bytes,
-    frames: Sequence[tuple[Floats, ...]],
-    picture: Range | None,
-    on_images: Callable[[int], None] | None = None,
-) -> RangedNetwork:
-    """Measure the ranges of a file.
-
-    Args:
-        data: The file; float32, or float16 weights that are widened in front of each op.
-        frames: The calibration inputs: an array `[1, h, w, c]` per input each.
-        picture: What its picture has steps for; None for what the pictures hold.
-        on_images: Called with how many of them were seen.
-    """
-    wide = serialize(widen_weights(read_model(data)))
-    return measured_network(wide, frames, picture, on_images)
+def widened_file(data: bytes) -> bytes:
+    """Return a float file whose weights are all float32; float16 ones are widened."""
+    return serialize(widen_weights(read_model(data)))
 
 
 def quantize_float_file(

@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.errors import ConversionError
+from portrait_tflite.quantize.int8.float_transposed import name_weights_as_ops, put_weights_back
 from portrait_tflite.quantize.int8.lifted_ranges import lift_ranges
 from portrait_tflite.quantize.int8.moves import MOVES
 from portrait_tflite.quantize.int8.stand_ins import put_stand_ins, take_stand_ins_away
@@ -85,6 +86,7 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
     model = read_model(network.data)
     _write_ranges(model, lift_ranges(model, network.ranges))
     names = put_stand_ins(model)
+    name_weights_as_ops(model, network.in_float)
     try:
         with quiet():
             quantized = mlir_quantize(
@@ -98,10 +100,11 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
             "a float .tflite that TFLiteConverter can quantize is required. Received from it: "
             f"{next(iter(str(error).splitlines()), 'no message')[:200]}"
         ) from error
-    if not names:
+    if not names and not network.in_float:
         return bytes(quantized)
     made = read_model(bytes(quantized))
     take_stand_ins_away(made, names)
+    put_weights_back(made, model)
     return serialize(made)
 
 

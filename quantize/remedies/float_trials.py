@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
@@ -61,6 +61,7 @@ class Trial:
         frames: The pictures to compare on.
         output: Which output is the mask.
         budget: What may be spent.
+        finish: Makes the file of a network that is scored and priced, as it will be used.
     """
 
     def __init__(
@@ -69,14 +70,16 @@ class Trial:
         frames: Sequence[Frames],
         output: OutputSpec,
         budget: Budget,
+        finish: Callable[[RangedNetwork], bytes] = quantize_network,
     ) -> None:
         self._network = network
         self._frames = frames
         self._output = output
         self._budget = budget
+        self._finish = finish
         self._nodes = list_nodes(read_model(network.data))
         self._expected: list[Floats] = masks_of_file(network.reference, frames, output)
-        self.plain = weigh(quantize_network(replace(network, in_float=frozenset())))
+        self.plain = weigh(finish(replace(network, in_float=frozenset())))
         self._made: dict[frozenset[str], Attempt] = {}
 
     def attempt(self, errors: Iterable[LayerError]) -> Attempt:
@@ -92,7 +95,7 @@ class Trial:
             data=_unrounded(self._network, names),
             in_float=self._network.in_float | names,
         )
-        data = quantize_network(network)
+        data = self._finish(network)
         masks = masks_of_file(data, self._frames, self._output)
         return Attempt(network, harm_of(masks, self._expected), weigh(data))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.remedies.bias_absorption import BiasAbsorption
 from portrait_tflite.quantize.remedies.bias_correction import BiasCorrection
 from portrait_tflite.quantize.remedies.equalization import Equalization
@@ -13,12 +14,18 @@ from portrait_tflite.quantize.remedies.rounding import Rounding
 from portrait_tflite.quantize.remedies.selective_float import SelectiveFloat
 from portrait_tflite.vocabulary import OutputSpec, RemedyName
 
+# Of what the gate allows: layers were chosen by the calibration pictures, which flatter.
+_ENOUGH = 0.3
+
 
 def remedies_for(
     output: OutputSpec,
     layers: Sequence[str] = (),
     wanted: Collection[RemedyName] | None = None,
     finetuning: Remedy | None = None,
+    *,
+    max_drop: float = 1.0,
+    finish: Callable[[RangedNetwork], bytes] = quantize_network,
 ) -> list[Remedy]:
     """Make the remedies for a network, cheapest first.
 
@@ -27,12 +34,15 @@ def remedies_for(
         layers: Names of its Keras layers where they are known.
         wanted: Those to make; all of them where None.
         finetuning: The last one, where there are pictures for it: it takes the longest by far.
+        max_drop: Points of mIoU that the gate allows.
+        finish: Makes the file of a network, as it will be used.
     """
-    made = [*_in_order(output, layers), *([finetuning] if finetuning else [])]
+    floating = SelectiveFloat(output, tuple(layers), enough=_ENOUGH * max_drop, finish=finish)
+    made = [*_in_order(layers, floating), *([finetuning] if finetuning else [])]
     return [remedy for remedy in made if wanted is None or remedy.name in wanted]
 
 
-def _in_order(output: OutputSpec, layers: Sequence[str]) -> tuple[Remedy, ...]:
+def _in_order(layers: Sequence[str], floating: SelectiveFloat) -> tuple[Remedy, ...]:
     return (
         # Only ranges change; it shows what a few odd numbers cost.
         RangeChoice(tuple(layers)),
@@ -45,5 +55,5 @@ def _in_order(output: OutputSpec, layers: Sequence[str]) -> tuple[Remedy, ...]:
         # ... and this what is left of the means. Before any other it would soon be out of date.
         BiasCorrection(),
         # The only one that costs work on the phone.
-        SelectiveFloat(output, tuple(layers)),
+        floating,
     )

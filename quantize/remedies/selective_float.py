@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.files.layer_names import name_layers
-from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.int8.tensor_ranges import Frames
+from portrait_tflite.quantize.remedies.bias_correction import BiasCorrection
 from portrait_tflite.quantize.remedies.float_choice import choose_layers
 from portrait_tflite.quantize.remedies.float_trials import Attempt, Budget, Trial, ops_of
 from portrait_tflite.quantize.remedies.output_error import spread
@@ -37,6 +38,7 @@ class SelectiveFloat:
         max_cost: Most that the file may cost by the table of ARM, plain int8 being 1.
         more_partitions: How many partitions of XNNPACK it may have more than plain int8.
         enough: Points of mIoU between its masks and float's at which it stops.
+        finish: Makes the file that is scored and priced, as it will be used.
     """
 
     output: OutputSpec = field(default_factory=OutputSpec)
@@ -44,6 +46,7 @@ class SelectiveFloat:
     max_cost: float = 1.25
     more_partitions: int = 1
     enough: float = 0.3
+    finish: Callable[[RangedNetwork], bytes] = quantize_network
     name: str = "selective_float"
 
     def apply(
@@ -51,13 +54,13 @@ class SelectiveFloat:
     ) -> Treated | None:
         """Keep in float what is worth it; None where nothing is, or nothing fits the budget."""
         # Biases that make up for what ops lose would be wrong behind ops that lose it no more.
-        network = _uncorrected(network)
+        corrected, network = network.uncorrected is not None, _uncorrected(network)
         errors = sensitivity(
             network, frames, self.output, self.layers, lambda share: on_share(_RANKING * share)
         )
         worst = [error for error in errors if error.points >= _LEAST][:_MOST]
         budget = Budget(self.max_cost, self.more_partitions)
-        trial = Trial(network, spread(frames, _PICTURES), self.output, budget)
+        trial = Trial(network, spread(frames, _PICTURES), self.output, budget, self.finish)
         kept = choose_layers(
             trial, worst, self.enough, lambda share: on_share(_RANKING + (1 - _RANKING) * share)
         )
@@ -65,7 +68,10 @@ class SelectiveFloat:
         if not kept:
             return None
         found = trial.attempt(kept)
-        return Treated(found.network, _detail(trial, found, kept), self._named(network, kept))
+        detail, named = _detail(trial, found, kept), self._named(network, kept)
+        if corrected and (again := BiasCorrection().apply(found.network, frames, lambda _: None)):
+            return Treated(again.network, f"{detail}; then {again.detail} corrected anew", named)
+        return Treated(found.network, detail, named)
 
     def _named(self, network: RangedNetwork, kept: Sequence[LayerError]) -> tuple[FloatLayer, ...]:
         """Name every layer in float, with the reason."""

@@ -24,7 +24,9 @@ from portrait_tflite.images import Floats, prepare, read_usable
 from portrait_tflite.metrics import iou
 from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.quantize.built import Treatable
-from portrait_tflite.quantize.int8.float_file import quantize_float_file, ranged_file
+from portrait_tflite.quantize.int8.beforehand import rewritten_beforehand
+from portrait_tflite.quantize.int8.float_file import quantize_float_file, widened_file
+from portrait_tflite.quantize.int8.measured_network import measured_network
 from portrait_tflite.quantize.int8.tensor_ranges import Range
 from portrait_tflite.quantize.previous_masks import Frames
 from portrait_tflite.quiet import quiet
@@ -80,9 +82,10 @@ def _cell(file: Path, portraits: Path, quantize: Quantize) -> str:
 
 
 def _ours(data: bytes, frames: Sequence[Frames], spec: ModelSpec) -> bytes:
-    network = ranged_file(data, frames, Range(*full_range(spec)))
     mending = RewriteRequest().flatbuffer
     checks = frames[:_CHECKED_ON]
+    prepared = rewritten_beforehand(widened_file(data), checks, mending)
+    network = measured_network(prepared.data, frames, Range(*full_range(spec)))
     return Treatable(network, frames, checks, IoType.INT8, mending, islands=True).build().data
 
 

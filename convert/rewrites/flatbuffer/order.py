@@ -48,12 +48,14 @@ from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import Soft
 from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
+from portrait_tflite.convert.rewrites.flatbuffer.transposed_to_depth import TransposedToDepth
 
 # The order matters; each line says why it stands where it does.
 REWRITES: tuple[FlatbufferRewrite, ...] = (
     FoldConstants(),  # first: what is constant then is seen to be by all others
     FlattenBias(),  # touches a constant only, and the others do not look at it
     DeadChannels(),  # likewise
+    TransposedToDepth(),  # not exact, but FuseClamp must see a CONV_2D, which takes activations
     ScaleIntoWeights(),  # before all that cost: XNNPACK gives up on the file as it is
     ReadAnew(),  # what has no weights before it
     IdentityAdd(),  # before RELU: with the addition gone, a RELU behind it reads its operand

@@ -97,12 +97,15 @@ class FlatbufferRewrite(ABC):
         observes: Whether some of its places are judged on what pictures make of the tensors.
         within_one_step: Whether some of its places round otherwise, by one step at most.
         helps_gpu: Whether it is of use in a file for the GPU, too.
+        before_int8: Whether a float file is rewritten before it becomes int8, too, since int8 is
+            more accurate then.
     """
 
     name: ClassVar[str]
     observes: ClassVar[bool] = False
     within_one_step: ClassVar[bool] = False
     helps_gpu: ClassVar[bool] = True
+    before_int8: ClassVar[bool] = False
 
     @abstractmethod
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:

@@ -18,7 +18,6 @@ from portrait_tflite.convert.rewrites.keras.phase_forms import (
     joint_form,
     split_forms,
 )
-from portrait_tflite.convert.rewrites.keras.phases import Axis, nearest_axis, shortest_nearest_axis
 from portrait_tflite.convert.rewrites.keras.site import (
     Array,
     Build,
@@ -28,6 +27,7 @@ from portrait_tflite.convert.rewrites.keras.site import (
     Uses,
 )
 from portrait_tflite.convert.rewrites.keras.upsampling import Resize, resize_of, resized
+from portrait_tflite.convert.rewrites.phases import Axis, nearest_axis, shortest_nearest_axis
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,

@@ -20,7 +20,6 @@ from portrait_tflite.convert.rewrites.keras.added_layers import (
     is_elementwise,
     pad,
 )
-from portrait_tflite.convert.rewrites.keras.phases import Axis, phase_kernel
 from portrait_tflite.convert.rewrites.keras.rearrange import (
     interleave,
     interleave_ops,
@@ -30,6 +29,7 @@ from portrait_tflite.convert.rewrites.keras.rearrange import (
     stack_rows_ops,
 )
 from portrait_tflite.convert.rewrites.keras.site import Array, Build, Form
+from portrait_tflite.convert.rewrites.phases import Axis, phase_kernel
 from portrait_tflite.vocabulary import Delegate
 
 # Row of the kernel by row of the picture: whole rows become channels for a moment, thousands of

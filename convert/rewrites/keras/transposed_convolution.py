@@ -14,9 +14,9 @@ from portrait_tflite.convert.rewrites.keras.phase_forms import (
     joint_form,
     split_forms,
 )
-from portrait_tflite.convert.rewrites.keras.phases import Axis, transposed_axis
 from portrait_tflite.convert.rewrites.keras.resize_fit import resize_forms
 from portrait_tflite.convert.rewrites.keras.site import Array, Form, Refusal, Site, Uses
+from portrait_tflite.convert.rewrites.phases import Axis, transposed_axis
 from portrait_tflite.vocabulary import Approximation
 
 _FUSED = (keras.activations.relu, keras.activations.relu6)

@@ -27,7 +27,9 @@ from portrait_tflite.pipeline.unlabelled import require_reason
 from portrait_tflite.quantize.accuracy.predictors import runner_outputs
 from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.calibration import CalibrationSet
-from portrait_tflite.quantize.int8.float_file import quantize_float_file, ranged_file
+from portrait_tflite.quantize.int8.beforehand import rewritten_beforehand
+from portrait_tflite.quantize.int8.float_file import quantize_float_file, widened_file
+from portrait_tflite.quantize.int8.measured_network import measured_network
 from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.previous_masks import Feeder
@@ -147,11 +149,20 @@ def _quantize(
     # A previous mask in the picture itself has a range of its own.
     whole = Range(*full_range(spec)) if spec is not None and spec.state is None else None
     with progress(len(frames), "quantizing") as update, quiet():
-        network = ranged_file(data, frames, whole, update)
+        prepared = rewritten_beforehand(widened_file(data), checks, mending)
+        network = measured_network(prepared.data, frames, whole, update)
         delegate = delegate_of(Precision.INT8, request.target)
+        before = Built(b"").with_mended(prepared)
         try:
             return Treatable(
-                network, frames, checks, IoType.INT8, mending, delegate=delegate, islands=True
+                network,
+                frames,
+                checks,
+                IoType.INT8,
+                mending,
+                delegate=delegate,
+                islands=True,
+                before=before,
             ).build()
         except ConversionError:  # it has no remedies then
             mended = mend_model(quantize_float_file(data, frames), checks, mending)

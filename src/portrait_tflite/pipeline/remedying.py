@@ -85,7 +85,14 @@ def remedy(
         climbing = _Climbing(progress, loss(plain))
         best, steps = climb(
             start,
-            remedies_for(network.spec.output, network.layers, request.remedies, network.finetuning),
+            remedies_for(
+                network.spec.output,
+                network.layers,
+                request.remedies,
+                network.finetuning,
+                max_drop=request.max_drop,
+                finish=lambda treated: treatable.build(treated).data,
+            ),
             treatable.frames,
             treatable.build,
             _judge(request, network, pictures),

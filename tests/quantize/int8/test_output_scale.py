@@ -13,7 +13,8 @@ from keras import layers
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.plan import RewriteRequest, chooser_for, mask_graph, rewrite_for
-from portrait_tflite.quantize.int8.float_file import ranged_file
+from portrait_tflite.quantize.int8.float_file import widened_file
+from portrait_tflite.quantize.int8.measured_network import measured_network
 from portrait_tflite.quantize.int8.ranged_network import quantize_network
 from portrait_tflite.quantize.variants import build_variants
 from portrait_tflite.runtime import open_model
@@ -109,7 +110,7 @@ def test_a_float_file_without_its_keras_model_keeps_them_too() -> None:
     graph = trace(keras.Model(image, keras.ops.depth_to_space(copies, 2)))
     data = Export(graph).float_model(Precision.FLOAT32)
     frames = [(np.full((1, SIZE, SIZE, 3), value, np.float32),) for value in (0.0, 1.0)]
-    (info,) = open_model(quantize_network(ranged_file(data, frames, None))).outputs
+    (info,) = open_model(quantize_network(measured_network(widened_file(data), frames))).outputs
     assert (info.scale, info.zero_point) == (1 / 256, -128)
 
 

@@ -106,6 +106,19 @@ def test_ops_named_stay_in_float(network: RangedNetwork) -> None:
     assert "DEQUANTIZE" not in op_names(read_model(quantize_network(network)))
 
 
+def test_a_transposed_convolution_stays_in_float_with_its_weights(network: RangedNetwork) -> None:
+    """The quantizer knows it by no name, and would round its weights."""
+    before = _node(network.data, "TRANSPOSE_CONV")
+    kept = quantize_network(replace(network, in_float=frozenset({before.tensor})))
+    after = _node(kept, "TRANSPOSE_CONV")
+    assert after.tensor == before.tensor
+    assert [operand.dtype for operand in after.given()[1:]] == ["float32"] * len(before.given()[1:])
+    assert [operand.scale for operand in after.given()[1:3]] == [0.0, 0.0]
+    (exact, found) = (np.array(node.given()[1].data) for node in (before, after))
+    assert np.array_equal(exact, found)
+    assert _node(quantize_network(network), "TRANSPOSE_CONV").given()[1].dtype == "int8"
+
+
 def test_what_is_refused_is_one_clear_line(
     network: RangedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:

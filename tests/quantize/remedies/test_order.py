@@ -13,6 +13,7 @@ from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.order import remedies_for
 from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
 from portrait_tflite.quantize.remedies.remembered import remembered
+from portrait_tflite.quantize.remedies.selective_float import SelectiveFloat
 from portrait_tflite.vocabulary import OutputSpec, RemedyName
 
 
@@ -45,6 +46,14 @@ def test_those_named_come_in_our_order() -> None:
     assert remedies_for(OutputSpec(), wanted=(), finetuning=FINETUNING) == []
     wanted = (RemedyName.FINETUNING,)
     assert remedies_for(OutputSpec(), wanted=wanted, finetuning=FINETUNING) == [FINETUNING]
+
+
+def test_layers_stay_in_float_until_less_is_lost_than_the_gate_allows() -> None:
+    *_, usual = remedies_for(OutputSpec())
+    *_, strict = remedies_for(OutputSpec(), max_drop=0.2)
+    assert isinstance(usual, SelectiveFloat)
+    assert isinstance(strict, SelectiveFloat)
+    assert strict.enough == usual.enough / 5 < 0.2
 
 
 def test_the_reference_is_run_once_for_each_picture() -> None:

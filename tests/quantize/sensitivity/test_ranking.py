@@ -211,6 +211,21 @@ def test_what_costs_too_much_is_not_done(network: RangedNetwork, frames: list[Fr
     assert SelectiveFloat(max_cost=0.5).apply(network, frames, lambda _: None) is None
 
 
+def test_what_a_layer_costs_is_that_of_the_finished_file(
+    network: RangedNetwork, frames: list[Frames]
+) -> None:
+    """Mending changes what the quantizer leaves: the budget is of what goes into the phone."""
+    made: list[RangedNetwork] = []
+
+    def finish(treated: RangedNetwork) -> bytes:
+        made.append(treated)
+        return quantize_network(replace(treated, in_float=frozenset()))
+
+    assert SelectiveFloat(finish=finish).apply(network, frames, lambda _: None) is None
+    assert made[0].in_float == frozenset()
+    assert any(treated.in_float for treated in made)
+
+
 def test_an_op_in_float_has_its_own_weights_again(
     network: RangedNetwork, frames: list[Frames]
 ) -> None:
@@ -239,12 +254,14 @@ def test_it_starts_from_biases_that_were_not_corrected(
     corrected = replace(network, data=moved, exact=network.data, uncorrected=network.data)
     treated = SelectiveFloat(max_cost=3.0).apply(corrected, frames, lambda _: None)
     assert treated is not None
-    assert treated.network.uncorrected is None
     assert treated.network.in_float
-    original, found = (_biases(data) for data in (network.data, treated.network.data))
+    started_from = treated.network.uncorrected or treated.network.data
+    original, found = (_biases(data) for data in (network.data, started_from))
     assert found.keys() - treated.network.in_float  # some are int8 still
     for tensor, bias in found.items():
         assert np.array_equal(bias, original[tensor])
+    corrected_anew = treated.network.uncorrected is not None
+    assert corrected_anew == ("corrected anew" in treated.detail)
     assert _harm(treated.network, frames) < _harm(network, frames) / 4
 
 

@@ -21,10 +21,10 @@ from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewrites.keras import phase_forms
-from portrait_tflite.convert.rewrites.keras.phases import transposed_axis
 from portrait_tflite.convert.rewrites.keras.rearrange import Interleave
 from portrait_tflite.convert.rewrites.keras.site import Site
 from portrait_tflite.convert.rewrites.keras.transposed_convolution import TransposedConvolution
+from portrait_tflite.convert.rewrites.phases import transposed_axis
 
 Build = Callable[..., Any]
 REWRITE = TransposedConvolution()

@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from portrait_tflite.convert.rewrites.keras.site import Array
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
