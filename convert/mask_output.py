@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from portrait_tflite.convert.mask_interval import PASSING, is_unit, mask_interval
 from portrait_tflite.convert.previous_mask import fill_inputs
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import prepare
@@ -20,14 +21,6 @@ _PROBES = 4  # portraits; logits of a trained net leave 0 to 1 on the first
 _TOLERANCE = 1e-3
 
 _PROBABILITY = frozenset({"sigmoid", "softmax", "hard_sigmoid"})
-# Operations whose values are a choice or a convex mixture of their input's.
-_PASSING = frozenset(
-    {
-        "Reshape", "Flatten", "Permute", "Transpose", "Squeeze", "ExpandDims", "GetItem",
-        "Identity", "Cropping2D", "Resizing", "UpSampling2D", "Resize", "DepthToSpace",
-        "MaxPooling2D", "AveragePooling2D", "Dropout", "SpatialDropout2D",
-    }
-)  # fmt: skip
 # Operations that only bring an argmax into another shape or type.
 _BEHIND_ARGMAX = frozenset({"Cast", "ExpandDims", "Reshape", "Squeeze", "Identity"})
 # Operations that leave `[b, h · w, k]` in this order.
@@ -78,6 +71,8 @@ def choose_activation(
     """
     mask = model.outputs[spec.output.index]
     ending, known = _last_operation(mask)
+    if known is False:
+        known = is_unit(mask_interval(model, spec.output.index))
     probability = known if known is not None else _stays_in_unit_range(model, spec)
     if wanted is Activation.NONE or (probability and wanted is None):
         return Activation.NONE
@@ -190,7 +185,7 @@ def _last_operation(tensor: Any) -> tuple[str, bool | None]:
     # `keras.ops.sigmoid` is an operation of the class Sigmoid, without a layer.
     activation = getattr(operation, "activation", None)
     name = getattr(activation, "__name__", kind.lower())
-    if kind in _PASSING or (kind == "Activation" and name == "linear"):
+    if kind in PASSING or (kind == "Activation" and name == "linear"):
         return _last_operation(_inputs_of(tensor)[0])
     label = f"{operation.name} ({kind if activation is None else name})"
     if name in _PROBABILITY:

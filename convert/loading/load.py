@@ -25,6 +25,7 @@ from portrait_tflite.convert.loading.repair import (
 )
 from portrait_tflite.convert.loading.saved_model import load_saved_model
 from portrait_tflite.convert.loading.sizing import Size, first_sentence, fix_size, order_inputs
+from portrait_tflite.convert.mask_interval import from_zero_to_one
 from portrait_tflite.convert.mask_output import choose_activation, choose_mask
 from portrait_tflite.convert.previous_mask import End, find_state, keras_ends
 from portrait_tflite.convert.spec import resolve_channels, resolve_spec
@@ -119,6 +120,9 @@ def load_model(source: str, options: LoadOptions | None = None) -> LoadedModel:
         zoo_spec = net.spec if net else None
         spec = resolve_spec(model.inputs[0], options, output, source, zoo_spec)
         spec = replace(spec, state=spec.state or _state(model, names, output.index, source))
+        # Of a mask that is fed back the network expects what it gave.
+        if options.activation is None and spec.state is None:
+            model = from_zero_to_one(model, output.index)
         activation = choose_activation(model, spec, source, options.activation)
     spec = replace(spec, output=replace(output, activation=activation))
     return LoadedModel(model, spec, source, _safe_name(source), net is not None)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 
 from portrait_tflite.convert.graph import Node, Value
 from portrait_tflite.convert.rewrites.keras.added_layers import activate
-from portrait_tflite.convert.rewrites.keras.affine import affine_of
 from portrait_tflite.convert.rewrites.keras.fused_activation import elementwise_activation
+from portrait_tflite.convert.rewrites.keras.scalar_affine import is_affine
 from portrait_tflite.convert.rewrites.keras.site import (
     Refusal,
     Site,
@@ -59,13 +58,13 @@ def _activated(value: Value, source: Value | None, function: str) -> Site | None
 
 def _hard_sigmoid_of(node: Node) -> Value | None:
     """Return x where a node is ReLU6(x + 3) / 6."""
-    if not _is_affine(node, 1 / 6, 0):
+    if not is_affine(node, 1 / 6, 0):
         return None
     clamp = node.inputs[0].node
     if elementwise_activation(clamp) is not keras.activations.relu6:
         return None
     shift = clamp.inputs[0].node
-    return shift.inputs[0] if _is_affine(shift, 1, 3) else None
+    return shift.inputs[0] if is_affine(shift, 1, 3) else None
 
 
 def _hard_swish_of(node: Node) -> Value | None:
@@ -79,20 +78,3 @@ def _hard_swish_of(node: Node) -> Value | None:
         if hard and isinstance(gate.op, keras.layers.Activation) and gate.inputs[0] == other:
             return other
     return None
-
-
-def _is_affine(node: Node, scale: float, shift: float) -> bool:
-    """Whether a node multiplies by `scale` and adds `shift`, as a layer or with a number."""
-    found = affine_of(node)
-    if found is not None:
-        return bool(np.allclose(found.scale, scale) and np.allclose(found.shift, shift))
-    if len(node.inputs) != 1 or isinstance(node.op, keras.layers.Layer):
-        return False
-    numbers = [item for item in node.args if isinstance(item, int | float)]
-    kind = type(node.op).__name__
-    if len(numbers) != 1:
-        return False
-    if kind == "Add":
-        return scale == 1 and numbers[0] == shift
-    by = {"Multiply": numbers[0], "TrueDivide": 1 / numbers[0] if numbers[0] else 0}
-    return bool(shift == 0 and kind in by and np.isclose(by[kind], scale))

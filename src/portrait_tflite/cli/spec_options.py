@@ -199,7 +199,8 @@ _OPTIONS = (
         "--activation",
         metavar="|".join(Activation),
         type=one_of("--activation", Activation),
-        help="Appended where the output is logits; none where it is a probability.",
+        help="Appended where the output is logits; none where it is a probability. A Keras model's "
+        "tanh, -1 to 1, is brought to 0 to 1 unless something is said here.",
     ),
     click.option(
         "--custom-objects",
