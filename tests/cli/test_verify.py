@@ -222,13 +222,16 @@ def test_logits_get_the_activation_that_is_asked_for(
 ) -> None:
     logits = red_net("logits", 10, 0, -10)  # blue, the background, is below 0
     options = ["--data", folder, "--input-range", "0,1", "--json"]
-    plain = json.loads(verify(logits, logits, *options).stdout)["accuracy"]
+    with pytest.raises(UsageError, match=r"from -.* to .* on drawn .* --activation sigmoid or"):
+        verify(logits, logits, *options)
+    as_they_are = (*options, "--activation", "none")
+    plain = json.loads(verify(logits, logits, *as_they_are).stdout)["accuracy"]
     squashed = json.loads(verify(logits, logits, *options, "--activation", "sigmoid").stdout)
     assert squashed["spec"]["output"]["activation"] == "sigmoid"
     assert min(squashed["accuracy"]["iou"], plain["iou"]) > 0.99
     weak = red_net("weak", 0.2, 0, -0.2)  # below one half as they are, above it as logits
     with pytest.raises(GateError, match="--activation sigmoid"):
-        verify(weak, weak, *options)
+        verify(weak, weak, *as_they_are)
     assert verify(weak, weak, *options, "--activation", "sigmoid").exit_code == 0
 
 

@@ -47,12 +47,17 @@ def spec_of_finished(model: str, spec: SpecArguments) -> ModelSpec | None:
     """
     if not is_tflite(model):
         return None
-    from portrait_tflite.cli.known_spec import spec_of_tflite
+    from portrait_tflite.cli.known_spec import says_what_its_mask_is, spec_of_tflite
     from portrait_tflite.convert.loading.released import read_released
+    from portrait_tflite.quantize.accuracy.predictors import runner_outputs
+    from portrait_tflite.quantize.accuracy.unit_range import require_probability
     from portrait_tflite.runtime import open_model
 
     path = Path(model)
     with quiet():
         # The built-in kernels run files, too, that XNNPACK only loads when they are mended.
         runner = open_model(read_released(path).data, Delegate.CPU, name=model)
-    return spec_of_tflite(path, runner.inputs, runner.outputs, spec)
+    found = spec_of_tflite(path, runner.inputs, runner.outputs, spec)
+    if not says_what_its_mask_is(path, spec):
+        require_probability(runner_outputs(runner, found.state), found, model)
+    return found

@@ -164,6 +164,11 @@ def of_this_file(file: Path, outputs: Sequence[TensorInfo], given: SpecArguments
     return replace(given, output=None, output_channel=channel)
 
 
+def says_what_its_mask_is(file: Path, given: SpecArguments) -> bool:
+    """Whether the user, or the `model.json` beside a file, says if its mask is a probability."""
+    return given.activation is not None or spec_beside(file) is not None
+
+
 def _require_choice(
     file: Path, outputs: Sequence[TensorInfo], given: SpecArguments, *, known: bool
 ) -> None:

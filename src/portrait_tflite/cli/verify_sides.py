@@ -98,9 +98,15 @@ def _open(wanted: Wanted, given: SpecArguments, stack: ExitStack) -> Side:
 def _open_tflite(
     path: Path, delegate: Delegate | None, given: SpecArguments, stack: ExitStack
 ) -> Side:
-    from portrait_tflite.cli.known_spec import of_this_file, spec_of_tflite, specs_beside
+    from portrait_tflite.cli.known_spec import (
+        of_this_file,
+        says_what_its_mask_is,
+        spec_of_tflite,
+        specs_beside,
+    )
     from portrait_tflite.convert.loading.released import read_released
     from portrait_tflite.quantize.accuracy import predictors
+    from portrait_tflite.quantize.accuracy.unit_range import require_probability
     from portrait_tflite.runtime import open_model
 
     on_gpu = delegate is Delegate.GPU
@@ -109,6 +115,8 @@ def _open_tflite(
     given = of_this_file(path, runner.outputs, given)
     spec = spec_of_tflite(path, runner.inputs, runner.outputs, given)
     outputs_of: Outputs = predictors.runner_outputs(runner, spec.state)
+    if not says_what_its_mask_is(path, given):
+        require_probability(outputs_of, spec, str(path))
     adapter = None
     if on_gpu:
         from portrait_tflite.benchmarks.gpu.outputs import GpuOutputs

@@ -1,0 +1,45 @@
+"""Whether the mask of a finished file is a probability: its values on drawn portraits tell."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from portrait_tflite.errors import UsageError
+from portrait_tflite.images import prepare
+from portrait_tflite.models.synthetic import draw_portrait
+from portrait_tflite.quantize.accuracy.predictors import Outputs, select_mask
+from portrait_tflite.vocabulary import ModelSpec
+
+_PROBES = 4
+# What quantizing adds to a probability at most; logits and other ranges go farther.
+_TOLERANCE = 0.05
+
+
+def require_probability(outputs_of: Outputs, spec: ModelSpec, source: str) -> None:
+    """Refuse a mask that is no probability.
+
+    Args:
+        outputs_of: Runs the file.
+        spec: What it takes, and which output and channel is the mask; no activation is known.
+        source: Its name, for messages.
+
+    Raises:
+        UsageError: Its values leave 0 to 1.
+    """
+    low, high = _range(outputs_of, spec)
+    # A NaN is for others to find.
+    if not (low < -_TOLERANCE or high > 1 + _TOLERANCE):
+        return
+    tanh = low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE
+    hint = " A tanh is brought to 0 to 1 where its Keras model is converted." if tanh else ""
+    raise UsageError(
+        f"the mask of {source} goes from {low:.4g} to {high:.4g} on drawn portraits, which is no "
+        "probability: --activation sigmoid or softmax is required for logits (none if it is the "
+        f"person from 0.5 on as it is).{hint}"
+    )
+
+
+def _range(outputs_of: Outputs, spec: ModelSpec) -> tuple[float, float]:
+    portraits = (draw_portrait(seed, spec.height, spec.width)[0] for seed in range(_PROBES))
+    masks = [select_mask(outputs_of(prepare(one, spec)), spec.output) for one in portraits]
+    return float(np.min(masks)), float(np.max(masks))
