@@ -23,9 +23,11 @@ from portrait_tflite.convert.mending.mend_judge import PlaceJudge
 from portrait_tflite.convert.rewrites.failure import named_failure
 from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
+from portrait_tflite.convert.rewrites.flatbuffer.replacement import original_name
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     FlatbufferRewrite,
     MendedOp,
+    RefusedOp,
     copy_graph,
 )
 from portrait_tflite.errors import UsageError
@@ -89,16 +91,16 @@ def mend_model(
     name_of = name_layers(read_model(data), layers)
     gpu = delegate is Delegate.GPU
     forms = tuple(rewrite for rewrite in rewrites if rewrite.helps_gpu or not gpu)
-    run = _Run(data, checks, name_of)
+    run = _Run(data, checks, name_of, delegate)
     burden = run.apply_all(forms)
     # What brings an op inside may cost more than it did outside: together that must not be.
     if is_dearer(burden, before := weigh(data)):
-        run = _Run(data, checks, name_of, thrifty=True)
+        run = _Run(data, checks, name_of, delegate, thrifty=True)
         burden = run.apply_all(forms)
     # Each place is cheaper on its own; together they might still cut the graph in more pieces.
     if run.records and not burden < before:
         undone = "undone: the whole file gains nothing"
-        skipped = [SkippedRewrite(r.rewrite, r.layer, undone) for r in run.records]
+        skipped = [SkippedRewrite(r.rewrite, r.layer, undone, r.candidates) for r in run.records]
         return MendResult(data, (), (*run.skipped, *skipped))
     mended = attach_files(run.data, attached_files(data)) if run.records else data
     return MendResult(mended, tuple(run.records), tuple(run.skipped), run.whole_error(original))
@@ -112,9 +114,11 @@ class _Run:
         data: bytes,
         checks: list[tuple[Array, ...]],
         name_of: Callable[[str], str],
+        delegate: Delegate,
         thrifty: bool = False,
     ) -> None:
         self.data = data
+        self._delegate = delegate
         self._thrifty = thrifty
         self.records: list[RewriteRecord] = []
         self.skipped: list[SkippedRewrite] = []
@@ -134,9 +138,9 @@ class _Run:
         """Apply a rewrite, and undo it where the whole file shows what its places did not."""
         model = copy_graph(self._model)
         observed = observe(model, rewrite.sources(model), self._checks)
-        applied = rewrite.apply(model, PlaceJudge(observed, self._thrifty))
+        applied = rewrite.apply(model, PlaceJudge(observed, self._thrifty, self._delegate))
         for refused in applied.refused:
-            self._skip(rewrite, refused.tensor, refused.reason)
+            self._skip(rewrite, refused, refused.reason)
         if not applied.mended:
             return
         # Only now: most files have nothing to mend, and the built-in kernels are slow.
@@ -145,10 +149,10 @@ class _Run:
         mended = serialize(model)
         if fault := self._fault(mended, all(op.exact for op in applied.mended)):
             for op in applied.mended:
-                self._skip(rewrite, op.tensor, f"undone: {fault}")
+                self._skip(rewrite, op, f"undone: {fault}")
             return
         self.data, self._model = mended, model
-        self.records += [_record(rewrite, op, self._name_of(op.tensor)) for op in applied.mended]
+        self.records += [_record(rewrite, op, self._place(op)) for op in applied.mended]
 
     def whole_error(self, original: Runner) -> WholeNetError | None:
         """Compare the outputs with the original's."""
@@ -181,8 +185,13 @@ class _Run:
         runner = open_model(data, Delegate.CPU)
         return [runner.run(*arrays) for arrays in self._checks]
 
-    def _skip(self, rewrite: FlatbufferRewrite, tensor: str, reason: str) -> None:
-        self.skipped.append(SkippedRewrite(rewrite.name, self._name_of(tensor), reason))
+    def _skip(self, rewrite: FlatbufferRewrite, op: MendedOp | RefusedOp, reason: str) -> None:
+        skipped = SkippedRewrite(rewrite.name, self._place(op), reason, op.candidates)
+        self.skipped.append(skipped)
+
+    def _place(self, op: MendedOp | RefusedOp) -> str:
+        """Name a place: by its layer, or where the file does not tell that by its tensor."""
+        return self._name_of(op.tensor) or original_name(op.tensor)
 
 
 def observe(
@@ -206,8 +215,9 @@ def _record(rewrite: FlatbufferRewrite, op: MendedOp, layer: str) -> RewriteReco
         exact=op.exact,
         max_abs_error=op.max_abs_error,
         max_rel_error=op.max_rel_error,
-        chosen=rewrite.name,
-        candidates=(),
+        # The last one is the one that was taken.
+        chosen=op.candidates[-1].form if op.candidates else rewrite.name,
+        candidates=op.candidates,
         reason=op.reason,
     )
 

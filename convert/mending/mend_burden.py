@@ -23,7 +23,7 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
-_TARGET = "arm64"
+TARGET = "arm64"
 # The table is off by that at times, and what is outside it knows least; of a single op most.
 _MARGIN = 1.1
 _LITTLE_CYCLES = 10_000
@@ -62,7 +62,7 @@ def weigh(data: bytes) -> Burden:
     nodes = list_nodes(model)
     integer = any(o.dtype in _BYTES for n in nodes for o in n.outputs)
     unloadable, outside, partitions = _delegation(data, model)
-    table = CostTable.load(_TARGET)
+    table = CostTable.load(TARGET)
     prediction = predict(data, table, outside)
     return Burden(
         unloadable=unloadable,

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_tflite.convert.mending.mend_burden import is_dearer, weigh
+from portrait_tflite.convert.mending.place_forms import candidate, no_op
 from portrait_tflite.convert.rewrites.flatbuffer.place import Place
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Verdict
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import Runner, open_model
-from portrait_tflite.vocabulary import Delegate, TensorInfo
+from portrait_tflite.vocabulary import Candidate, Delegate, TensorInfo
 
 Array = NDArray[Any]
 
@@ -36,10 +37,12 @@ class PlaceJudge:
         observed: What tensors hold on pictures, by their numbers, for places that are right for
             the values that occur.
         thrifty: Whether a place must not cost more even where it brings an op inside.
+        delegate: Whose ops outside are told.
     """
 
     observed: Mapping[int, Sequence[Array]] = field(default_factory=dict)
     thrifty: bool = False
+    delegate: Delegate = Delegate.XNNPACK
 
     def __call__(self, place: Place) -> Verdict:
         """Judge a place."""
@@ -63,20 +66,22 @@ class PlaceJudge:
                 return Verdict(f"undone: {fault}")
             absolute = max(absolute, error)
             magnitude = max(magnitude, _magnitude(expected, before.outputs[0]))
-        # Only now: XNNPACK dies of some graphs that the built-in kernels run.
-        if place.after is not None and (refusal := self._no_gain(place.before, place.after)):
-            return Verdict(refusal)
-        return Verdict("", absolute, absolute / magnitude if magnitude else 0.0)
+        relative = absolute / magnitude if magnitude else 0.0
+        refusal, forms = self._gain(place)
+        return Verdict(refusal, absolute, relative, forms)
 
-    def _no_gain(self, before: bytes, after: bytes) -> str:
-        old, new = weigh(before), weigh(after)
-        kind = "nothing gained" if not new < old else "dearer" if is_dearer(new, old) else ""
-        if not kind or (kind == "dearer" and not self.thrifty):
-            return ""
-        return (
-            f"{kind}: {new.outside} ops outside and {new.cycles:.0f} cycles after, "
-            f"{old.outside} and {old.cycles:.0f} before"
-        )
+    def _gain(self, place: Place) -> tuple[str, tuple[Candidate, ...]]:
+        """Say why a place gains nothing, or "", and what both forms cost."""
+        # Only now: XNNPACK dies of some graphs that the built-in kernels run.
+        old = weigh(place.before)
+        kept = candidate(place.before, old, self.delegate)
+        if place.after is None:
+            return "", (kept, no_op())
+        new = weigh(place.after)
+        forms = kept, candidate(place.after, new, self.delegate)
+        if not new < old:
+            return f"{kept.form}: nothing gained", forms
+        return f"{kept.form}: cheaper" if self.thrifty and is_dearer(new, old) else "", forms
 
     def _inputs(self, place: Place, runner: Runner) -> list[tuple[Array, ...]]:
         if not place.observed:

@@ -133,7 +133,37 @@ def test_what_mending_did_at_a_layer(convert: Run, tmp_path: Path, released: Pat
     assert told["keras"] == {}
     applied = told["files"]["int8"]["applied"]
     assert [record["rewrite"] for record in applied] == ["relu_to_quantize"]
+    forms = [(form["form"], form["outside"]) for form in applied[0]["candidates"]]
+    assert forms == [("RELU", 1), ("QUANTIZE", 0)]
+    assert applied[0]["chosen"] == "QUANTIZE"
     assert not (tmp_path / "out").exists()
+
+
+def test_an_op_of_a_file_is_explained_by_its_tensor(convert: Run, released: Path) -> None:
+    from portrait_tflite.convert.files.flatbuffer import read_model
+    from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
+
+    nodes = list_nodes(read_model(released.read_bytes()))
+    (relu,) = (node.tensor for node in nodes if node.op == "RELU")
+    assert relu != "before"
+    said, _ = convert("out", released, "--rewrite-report", relu)
+    lines = [line.strip() for line in said.out.splitlines()]
+    assert lines[0] == f"{relu} (RELU)"
+    assert any(line.startswith("relu_to_quantize at before → QUANTIZE: ") for line in lines)
+    assert any(line.startswith("RELU: 1 op outside, 0.") for line in lines)
+    assert any(line.startswith("→ QUANTIZE: 0 ops outside, ") for line in lines)
+
+
+def test_a_released_files_report_has_the_forms(
+    convert: Run, tmp_path: Path, released: Path
+) -> None:
+    said, report = convert("out", released)
+    assert "1 × relu_to_quantize → QUANTIZE in the finished file" in said.out
+    (record,) = (r for r in report["rewrites"] if r["rewrite"] == "relu_to_quantize")
+    kept, taken = record["candidates"]
+    assert kept["cost"] > taken["cost"] > 0
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert re.search(r"QUANTIZE (< )?0\.0\d\d</td>\s*<td>RELU 0\.\d\d\d, 1 op outside", page)
 
 
 def test_an_unknown_layer_is_refused(convert: Run, released: Path) -> None:

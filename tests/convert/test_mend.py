@@ -20,7 +20,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrit
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
-from portrait_tflite.vocabulary import Level
+from portrait_tflite.vocabulary import Candidate, Level
 
 Build = Callable[..., Any]
 RunOnce = Callable[[bytes], list[bytes]]
@@ -43,6 +43,13 @@ def test_relus_become_quantize_and_one_partition(relu_net: Build, run_once: RunO
         ("relu_to_quantize", Level.FLATBUFFER, "relu_0", True),
         ("relu_to_quantize", Level.FLATBUFFER, "relu_1", True),
     ]
+    for record in result.records:
+        relu, quantize = record.candidates
+        assert (relu.form, relu.outside, quantize.form, quantize.outside) == (
+            "RELU", 1, "QUANTIZE", 0
+        )  # fmt: skip
+        assert record.chosen == "QUANTIZE"
+        assert 0 < quantize.cost < relu.cost
     # what the convolution cuts off at 3.7 the QUANTIZE would not
     assert {skipped.rewrite for skipped in result.skipped} == {"fuse_requantize"}
 
@@ -72,6 +79,35 @@ def test_a_float_relu_is_none_of_its_business(float_net: Build) -> None:
     data = float_net()
     assert mend_model(data) == (result := mend_model(data))
     assert (result.data, result.records, result.skipped) == (data, (), ())
+
+
+def test_a_place_without_a_layer_is_named_by_its_tensor(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    shape = (1, 32, 32, 8)
+    x, y = (
+        graph.tensor("x", shape, "int8", 0.05, 3),
+        graph.tensor("clamped", shape, "int8", 0.05, 3),
+    )
+    graph.op("RELU", [x], y, 2)
+    (record,) = mend_model(graph.build([x], [y])).records
+    assert record.layer == "clamped"
+
+
+def test_what_passes_instead_of_an_op_is_no_op(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    shape, rows = (1, 32, 32, 8), (1, 1024, 8)
+    x, y, z, end = (
+        graph.tensor(name, form, "int8", 0.05, 3)
+        for name, form in (("x", shape), ("flat", rows), ("back", shape), ("end", shape))
+    )
+    for source, target, form in ((x, y, rows), (y, z, shape)):
+        graph.op("RESHAPE", [source, graph.tensor("to", (len(form),), "int32", data=form)], target)
+    graph.op("RELU", [z], end, 2)
+    records = mend_model(graph.build([x], [end])).records
+    (cancelled,) = (record for record in records if record.rewrite == "cancel")
+    kept, taken = cancelled.candidates
+    assert (kept.form, taken) == ("RESHAPE", Candidate("no op", 0, 0.0))
+    assert kept.cost > 0
 
 
 # the byte check
@@ -175,7 +211,10 @@ def test_a_file_must_not_become_dearer(tiny_graph: Build) -> None:
     result = mend_model(data, rewrites=(_Dear(),))
     assert result.data is data
     (skipped,) = result.skipped
-    assert skipped.reason.startswith("dearer: 0 ops outside")
+    assert skipped.reason == "RELU: cheaper"
+    kept, refused = skipped.candidates
+    assert (kept.form, kept.outside, refused.form, refused.outside) == ("RELU", 1, "CONV_2D", 0)
+    assert 0 < kept.cost < refused.cost
 
 
 def test_one_dear_place_may_be_where_the_file_gets_cheaper(tiny_graph: Build) -> None:

@@ -41,7 +41,8 @@ _TAKEN = RewriteRecord(
 _KEPT = SkippedRewrite(
     "transposed_convolution", "up", "transpose_conv: cheapest for xnnpack", _FORMS
 )
-_UNDONE = SkippedRewrite("merge_pad", "up", "nothing gained: 0 ops outside")
+_UNCOUNTED = (Candidate("PAD + CONV_2D", 0, None), Candidate("CONV_2D", 0, 2e-4))
+_UNDONE = SkippedRewrite("merge_pad", "up", "PAD + CONV_2D: nothing gained", _UNCOUNTED)
 
 
 def _explanation() -> Explanation:
@@ -67,13 +68,15 @@ def test_text_marks_what_was_taken() -> None:
     lines = [line.strip() for line in _printed(explanation_text(_explanation())).splitlines()]
     assert lines[0] == "up (Conv2DTranspose)"
     assert "→ transpose_conv: 1 op outside, 0.960 Mcyc, 0.125 ms on this host" in lines
-    assert "→ subpixel: 0 ops outside, 1.290 Mcyc" in lines
-    assert lines.count("subpixel: 0 ops outside, 1.290 Mcyc") == 1
+    assert "→ subpixel: 0 ops outside, 1.29 Mcyc" in lines
+    assert lines.count("subpixel: 0 ops outside, 1.29 Mcyc") == 1
     assert any(
         line.startswith("transposed_convolution at up → subpixel: 2×2; cheapest for gpu; exact")
         for line in lines
     )
-    assert "merge_pad at up: not taken: nothing gained: 0 ops outside" in lines
+    assert "merge_pad at up: not taken: PAD + CONV_2D: nothing gained" in lines
+    assert "→ PAD + CONV_2D: 0 ops outside, not in the cost table" in lines
+    assert "CONV_2D: 0 ops outside, < 0.001 Mcyc" in lines
     assert lines.count("1 more found nothing of their own; --json names them") == 3
     assert "no rewrite found anything of its own" in lines
 
@@ -92,7 +95,7 @@ def test_a_kept_places_forms_stand_in_the_report(report: Report) -> None:
     (group,) = skip_groups(replace(report, skipped=(_KEPT, _KEPT)))
     assert [kept.layer for kept in group.choices] == ["up", "up"]
     page = render_html(replace(report, skipped=(_KEPT,)), (), (), "")
-    assert "subpixel 1.29; transpose_conv 0.96, 1 op outside, 0.125 ms here" in page
+    assert "subpixel 1.29; transpose_conv 0.960, 1 op outside, 0.125 ms here" in page
     assert report_json(replace(report, skipped=(_KEPT,)))["skipped"][0]["candidates"]
 
 

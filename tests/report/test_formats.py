@@ -52,3 +52,11 @@ def test_long_names_keep_both_ends() -> None:
 @pytest.mark.parametrize(("number", "text"), [(0, "0 ops"), (1, "1 op"), (1200, "1,200 ops")])
 def test_counts(number: int, text: str) -> None:
     assert formats.count(number, "op") == text
+
+
+@pytest.mark.parametrize(
+    ("mcycles", "text"),
+    [(None, "not in the cost table"), (0.0, "0"), (2e-4, "< 0.001"), (0.7, "0.700"), (1.5, "1.50")],
+)
+def test_an_estimate_is_there_or_says_that_it_is_not(mcycles: float | None, text: str) -> None:
+    assert formats.estimate(mcycles) == text

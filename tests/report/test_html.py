@@ -109,7 +109,7 @@ def test_bars_are_as_long_as_the_costs(full_report: Any) -> None:
 def test_forms_that_lost_stand_with_their_costs(page: Page) -> None:
     rewrites = page.said("rewrites")
     assert "transposed_convolution → subpixel Keras graph exact" in rewrites
-    assert "subpixel 1.25 resize_conv 0.70, 2 ops outside" in rewrites
+    assert "subpixel 1.25 resize_conv 0.700, 2 ops outside" in rewrites
     assert "relu_to_quantize" in rewrites
     assert "finished file" in rewrites
     assert "on 4 pictures: largest difference 1.0e-6, 2.5e-6 of the largest value" in rewrites

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 _SCALED = frozenset({"int8", "uint8"})
+_ADDED = ";mended_"
 
 
 class Replacement:
@@ -91,12 +93,17 @@ class Replacement:
                 shape=np.array(shape, np.int32),
                 type=getattr(schema.TensorType, dtype.upper()),
                 # The first of several names tells the layer.
-                name=f"{self._node.tensor};mended_{number}".encode(),
+                name=f"{self._node.tensor}{_ADDED}{number}".encode(),
                 quantization=quantization,
                 buffer=buffer,
             )
         )
         return number
+
+
+def original_name(tensor: str) -> str:
+    """Return the tensor at whose op a tensor was added; one that was there is its own."""
+    return re.sub(rf"({_ADDED}\d+)+$", "", tensor)
 
 
 def _quantization(

@@ -17,6 +17,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.place import (
     cut_out,
     redirect,
 )
+from portrait_tflite.vocabulary import Candidate
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class MendedOp:
         exact: Whether the result is the same to the byte.
         max_abs_error: Largest difference of the op's output, in real units.
         max_rel_error: The same, relative to the largest magnitude.
+        candidates: The place as it was and as it is, with what each costs.
     """
 
     tensor: str
@@ -34,6 +36,7 @@ class MendedOp:
     exact: bool = True
     max_abs_error: float = 0.0
     max_rel_error: float = 0.0
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class RefusedOp:
 
     tensor: str
     reason: str
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,15 @@ class Match:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of a rewritten place; `refusal` is "" where it may stay."""
+    """What is said of a rewritten place; `refusal` is "" where it may stay.
+
+    `candidates` are the place as it was and as it would be, where it came to weighing them.
+    """
 
     refusal: str = ""
     max_abs_error: float = 0.0
     max_rel_error: float = 0.0
+    candidates: tuple[Candidate, ...] = ()
 
 
 Judge = Callable[[Place], Verdict]
@@ -140,7 +148,7 @@ class FlatbufferRewrite(ABC):
             elif found is not None:
                 verdict = self._try(model, node, found, judge)
                 if verdict.refusal:
-                    refused.append(RefusedOp(node.tensor, verdict.refusal))
+                    refused.append(RefusedOp(node.tensor, verdict.refusal, verdict.candidates))
                 else:
                     mended.append(_mended(node, found, verdict))
                     position += len(model.subgraphs[0].operators) - count
@@ -187,4 +195,11 @@ def restore_graph(model: schema.ModelT, saved: schema.ModelT) -> None:
 
 def _mended(node: Node, match: Match, verdict: Verdict) -> MendedOp:
     exact = match.exact or not verdict.max_abs_error
-    return MendedOp(node.tensor, match.reason, exact, verdict.max_abs_error, verdict.max_rel_error)
+    return MendedOp(
+        node.tensor,
+        match.reason,
+        exact,
+        verdict.max_abs_error,
+        verdict.max_rel_error,
+        verdict.candidates,
+    )

@@ -28,10 +28,17 @@ def layers_of_graph(graph: Graph) -> dict[str, str]:
 
 
 def layers_of_file(data: bytes) -> dict[str, str]:
-    """Map the names of layers in a finished file, as far as it tells them, to their ops."""
+    """Map the names of a finished file's layers, as far as it tells them, to their ops.
+
+    Behind them come the names of the tensors that ops write, by which other tools know the ops.
+    """
     model = read_model(data)
-    name_of = name_layers(model)
-    return {name_of(node.tensor) or node.tensor: node.op for node in list_nodes(model)}
+    name_of, nodes = name_layers(model), list_nodes(model)
+    ops: dict[str, list[str]] = {}
+    for name, node in ((name_of(node.tensor) or node.tensor, node) for node in nodes):
+        ops.setdefault(name, []).append(node.op)
+    layers = {name: ", ".join(dict.fromkeys(kinds)) for name, kinds in ops.items()}
+    return layers | {node.tensor: node.op for node in nodes if node.tensor not in layers}
 
 
 def require_layer(name: str | None, layers: Iterable[str]) -> None:
@@ -41,7 +48,8 @@ def require_layer(name: str | None, layers: Iterable[str]) -> None:
         return
     more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
     raise UsageError(
-        f"--rewrite-report takes a layer of the network ({', '.join(known[:_NAMED])}{more}). "
+        f"--rewrite-report takes a layer of the network, of a .tflite also the tensor that an op "
+        f"writes ({', '.join(known[:_NAMED])}{more}). "
         f"Received: {name!r}.{did_you_mean(name, known)}"
     )
 
@@ -62,6 +70,8 @@ def explain_network(network: Network, layer: str, request: RewriteRequest) -> Ex
 
 def _names_in_files(layer: str, network: Network) -> frozenset[str]:
     """Name the layer and those that rewrites of the Keras graph put in its place."""
+    if not network.rewritings:
+        return frozenset({layer, _layer_of_tensor(network.reference, layer)})
     names = {layer}
     added: set[str] = set()
     for one in network.rewritings.values():
@@ -69,6 +79,10 @@ def _names_in_files(layer: str, network: Network) -> frozenset[str]:
         names |= {look.outcome.layer for look in looks if isinstance(look.outcome, RewriteRecord)}
         added |= layers_of_graph(one.graph).keys() - network.named.keys()
     return frozenset(names | {new for new in added if any(new.startswith(f"{n}_") for n in names)})
+
+
+def _layer_of_tensor(data: bytes, tensor: str) -> str:
+    return name_layers(read_model(data))(tensor) or tensor
 
 
 def _in_graph(rewritten: Rewritten, layer: str, request: RewriteRequest) -> Trail:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from portrait_tflite.report import formats
 from portrait_tflite.report.changes import how_near
 from portrait_tflite.report.roles import DELEGATE_NAMES
 from portrait_tflite.vocabulary import (
@@ -103,4 +104,5 @@ def _indented(text: str, candidates: tuple[Candidate, ...], taken: str) -> Itera
 def _cost(candidate: Candidate) -> str:
     ops = "op" if candidate.outside == 1 else "ops"
     timed = "" if candidate.host_ms is None else f", {candidate.host_ms:.3f} ms on this host"
-    return f"{candidate.outside} {ops} outside, {candidate.cost:.3f} Mcyc{timed}"
+    cost = formats.estimate(candidate.cost) + ("" if candidate.cost is None else " Mcyc")
+    return f"{candidate.outside} {ops} outside, {cost}{timed}"

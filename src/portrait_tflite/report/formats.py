@@ -10,6 +10,7 @@ import math
 MISSING = "–"
 _MINUS = "\N{MINUS SIGN}"
 _LONGEST = 72
+_NOT_COSTED = "not in the cost table"
 _LEAST_MCYCLES = 5e-4  # less is 0.000 in our figures
 
 
@@ -39,10 +40,17 @@ def millions(count: float | None) -> str:
     return MISSING if count is None else significant(count / 1e6)
 
 
+def estimate(mcycles: float | None) -> str:
+    """Write what the cost table says of something."""
+    if mcycles is None:
+        return _NOT_COSTED
+    return "< 0.001" if 0 < mcycles < _LEAST_MCYCLES else significant(mcycles)
+
+
 def saving(mcycles: float | None) -> str:
     """Write what a change saves: `saves 3.10 Mcyc`, `costs 0.25 Mcyc more`."""
     if mcycles is None or not math.isfinite(mcycles):
-        return "not in the cost table"
+        return _NOT_COSTED
     if abs(mcycles) < _LEAST_MCYCLES:
         return "costs the same"
     figure = significant(abs(mcycles))
@@ -95,6 +103,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 FILTERS = {
     function.__name__: function
     for function in (
-        *(fixed, significant, millions, saving, size, percent, error, shape, short, count),
+        *(fixed, significant, millions, estimate, saving, size, percent, error, shape, short),
+        count,
     )
 }

@@ -12,15 +12,16 @@ class Candidate:
     """One form a rewrite could have taken, with what it costs the target.
 
     Attributes:
-        form: Name of the form, e.g. `transpose_conv`.
+        form: Name of the form, e.g. `transpose_conv`; in a finished file its ops.
         outside: Ops it leaves outside the target's delegate.
-        cost: Estimated cost in million cycles of the target's cost model.
+        cost: Estimated cost in million cycles of the target's cost model; None where that has not
+            counted an op of it.
         host_ms: What it took on this host, where `--tune` timed it.
     """
 
     form: str
     outside: int
-    cost: float
+    cost: float | None
     host_ms: float | None = None
 
 
@@ -119,6 +120,7 @@ class FineTuning:
         agreement_before: As fitted.
         agreement_after: As it went into the files.
         rewritten_before: The whole net's difference as fitted; `Report.rewritten` is after it.
+        stopped_early: Whether the rounds got no better before all were made.
     """
 
     source: str
@@ -129,3 +131,4 @@ class FineTuning:
     agreement_before: float
     agreement_after: float
     rewritten_before: WholeNetError
+    stopped_early: bool = False
