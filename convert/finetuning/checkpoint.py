@@ -22,17 +22,19 @@ class Checkpoint:
 
     Attributes:
         rounds: Rounds done.
-        stale: Rounds since the best one.
+        stale: Rounds since the best one of them.
         before: Score on the held-out pictures before the first round.
-        best: Score of the best round.
+        peak: Score of the best round.
+        best: The better one of these two.
         weights: Of the student.
-        best_weights: Of the best round.
+        best_weights: With the best score.
         optimizer: Its variables.
     """
 
     rounds: int
     stale: int
     before: Score
+    peak: Score
     best: Score
     weights: list[Array]
     best_weights: list[Array]
@@ -49,10 +51,10 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
                 [file[f"{group}{i}"] for i in range(int(file[f"{group}_count"]))]
                 for group in _GROUPS
             ]
-            before, best = Score(*scores[:2]), Score(*scores[2:])
+            before, peak, best = (Score(*scores[i : i + 2]) for i in (0, 2, 4))
     except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    return Checkpoint(int(rounds), int(stale), before, best, *groups)
+    return Checkpoint(int(rounds), int(stale), before, peak, best, *groups)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -67,7 +69,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         for i, array in enumerate(getattr(checkpoint, group))
     }
     counts = {f"{group}_count": len(getattr(checkpoint, group)) for group in _GROUPS}
-    progress = (checkpoint.rounds, checkpoint.stale, *checkpoint.before, *checkpoint.best)
+    scores = (*checkpoint.before, *checkpoint.peak, *checkpoint.best)
+    progress = (checkpoint.rounds, checkpoint.stale, *scores)
     unfinished = path.with_suffix(".unfinished.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ No labels are needed: the teacher is the original itself.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,12 +33,14 @@ class FineTuned:
         before: Mean IoU with the teacher's masks there as fitted, 0 to 1.
         after: The same with these weights.
         rounds: Rounds that were made.
+        stopped_early: Whether the rounds got no better before all were made.
     """
 
     graph: Graph
     before: float
     after: float
     rounds: int
+    stopped_early: bool = False
 
 
 def fine_tune(
@@ -48,6 +51,7 @@ def fine_tune(
     folder: Path,
     on_step: Callable[[int, int], None] | None = None,
     played: Callable[[Graph], Graph] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> FineTuned:
     """Train a copy of a graph until the rounds are over or it gets no better.
 
@@ -61,6 +65,7 @@ def fine_tune(
         folder: Where the checkpoint is while it runs.
         on_step: Called with `(steps done, steps in all)`.
         played: Makes of the graph what is run in its place, on the same layers.
+        say: Called with a line on how it stands, behind each round.
 
     Raises:
         UsageError: `folder` cannot be written.
@@ -73,21 +78,31 @@ def fine_tune(
         state = _start(student, student.score(held, options.batch_size))
     else:
         student.weights, student.optimizer_state = state.weights, state.optimizer
+        _tell(say, f"going on behind round {state.rounds} of {options.rounds} of an earlier run")
     while state.rounds < options.rounds and state.stale < options.patience:
         for number, (inputs, masks) in enumerate(train.batches(options, state.rounds), start=1):
             student.learn(inputs, masks)
             if on_step:
                 on_step(state.rounds * options.steps + number, options.total_steps)
-        state = _after_round(student, state, student.score(held, options.batch_size))
+        score = student.score(held, options.batch_size)
+        state = _after_round(student, state, score)
         write_checkpoint(path, state)
+        _tell(say, _standing(state, score, options))
     student.weights = state.best_weights
     path.unlink(missing_ok=True)
-    return FineTuned(student.graph, state.before.agreement, state.best.agreement, state.rounds)
+    return FineTuned(
+        student.graph,
+        state.before.agreement,
+        state.best.agreement,
+        state.rounds,
+        stopped_early=state.rounds < options.rounds,
+    )
 
 
 def _start(student: Student, score: Score) -> Checkpoint:
     weights = student.weights
-    return Checkpoint(0, 0, score, score, weights, weights, student.optimizer_state)
+    none = Score(-math.inf, -math.inf)
+    return Checkpoint(0, 0, score, none, score, weights, weights, student.optimizer_state)
 
 
 def _after_round(student: Student, state: Checkpoint, score: Score) -> Checkpoint:
@@ -96,12 +111,28 @@ def _after_round(student: Student, state: Checkpoint, score: Score) -> Checkpoin
     return replace(
         state,
         rounds=state.rounds + 1,
-        stale=0 if better else state.stale + 1,
+        # Beside other rounds: fast steps throw a good start back, and slow ones make up for it.
+        stale=0 if score > state.peak else state.stale + 1,
+        peak=max(score, state.peak),
         best=max(score, state.best),
         weights=weights,
         best_weights=weights if better else state.best_weights,
         optimizer=student.optimizer_state,
     )
+
+
+def _standing(state: Checkpoint, score: Score, options: FineTuningOptions) -> str:
+    stopped = ", stopped: it gets no better" if state.stale >= options.patience else ""
+    return (
+        f"round {state.rounds}/{options.rounds}: IoU with the network's own masks "
+        f"{score.agreement:.4f}, best {state.best.agreement:.4f}, "
+        f"before {state.before.agreement:.4f}{stopped}"
+    )
+
+
+def _tell(say: Callable[[str], None] | None, text: str) -> None:
+    if say:
+        say(f"fine-tuning, {text}")
 
 
 def _key(graph: Graph, lessons: tuple[Lessons, Lessons], options: FineTuningOptions) -> str:

@@ -105,6 +105,7 @@ def fine_tune_plans(
                 images=len(unlabelled.pictures) - len(lessons[1]),
                 held_out=len(lessons[1]),
                 rounds=tuned.rounds,
+                stopped_early=tuned.stopped_early,
                 agreement_before=tuned.before,
                 agreement_after=tuned.after,
                 rewritten_before=whole_net_error(
@@ -138,4 +139,10 @@ def _fine_tune(
     approximated = [record.layer for record in fitted.records if not record.exact]
     folder = cache_folder() / _CHECKPOINTS
     with progress(options.total_steps, "fine-tuning") as update, quiet():
-        return fine_tune(fitted.graph, approximated, lessons, options, folder, update)
+        try:
+            return fine_tune(
+                fitted.graph, approximated, lessons, options, folder, update, say=update.say
+            )
+        except KeyboardInterrupt:
+            update.say("The same command goes on behind the last whole round.")
+            raise

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from portrait_tflite.convert.loading.load import LoadOptions
 from portrait_tflite.convert.plan import (
@@ -24,7 +25,16 @@ from portrait_tflite.vocabulary import (
     Target,
 )
 
-Progress = Callable[[int, str], AbstractContextManager[Callable[..., None]]]
+
+class Update(Protocol):
+    """Is called with the steps done, and the total where that changes; `say` prints a line."""
+
+    def __call__(self, done: int, total: int | None = None) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+Progress = Callable[[int, str], AbstractContextManager[Update]]
 """`progress(total, description)` shows work; what it yields is called with the steps done."""
 
 

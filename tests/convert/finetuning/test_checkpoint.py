@@ -18,6 +18,7 @@ _ONE = Checkpoint(
     rounds=2,
     stale=1,
     before=Score(0.5, -0.25),
+    peak=Score(0.625, -0.25),
     best=Score(0.75, -0.125),
     weights=[np.ones((2, 3), np.float32), np.zeros(1, np.float32)],
     best_weights=[np.full((2, 3), 7, np.float32)],
@@ -31,7 +32,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     found = read_checkpoint(path)
     assert found is not None
     assert (found.rounds, found.stale) == (2, 1)
-    assert (found.before, found.best) == (_ONE.before, _ONE.best)
+    scores = (found.before, found.peak, found.best)
+    assert scores == (_ONE.before, _ONE.peak, _ONE.best)
     for group in ("weights", "best_weights", "optimizer"):
         arrays, expected = getattr(found, group), getattr(_ONE, group)
         assert [a.dtype for a in arrays] == [a.dtype for a in expected]

@@ -12,6 +12,7 @@ import pytest
 
 from portrait_tflite.convert.finetuning.options import FineTuningOptions
 from portrait_tflite.convert.finetuning.run import FineTuned, fine_tune
+from portrait_tflite.convert.finetuning.student import Score, Student
 from portrait_tflite.errors import UsageError
 
 OPTIONS = FineTuningOptions(rounds=3, steps=15, learning_rate=5e-3)
@@ -22,8 +23,9 @@ def _run(
     folder: Path,
     options: FineTuningOptions = OPTIONS,
     on_step: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> FineTuned:
-    return fine_tune(school.fitted, ["up"], school.lessons, options, folder, on_step)
+    return fine_tune(school.fitted, ["up"], school.lessons, options, folder, on_step, say=say)
 
 
 def _masks(graph: Any, school: Any) -> Any:
@@ -77,11 +79,25 @@ def test_what_stands_before_and_statistics_are_not_trained(school: Any, whole: F
 
 def test_it_stops_where_it_gets_no_better(school: Any, tmp_path: Path) -> None:
     ruinous = replace(OPTIONS, rounds=9, learning_rate=10.0, patience=2)
-    tuned = _run(school, tmp_path, ruinous)
-    assert tuned.rounds == 2
+    said: list[str] = []
+    tuned = _run(school, tmp_path, ruinous, say=said.append)
+    assert tuned.rounds == len(said) == 3  # the first one, and two that are no better
+    assert tuned.stopped_early
     assert tuned.after == tuned.before
+    assert said[-1].startswith("fine-tuning, round 3/9: IoU with the network's own masks 0.")
+    assert said[-1].endswith(f"before {tuned.before:.4f}, stopped: it gets no better")
     # The best weights are those it began with.
     np.testing.assert_array_equal(_masks(tuned.graph, school), _masks(school.fitted, school))
+
+
+def test_a_good_start_does_not_stop_rounds_that_get_better(
+    school: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter(Score(value, 0.0) for value in (0.9, 0.5, 0.6, 0.7, 0.95))
+    monkeypatch.setattr(Student, "score", lambda *_: next(scores))
+    tuned = _run(school, tmp_path, replace(OPTIONS, rounds=4, steps=1, patience=1))
+    assert (tuned.rounds, tuned.stopped_early) == (4, False)
+    assert (tuned.before, tuned.after) == (0.9, 0.95)
 
 
 class _CutError(Exception):
@@ -102,8 +118,11 @@ def test_a_break_changes_nothing(school: Any, whole: FineTuned, tmp_path: Path, 
     _cut(school, tmp_path, step)
     assert len(list(tmp_path.iterdir())) == (step > 15)
     told: list[int] = []
-    resumed = _run(school, tmp_path, on_step=lambda done, _: told.append(done))
+    said: list[str] = []
+    resumed = _run(school, tmp_path, OPTIONS, lambda done, _: told.append(done), said.append)
     assert told[0] == step - (step - 1) % 15  # the round that was cut is made again
+    behind = "fine-tuning, going on behind round 1 of 3 of an earlier run"
+    assert (said[0] == behind) == (step > 15)
     assert replace(resumed, graph=whole.graph) == whole
     np.testing.assert_array_equal(_masks(resumed.graph, school), _masks(whole.graph, school))
     assert list(tmp_path.iterdir()) == []  # the checkpoint is gone when it is done
