@@ -43,7 +43,7 @@ class CheapestForm:
         if len(site.forms) < 2:
             return ()
         return tuple(
-            Candidate(form.name, outside(form, self.delegate), self._cost(form))
+            Candidate(form.name, outside(form, self.delegate), self._known_cost(form))
             for form in site.forms
         )
 
@@ -63,10 +63,17 @@ class CheapestForm:
     def _rank(self, form: Form) -> tuple[int, float]:
         return outside(form, self.delegate), self._cost(form)
 
+    def _known_cost(self, form: Form) -> float | None:
+        table, precision = self._table()
+        ops = _placed(form, self.delegate).ops
+        return self._cost(form) if all(table.knows(op.kind, precision) for op in ops) else None
+
     def _cost(self, form: Form) -> float:
+        return cost(_placed(form, self.delegate), *self._table())
+
+    def _table(self) -> tuple[CostTable, str]:
         precision = INT8 if self.delegate is Delegate.XNNPACK else FLOAT32
-        table = self.table or CostTable.load(_TARGET)
-        return cost(_placed(form, self.delegate), table, precision)
+        return self.table or CostTable.load(_TARGET), precision
 
 
 @dataclass(frozen=True)

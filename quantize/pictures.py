@@ -29,7 +29,7 @@ class Pictures:
     """The pictures of one conversion.
 
     Attributes:
-        calibration: None where no variant needs any.
+        calibration: None where nothing needs any.
         samples: What is scored on; all labelled or none.
         scored_on: What they are, in words.
     """
@@ -62,6 +62,7 @@ def gather_pictures(
     *,
     needed: bool,
     zoo: bool,
+    fitted: bool = False,
     on_picture: Callable[[int], None] | None = None,
 ) -> Pictures:
     """Load the calibration set and list what is scored on.
@@ -71,6 +72,8 @@ def gather_pictures(
             score on, and those that are held out of an array file or a video.
         needed: Whether a variant is quantized.
         zoo: Whether the net is our own: its default calibration set is the drawn one.
+        fitted: Whether layers are fitted to the pictures, which must not be those that are scored
+            on; without a source they are all the same.
         on_picture: Called with how many calibration pictures are read.
 
     Raises:
@@ -98,7 +101,7 @@ def gather_pictures(
         # they are asked for agreement only.
         samples = _draw_samples(spec, drawn, labelled=zoo)
         scored_on = DRAWN
-    if not needed or source is None:
+    if source is None or not (needed or fitted):
         return Pictures(None, samples, scored_on)
     calibration = _load(request, source, spec, samples, held, on_picture)
     return Pictures(calibration, samples, scored_on)

@@ -10,7 +10,7 @@ import pytest
 from portrait_tflite.report.fine_tuning import approximation_notes, approximation_point
 from portrait_tflite.report.html import render_html
 from portrait_tflite.report.verdict import Mark, judge
-from portrait_tflite.vocabulary import Delegate, FineTuning, Level, WholeNetError
+from portrait_tflite.vocabulary import CalibrationRecord, Delegate, FineTuning, Level, WholeNetError
 
 TUNED = FineTuning(
     source="photos",
@@ -29,7 +29,8 @@ def approximate(report: Any) -> Any:
     """A report with two layers of another function, one of them in both plans."""
     record = replace(report.rewrites[0], exact=False, chosen="resize_conv", max_rel_error=0.25)
     records = (record, replace(record, reason="for gpu"), replace(record, layer="last"))
-    return replace(report, rewrites=records)
+    calibration = CalibrationRecord("photos", 200, "beef", ())
+    return replace(report, rewrites=records, calibration=calibration)
 
 
 def test_an_exact_report_has_nothing_to_say(report: Any) -> None:
@@ -51,6 +52,11 @@ def test_without_fine_tuning_it_is_asked_for(approximate: Any) -> None:
     )
 
 
+def test_a_fit_to_what_is_scored_on_is_told(approximate: Any) -> None:
+    _, note = approximation_notes(replace(approximate, calibration=None))
+    assert note.startswith("it was fitted to pictures that it is scored on, which flatters it")
+
+
 def test_fine_tuning_says_before_and_after(approximate: Any) -> None:
     tuned = replace(approximate, fine_tuning=(TUNED,))
     trained, before = approximation_notes(tuned)
@@ -60,6 +66,24 @@ def test_fine_tuning_says_before_and_after(approximate: Any) -> None:
     )
     assert before == "before fine-tuning the whole net differed by 7.5e-01 of the largest value"
     assert approximation_point(tuned).endswith("fine-tuned to an IoU of 0.9877 with its masks")
+
+
+@pytest.mark.parametrize(
+    ("early", "after", "end"),
+    [
+        (True, 0.9, "8 rounds, the last ones no better"),
+        (
+            True,
+            0.8123,
+            "8 rounds, the last ones no better; what was fitted agreed best, and stayed",
+        ),
+        (False, 0.8123, "8 rounds; what was fitted agreed best, and stayed"),
+    ],
+)
+def test_how_it_ended_is_said(approximate: Any, early: bool, after: float, end: str) -> None:
+    ended = replace(TUNED, stopped_early=early, agreement_after=after)
+    trained, *_ = approximation_notes(replace(approximate, fine_tuning=(ended,)))
+    assert trained.endswith(end)
 
 
 def test_few_pictures_are_warned_of(approximate: Any) -> None:

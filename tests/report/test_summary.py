@@ -42,8 +42,8 @@ def test_an_approximate_form_shows_residual_and_costs(report: Any) -> None:
     record = replace(report.rewrites[0], exact=False, chosen="resize_conv", max_rel_error=0.25)
     text = shown(replace(report, rewrites=(record,)))
     assert "→ resize_conv in the Keras graph, approximate" in text
-    assert "up: resize_conv leaves a residual of 25.0%" in text
-    assert "subpixel 1.25, resize_conv 0.70" in text
+    assert "up: resize_conv is another function, off by up to 25.0% of the largest" in text
+    assert "subpixel 1.25, resize_conv 0.700" in text
     assert "fine-tune with --finetune DIR" in text
 
 

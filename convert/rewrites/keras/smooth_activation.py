@@ -13,11 +13,11 @@ from portrait_tflite.convert.rewrites.keras.added_layers import activate, is_lin
 from portrait_tflite.convert.rewrites.keras.site import Form, Refusal, Site, Uses
 from portrait_tflite.vocabulary import Approximation
 
-# What each is in a file; the cost table has not counted GELU.
+# What each is in a file.
 _KINDS: dict[Any, tuple[str, ...]] = {
     keras.activations.hard_silu: ("HARD_SWISH",),
     keras.activations.silu: ("LOGISTIC", "MUL"),
-    keras.activations.gelu: (),
+    keras.activations.gelu: ("GELU",),
 }
 _TAKE_CLAMPS = (
     keras.layers.Conv2D,
@@ -65,7 +65,7 @@ def _site(node: Node, source: Value, function: Any, *, fused: bool) -> Site:
         layer=node.name,
         root=node.output,
         boundary=(source,),
-        forms=(relu6, Form(name, ops=kept)) if kept else (relu6,),
+        forms=(relu6, Form(name, ops=kept)),
         reason=f"in the place of {name}",
     )
 

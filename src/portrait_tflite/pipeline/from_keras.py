@@ -15,6 +15,7 @@ from portrait_tflite.convert.plan import (
 )
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.convert.whole_net import require_same_net, whole_net_error
+from portrait_tflite.images import normalize
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.pipeline.baselines import build_baselines
@@ -23,6 +24,7 @@ from portrait_tflite.pipeline.describing import require_describable
 from portrait_tflite.pipeline.explaining import layers_of_graph, require_layer
 from portrait_tflite.pipeline.fine_tuning import int8_tuning
 from portrait_tflite.pipeline.network import (
+    FITTED_ON,
     MENDED_ON,
     Network,
     first_frames,
@@ -85,6 +87,9 @@ def build_from_keras(
         request, _feeder(loaded), scratch, progress, needed=quantized, zoo=loaded.zoo
     )
     unlabelled = read_unlabelled(request, loaded.spec, pictures, progress)
+    if pictures.calibration is None and unlabelled is not None:
+        # Rather than those that are scored on: forms are fitted to them.
+        frames = (normalize(unlabelled.pictures[:FITTED_ON], loaded.spec),)
     return _build(request, loaded, pictures, frames, unlabelled, progress), pictures, folder
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from portrait_tflite.pipeline.network import probe_frames
 from portrait_tflite.pipeline.request import ConvertRequest, Progress
+from portrait_tflite.pipeline.unlabelled import may_approximate
 from portrait_tflite.quantize.checks.network_checks import MOST_ASKED, check_channel_order
 from portrait_tflite.quantize.pictures import Pictures, gather_pictures
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
@@ -43,6 +44,7 @@ def read_pictures(
             scratch / "drawn",
             needed=needed,
             zoo=zoo,
+            fitted=may_approximate(request.rewrite),
             on_picture=update,
         )
     calibration = pictures.calibration

@@ -14,9 +14,16 @@ def approximation_notes(report: Report) -> tuple[str, ...]:
     layers = len({record.layer for record in fitted_rewrites(report)})
     if not layers:
         return ()
-    return (
+    asked = (
         f"{formats.count(layers, 'layer')} became another function: fine-tune with --finetune DIR, "
-        "a folder of unlabelled pictures, and look at the accuracy",
+        "a folder of unlabelled pictures, and look at the accuracy"
+    )
+    if report.calibration is not None:
+        return (asked,)
+    return (
+        asked,
+        "it was fitted to pictures that it is scored on, which flatters it: --calibration DIR "
+        "fits it to others",
     )
 
 
@@ -39,7 +46,7 @@ def _tuned(tuning: FineTuning) -> tuple[str, ...]:
         f"fine-tuned for {whose} on {formats.count(tuning.images, 'unlabelled picture')} of "
         f"{tuning.source}: IoU with the network's own masks {tuning.agreement_before:.4f} → "
         f"{tuning.agreement_after:.4f}, {formats.count(tuning.held_out, 'picture')} held out, "
-        f"{formats.count(tuning.rounds, 'round')}"
+        f"{formats.count(tuning.rounds, 'round')}{_end(tuning)}"
     )
     before = (
         f"before fine-tuning the whole net differed by "
@@ -49,3 +56,10 @@ def _tuned(tuning: FineTuning) -> tuple[str, ...]:
         return trained, before
     few = f"fine-tuning on fewer than {FEW_UNLABELLED} pictures learns them by heart: give it more"
     return trained, before, few
+
+
+def _end(tuning: FineTuning) -> str:
+    """Say why it ended, and what it was worth where that is nothing."""
+    end = ", the last ones no better" if tuning.stopped_early else ""
+    gained = tuning.agreement_after > tuning.agreement_before
+    return end if gained else f"{end}; what was fitted agreed best, and stayed"

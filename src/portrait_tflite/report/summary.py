@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from portrait_tflite.report import formats
 from portrait_tflite.report.accuracy_figures import miou_interval
 from portrait_tflite.report.cautions import cautions
 from portrait_tflite.report.changes import fitted_rewrites, how_near, selection_notes
@@ -113,12 +114,12 @@ def _rewrites(report: Report) -> Iterator[str]:
                 f"from the same network in float64 the original is {error.rounding.original:.1e} "
                 f"away, the rewritten one {error.rounding.rewritten:.1e}"
             )
-    fitted = fitted_rewrites(report)
-    for record in fitted:
-        costs = ", ".join(f"{c.form} {c.cost:.2f}" for c in record.candidates)
+    when = " before fine-tuning" if report.fine_tuning else ""
+    for record in fitted_rewrites(report):
+        costs = ", ".join(f"{c.form} {formats.estimate(c.cost)}" for c in record.candidates)
         yield (
-            f"{record.layer}: {record.chosen} leaves a residual of {record.max_rel_error:.1%} "
-            f"(estimated Mcyc: {costs})"
+            f"{record.layer}: {record.chosen} is another function, off by up to "
+            f"{record.max_rel_error:.1%} of the largest value{when} (estimated Mcyc: {costs})"
         )
     yield from approximation_notes(report)
     for skipped in report.skipped:

@@ -109,6 +109,15 @@ def test_forms_say_what_they_cost(randomized: Build, rewrite_with: Build) -> Non
     assert fused["relu6"] == 0 < behind["relu6"] < behind["silu"] == fused["silu"]
 
 
+def test_what_the_table_has_not_counted_has_no_cost(randomized: Build, rewrite_with: Build) -> None:
+    x = keras.Input((6, 6, 3))
+    model = randomized(keras.Model(x, layers.Conv2D(8, 3, activation="gelu")(x)))
+    (record,) = rewrite_with(model, [SmoothActivation()], chooser=ASKED).result.records
+    assert [(c.form, c.outside, c.cost) for c in record.candidates] == [
+        ("relu6", 0, 0), ("gelu", 0, None)
+    ]  # fmt: skip
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     activation=st.sampled_from(["hard_silu", "silu", "gelu"]),
