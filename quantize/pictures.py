@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import cv2
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.models.synthetic import draw_portrait
+from portrait_tflite.progress import Progress, unwatched, watched
 from portrait_tflite.quantize.accuracy.validation import Sample, load_validation
 from portrait_tflite.quantize.calibration import SYNTHETIC, CalibrationSet, load_calibration
 from portrait_tflite.quantize.calibration.held_out import held_out
@@ -63,7 +64,7 @@ def gather_pictures(
     needed: bool,
     zoo: bool,
     fitted: bool = False,
-    on_picture: Callable[[int], None] | None = None,
+    progress: Progress = unwatched,
 ) -> Pictures:
     """Load the calibration set and list what is scored on.
 
@@ -74,7 +75,7 @@ def gather_pictures(
         zoo: Whether the net is our own: its default calibration set is the drawn one.
         fitted: Whether layers are fitted to the pictures, which must not be those that are scored
             on; without a source they are all the same.
-        on_picture: Called with how many calibration pictures are read.
+        progress: Shows each thing that is done with the pictures.
 
     Raises:
         UsageError: A foreign model is quantized without pictures, or the sources are unfit.
@@ -92,9 +93,9 @@ def gather_pictures(
         held = frozenset(sample.image for sample in samples)
         scored_on = str(request.validation)
     elif source is not None and source.path is not None:
-        kept = held_out(source)
+        kept = held_out(source, progress)
         held = frozenset(picture.place for picture in kept)
-        samples = [sample for picture in kept if (sample := _as_sample(picture, drawn))]
+        samples = _as_samples(kept, drawn, progress)
         scored_on = f"a fifth of {source.path}, held out"
     else:
         # A net of ours knows a person when it sees one drawn; about others that is not known, so
@@ -103,7 +104,7 @@ def gather_pictures(
         scored_on = DRAWN
     if source is None or not (needed or fitted):
         return Pictures(None, samples, scored_on)
-    calibration = _load(request, source, spec, samples, held, on_picture)
+    calibration = _load(request, source, spec, samples, held, progress)
     return Pictures(calibration, samples, scored_on)
 
 
@@ -113,12 +114,21 @@ def _load(
     spec: ModelSpec,
     samples: Sequence[Sample],
     held: frozenset[Path],
-    on_picture: Callable[[int], None] | None,
+    progress: Progress,
 ) -> CalibrationSet:
     # A manifest's pictures are taken whatever is scored on: that is for the check to say.
     excluded = frozenset() if source.manifest else held
-    loaded = load_calibration(source, spec, request.count, request.seed, excluded, on_picture)
-    return loaded.checked(check_not_scored(loaded, samples, spec))
+    loaded = load_calibration(source, spec, request.count, request.seed, excluded, progress)
+    return loaded.checked(check_not_scored(loaded, samples, spec, progress))
+
+
+def _as_samples(kept: Sequence[Picture], folder: Path, progress: Progress) -> list[Sample]:
+    """Score on pictures; those that cannot be read are left out."""
+    samples = [
+        _as_sample(picture, folder)
+        for picture in watched(kept, progress, "keeping pictures to score on")
+    ]
+    return [sample for sample in samples if sample is not None]
 
 
 def _as_sample(picture: Picture, folder: Path) -> Sample | None:

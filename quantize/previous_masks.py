@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from portrait_tflite.images import Floats
+from portrait_tflite.progress import Progress, unwatched, watched
 from portrait_tflite.quantize.accuracy.predictors import Outputs
 from portrait_tflite.quantize.accuracy.remembering import next_state
 from portrait_tflite.quantize.calibration import CalibrationSet
@@ -41,24 +42,27 @@ class Feeder:
     outputs_of: Outputs
     shapes: Sequence[tuple[int, ...]]
 
-    def frames(self, pictures: Floats) -> Frames:
+    def frames(self, pictures: Floats, progress: Progress = unwatched) -> Frames:
         """Put the state beside pictures `[n, h, w, c]`: one array per input, in their order."""
         state = self.spec.state
         if state is None:
             return (pictures,)
-        states = np.stack([self._state(number, each) for number, each in enumerate(pictures)])
+        numbers = watched(range(len(pictures)), progress, "making previous masks")
+        states = np.stack([self._state(number, pictures[number]) for number in numbers])
         if state.channel is not None:
             filled = pictures.copy()
             filled[..., state.channel] = states[..., 0]
             return (filled,)
         return (states, pictures) if state.input == 0 else (pictures, states)
 
-    def complete(self, calibration: CalibrationSet) -> CalibrationSet:
+    def complete(
+        self, calibration: CalibrationSet, progress: Progress = unwatched
+    ) -> CalibrationSet:
         """Put the state beside calibration pictures, which are the network's first input."""
         state = self.spec.state
         if state is None:
             return calibration
-        pictures, *states = self.frames(calibration.inputs)
+        pictures, *states = self.frames(calibration.inputs, progress)
         own = len(pictures) // 2
         detail = f"{len(pictures) - own} begin with {state.initial:g}, {own} with their own mask"
         checks = [Check("previous masks", passed=True, level="warn", detail=detail)]

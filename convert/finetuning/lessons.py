@@ -16,6 +16,7 @@ from portrait_tflite.convert.finetuning.options import FineTuningOptions
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import Bytes, Floats, fit_image, normalize, read_image
+from portrait_tflite.progress import Progress, unwatched
 from portrait_tflite.vocabulary import ModelSpec
 
 FEWEST = 10
@@ -63,7 +64,13 @@ class Lessons:
             yield inputs, self.masks[chosen].astype(np.float32)
 
 
-def read_pictures(paths: Sequence[Path], spec: ModelSpec, seed: int, source: Path) -> Bytes:
+def read_pictures(
+    paths: Sequence[Path],
+    spec: ModelSpec,
+    seed: int,
+    source: Path,
+    progress: Progress = unwatched,
+) -> Bytes:
     """Read unlabelled pictures, as many as fit into 1 GiB with their masks.
 
     Args:
@@ -71,18 +78,21 @@ def read_pictures(paths: Sequence[Path], spec: ModelSpec, seed: int, source: Pat
         spec: The network's input.
         seed: Same seed and files, same choice.
         source: Where they are from, for messages.
+        progress: Shows how many are read.
 
     Raises:
         UsageError: Fewer than `FEWEST` can be read.
     """
     most = _MOST_BYTES // (spec.height * spec.width * _BYTES_PER_PIXEL)
     found: list[Bytes] = []
-    for path in sorted(paths, key=lambda path: _rank(path.name, seed)):
-        image = read_image(path)
-        if image is not None:
-            found.append(fit_image(image, spec))
-        if len(found) == most:
-            break
+    with progress(min(most, len(paths)), "reading unlabelled pictures") as update:
+        for path in sorted(paths, key=lambda path: _rank(path.name, seed)):
+            image = read_image(path)
+            if image is not None:
+                found.append(fit_image(image, spec))
+            update(len(found))
+            if len(found) == most:
+                break
     if len(found) < FEWEST:
         raise UsageError(
             f"--finetune must be a folder with {FEWEST} pictures or more, 500 are good. "

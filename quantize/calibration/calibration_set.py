@@ -11,6 +11,7 @@ import numpy as np
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import Floats
+from portrait_tflite.progress import Progress, unwatched
 from portrait_tflite.quantize.calibration.choosing import in_order
 from portrait_tflite.quantize.calibration.picture import Picture
 from portrait_tflite.quantize.calibration.sources import Source, open_source
@@ -78,7 +79,7 @@ def load_calibration(
     count: int = 200,
     seed: int = 0,
     exclude: frozenset[Path] = frozenset(),
-    on_picture: OnPicture | None = None,
+    progress: Progress = unwatched,
 ) -> CalibrationSet:
     """Prepare `count` pictures, or as many as there are.
 
@@ -86,7 +87,7 @@ def load_calibration(
         source: See `open_source`; or what that returns.
         seed: Same seed and files, same choice in the same order.
         exclude: Pictures that are kept for scoring.
-        on_picture: Called with how many are read.
+        progress: Shows how far choosing and reading are.
 
     Raises:
         UsageError: The source cannot be read or holds fewer than `FEWEST` usable pictures, or what
@@ -97,7 +98,7 @@ def load_calibration(
             f"--calibration-count must be {FEWEST} or more; 200 is usual. Received: {count}."
         )
     opened = source if isinstance(source, Source) else open_source(source, spec, count, seed)
-    entries, inputs, skipped = _read(opened, spec, (count, seed), exclude, on_picture)
+    entries, inputs, skipped = _read(opened, spec, (count, seed), exclude, progress)
     stacked = np.concatenate(inputs)
     digest = hashlib.sha256(stacked.tobytes()).hexdigest()
     colours = stacked[..., : spec.channels.depth]
@@ -150,7 +151,7 @@ def _read(
     spec: ModelSpec,
     wanted: tuple[int, int],
     exclude: frozenset[Path],
-    on_picture: OnPicture | None,
+    progress: Progress,
 ) -> tuple[list[CalibrationEntry], list[Floats], list[str]]:
     """Read pictures until there are enough.
 
@@ -162,17 +163,18 @@ def _read(
     count = len(source.manifest.entries) if source.manifest else wanted[0]
     entries: list[CalibrationEntry] = []
     inputs: list[Floats] = []
-    for picture in in_order(source, candidates, *wanted):
-        prepared = picture.prepared(spec)
-        if prepared is None:
-            skipped.append(picture.name)
-            continue
-        entries.append(CalibrationEntry(picture.name, picture.digest()))
-        inputs.append(prepared)
-        if on_picture:
-            on_picture(len(inputs))
-        if len(entries) == count:
-            break
+    pictures = in_order(source, candidates, *wanted, progress)
+    with progress(min(count, len(pictures)), "reading pictures") as update:
+        for picture in pictures:
+            prepared = picture.prepared(spec)
+            if prepared is None:
+                skipped.append(picture.name)
+                continue
+            entries.append(CalibrationEntry(picture.name, picture.digest()))
+            inputs.append(prepared)
+            update(len(inputs))
+            if len(entries) == count:
+                break
     if len(entries) < FEWEST:
         raise _too_few(source, len(entries), len(skipped), len(source.pictures) - len(candidates))
     return entries, inputs, skipped

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from portrait_tflite.progress import Progress, unwatched, watched
 from portrait_tflite.quantize.calibration.picture import Picture
 from portrait_tflite.quantize.calibration.sources import Source
 from portrait_tflite.quantize.checks.thumbnails import features
@@ -18,7 +19,13 @@ from portrait_tflite.video import spread_over
 _POOL = 4
 
 
-def in_order(source: Source, pictures: Sequence[Picture], count: int, seed: int) -> list[Picture]:
+def in_order(
+    source: Source,
+    pictures: Sequence[Picture],
+    count: int,
+    seed: int,
+    progress: Progress = unwatched,
+) -> list[Picture]:
     """Put pictures in the order in which they are taken until there are enough.
 
     A manifest says so itself; drawn ones are as many as are asked for. Frames of a video are
@@ -29,7 +36,7 @@ def in_order(source: Source, pictures: Sequence[Picture], count: int, seed: int)
         UsageError: A picture of the manifest is missing or another one.
     """
     if source.manifest is not None:
-        return source.manifest.choose(pictures)
+        return source.manifest.choose(pictures, progress)
     if source.ordered:
         return [pictures[number] for number in spread_over(len(pictures), count)]
     if source.path is None:
@@ -38,7 +45,7 @@ def in_order(source: Source, pictures: Sequence[Picture], count: int, seed: int)
     if len(ranked) <= count:
         return ranked
     pool = ranked[: _POOL * count]
-    return [*_spread(pool, count), *ranked[len(pool) :]]
+    return [*_spread(pool, count, progress), *ranked[len(pool) :]]
 
 
 def farthest_first(points: Floats, count: int) -> list[int]:
@@ -57,8 +64,9 @@ def farthest_first(points: Floats, count: int) -> list[int]:
     return chosen
 
 
-def _spread(pool: Sequence[Picture], count: int) -> list[Picture]:
-    thumbnails = [picture.thumbnail() for picture in pool]
+def _spread(pool: Sequence[Picture], count: int, progress: Progress) -> list[Picture]:
+    looked_at = watched(pool, progress, "choosing pictures")
+    thumbnails = [picture.thumbnail() for picture in looked_at]
     # What cannot be read comes first, to be counted.
     broken = [picture for picture, small in zip(pool, thumbnails, strict=True) if small is None]
     readable = [

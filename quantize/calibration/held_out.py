@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from portrait_tflite.progress import Progress, unwatched, watched
 from portrait_tflite.quantize.calibration.picture import Picture, PictureFile
 from portrait_tflite.quantize.calibration.sources import Source
 
 _HELD_OUT = 5  # one in so many
 
 
-def held_out(source: Source) -> list[Picture]:
+def held_out(source: Source, progress: Progress = unwatched) -> list[Picture]:
     """Return the pictures that are kept for scoring.
 
     Of a video the end, since neighbouring frames are nearly the same; else by what they hold. None
@@ -21,7 +22,7 @@ def held_out(source: Source) -> list[Picture]:
     if source.ordered:
         held = list(source.pictures[-max(1, len(source.pictures) // _HELD_OUT) :])
     else:
-        held = _by_content(source.pictures)
+        held = _by_content(source.pictures, progress)
     if len(held) == len(source.pictures):
         return []  # all the same: that is for the checks to say
     return [picture for picture in held if picture.name not in taken]
@@ -37,12 +38,14 @@ def hold_out(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         Calibration and validation, each in the order given. Validation has at least one, and none
         that cannot be read: those are counted where calibration reads.
     """
-    held = {picture.place for picture in _by_content([PictureFile(path) for path in paths])}
+    pictures = [PictureFile(path) for path in paths]
+    held = {picture.place for picture in _by_content(pictures, unwatched)}
     return [path for path in paths if path not in held], [path for path in paths if path in held]
 
 
-def _by_content(pictures: Sequence[Picture]) -> list[Picture]:
-    digests = {picture.place: picture.digest() for picture in pictures}
+def _by_content(pictures: Sequence[Picture], progress: Progress) -> list[Picture]:
+    told_apart = watched(pictures, progress, "telling pictures apart")
+    digests = {picture.place: picture.digest() for picture in told_apart}
     known = sorted(digest for digest in digests.values() if digest)
     if not known:
         return []

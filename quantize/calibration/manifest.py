@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portrait_tflite.errors import UsageError
+from portrait_tflite.progress import Progress, unwatched, watched
 from portrait_tflite.quantize.calibration.picture import SYNTHETIC, Picture
 from portrait_tflite.vocabulary import SCHEMA, Check, Json
 
@@ -49,7 +50,7 @@ class Manifest:
             "(nothing there). Put them back, or give their folder to --calibration."
         )
 
-    def choose(self, pictures: Sequence[Picture]) -> list[Picture]:
+    def choose(self, pictures: Sequence[Picture], progress: Progress = unwatched) -> list[Picture]:
         """Return the very pictures that were taken, in their order.
 
         Raises:
@@ -58,7 +59,7 @@ class Manifest:
         known = {picture.name: picture for picture in pictures}
         if missing := [name for name, _ in self.entries if name not in known]:
             raise _changed(self, f"{len(missing)} missing, first {missing[0]}")
-        for name, digest in self.entries:
+        for name, digest in watched(self.entries, progress, "finding the manifest's pictures"):
             if known[name].digest() != digest:
                 raise _changed(self, f"another {name}")
         return [known[name] for name, _ in self.entries]

@@ -11,9 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 import click
+
+from portrait_tflite.progress import Update
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,17 +28,6 @@ QUIET, NORMAL, VERBOSE = -1, 0, 1
 # Off a terminal a line goes to a file or a CI log: wide enough for our tables, seldom enough.
 _PLAIN_WIDTH = 140
 _PLAIN_SECONDS = 10.0
-
-
-class Update(Protocol):
-    """Moves a progress display on; `total` replaces the expected number where it is given.
-
-    `say` prints a line above it, also inside of `quiet()`.
-    """
-
-    def __call__(self, done: int, total: int | None = None) -> None: ...
-
-    def say(self, text: str) -> None: ...
 
 
 def set_verbosity(context: click.Context, level: int) -> None:

@@ -15,8 +15,9 @@ from portrait_tflite.pipeline.explaining import explain_network
 from portrait_tflite.pipeline.finishing import finish
 from portrait_tflite.pipeline.from_keras import build_from_keras
 from portrait_tflite.pipeline.from_tflite import build_from_tflite
-from portrait_tflite.pipeline.request import Converted, ConvertRequest, Progress
+from portrait_tflite.pipeline.request import Converted, ConvertRequest
 from portrait_tflite.pipeline.selecting import select_rewrites
+from portrait_tflite.progress import Progress
 from portrait_tflite.report.explanation import Explanation
 
 __all__ = ["ConvertRequest", "Converted", "Progress", "convert_model", "explain_layer"]

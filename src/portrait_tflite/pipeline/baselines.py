@@ -10,7 +10,7 @@ from portrait_tflite.convert.files.flatbuffer import indices, read_model, text
 from portrait_tflite.convert.loading.load import LoadedModel
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.pipeline.network import Baseline
-from portrait_tflite.pipeline.request import Progress
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.variants import build_naive
 from portrait_tflite.vocabulary import ModelSpec, SkippedRewrite

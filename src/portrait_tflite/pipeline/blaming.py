@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from portrait_tflite.errors import ConversionError, UsageError
-from portrait_tflite.pipeline.request import Progress
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.built import Treatable
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
 from portrait_tflite.quantize.sensitivity.layer_harms import BRIEF, THOROUGH

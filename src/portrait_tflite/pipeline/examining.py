@@ -9,7 +9,7 @@ import numpy as np
 
 from portrait_tflite.images import prepare, read_usable
 from portrait_tflite.pipeline.network import Network, single_frames
-from portrait_tflite.pipeline.request import Progress
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.accuracy.predictors import runner_outputs
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.checks.range_checks import (

@@ -15,8 +15,9 @@ from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.convert.whole_net import whole_net_error
 from portrait_tflite.errors import UsageError
 from portrait_tflite.pipeline.network import first_frames
-from portrait_tflite.pipeline.request import ConvertRequest, Progress
+from portrait_tflite.pipeline.request import ConvertRequest
 from portrait_tflite.pipeline.unlabelled import Unlabelled, may_train_for_int8
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.previous_masks import Frames
 from portrait_tflite.quantize.remedies.fake_quant_tuning import LEARNING_RATE

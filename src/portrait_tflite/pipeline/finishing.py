@@ -21,10 +21,10 @@ from portrait_tflite.pipeline.remedying import remedy
 from portrait_tflite.pipeline.request import (
     Converted,
     ConvertRequest,
-    Progress,
     stage,
 )
 from portrait_tflite.pipeline.strips import make_strips
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.accuracy.diagnosis import diagnose_low_iou
 from portrait_tflite.quantize.accuracy.predictors import tflite_outputs
 from portrait_tflite.quantize.accuracy.remembering import tflite_predictor

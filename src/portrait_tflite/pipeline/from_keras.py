@@ -33,7 +33,6 @@ from portrait_tflite.pipeline.network import (
 from portrait_tflite.pipeline.reading import read_pictures
 from portrait_tflite.pipeline.request import (
     ConvertRequest,
-    Progress,
     output_folder,
     stage,
 )
@@ -44,6 +43,7 @@ from portrait_tflite.pipeline.unlabelled import (
     require_reason,
     require_trainable,
 )
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.accuracy.predictors import keras_outputs
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.calibration import Representative, representative_dataset

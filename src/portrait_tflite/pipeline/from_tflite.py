@@ -19,11 +19,11 @@ from portrait_tflite.pipeline.network import MENDED_ON, Baseline, Network, singl
 from portrait_tflite.pipeline.reading import read_pictures
 from portrait_tflite.pipeline.request import (
     ConvertRequest,
-    Progress,
     output_folder,
     stage,
 )
 from portrait_tflite.pipeline.unlabelled import require_reason
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.accuracy.predictors import runner_outputs
 from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.calibration import CalibrationSet

@@ -12,7 +12,8 @@ from portrait_tflite.benchmarks.cell import Cell
 from portrait_tflite.benchmarks.measure import measure_files
 from portrait_tflite.images import Floats, prepare, read_usable
 from portrait_tflite.pipeline.network import Network
-from portrait_tflite.pipeline.request import ConvertRequest, Progress
+from portrait_tflite.pipeline.request import ConvertRequest
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.accuracy.predictors import select_mask
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quiet import quiet

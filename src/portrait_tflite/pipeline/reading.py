@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from portrait_tflite.pipeline.network import probe_frames
-from portrait_tflite.pipeline.request import ConvertRequest, Progress
+from portrait_tflite.pipeline.request import ConvertRequest
 from portrait_tflite.pipeline.unlabelled import may_approximate
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.checks.network_checks import MOST_ASKED, check_channel_order
 from portrait_tflite.quantize.pictures import Pictures, gather_pictures
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
@@ -37,21 +38,20 @@ def read_pictures(
     Raises:
         UsageError: Pictures are missing, or unfit.
     """
-    with progress(request.pictures.count, "reading pictures") as update:
-        pictures = gather_pictures(
-            request.pictures,
-            feeder.spec,
-            scratch / "drawn",
-            needed=needed,
-            zoo=zoo,
-            fitted=may_approximate(request.rewrite),
-            on_picture=update,
-        )
+    pictures = gather_pictures(
+        request.pictures,
+        feeder.spec,
+        scratch / "drawn",
+        needed=needed,
+        zoo=zoo,
+        fitted=may_approximate(request.rewrite),
+        progress=progress,
+    )
     calibration = pictures.calibration
     if calibration is not None:
         asked = min(MOST_ASKED, len(calibration.inputs))
         with progress(asked, "asking the network about the pictures") as update, quiet():
             order = check_channel_order(calibration, feeder, update)
-        complete = feeder.complete(calibration).checked(order)
+        complete = feeder.complete(calibration, progress).checked(order)
         pictures = replace(pictures, calibration=complete)
     return pictures, probe_frames(pictures, feeder)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from portrait_tflite.pipeline.blaming import blame, find_culprits
 from portrait_tflite.pipeline.network import Network
-from portrait_tflite.pipeline.request import ConvertRequest, Progress
+from portrait_tflite.pipeline.request import ConvertRequest
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.accuracy.predictors import Predictor
 from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.quantize.accuracy.summary import MIN_FLOAT_IOU

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from portrait_tflite.convert.loading.load import LoadOptions
 from portrait_tflite.convert.plan import (
     RewriteRequest,
 )
 from portrait_tflite.output_folder import OutputFolder
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.pictures import PictureRequest
 from portrait_tflite.report.earlier_run import files_of_earlier_run
 from portrait_tflite.vocabulary import (
@@ -24,18 +24,6 @@ from portrait_tflite.vocabulary import (
     Report,
     Target,
 )
-
-
-class Update(Protocol):
-    """Is called with the steps done, and the total where that changes; `say` prints a line."""
-
-    def __call__(self, done: int, total: int | None = None) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-
-Progress = Callable[[int, str], AbstractContextManager[Update]]
-"""`progress(total, description)` shows work; what it yields is called with the steps done."""
 
 
 @dataclass(frozen=True)

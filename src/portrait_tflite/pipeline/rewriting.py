@@ -11,9 +11,10 @@ from portrait_tflite.convert.plan import chooser_for, rewrite_for
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.pipeline.fine_tuning import fine_tune_plans
 from portrait_tflite.pipeline.network import FITTED_ON, first_frames
-from portrait_tflite.pipeline.request import ConvertRequest, Progress
+from portrait_tflite.pipeline.request import ConvertRequest
 from portrait_tflite.pipeline.tuning import HostTiming
 from portrait_tflite.pipeline.unlabelled import Unlabelled, may_approximate
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.previous_masks import Frames
 from portrait_tflite.quantize.variants import INTEGER, delegate_of
 from portrait_tflite.quiet import quiet

@@ -12,7 +12,8 @@ from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.errors import UsageError
 from portrait_tflite.file_names import is_tflite
 from portrait_tflite.images import Bytes
-from portrait_tflite.pipeline.request import ConvertRequest, Progress, stage
+from portrait_tflite.pipeline.request import ConvertRequest
+from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.calibration import calibration_images
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.remedies.fake_quantization import has_kernel
@@ -119,9 +120,8 @@ def read_unlabelled(
         )
     held = {sample.image.resolve() for sample in scored.samples}
     paths = [path for path in calibration_images(folder) if path.resolve() not in held]
-    with stage(progress, "reading unlabelled pictures"):
-        seed = _seed(request, scored)
-        return Unlabelled(folder, read_pictures(paths, spec, seed, folder), seed)
+    seed = _seed(request, scored)
+    return Unlabelled(folder, read_pictures(paths, spec, seed, folder, progress), seed)
 
 
 def _seed(request: ConvertRequest, pictures: Pictures) -> int:
