@@ -53,7 +53,8 @@ class MaskScore:
         boundary_f_fine: Within 0.5 % of the diagonal at the picture's own.
         mae: Mean absolute difference to the float model's soft mask.
         sad: Sum of the same, in thousands of pixels.
-        label_mae: Mean absolute difference to the label; 0 without.
+        label_mae: Mean absolute difference to the label; None without.
+        label_sad: Sum of the same, in thousands of pixels.
         agreement_iou: IoU with the float model's mask.
         foreground: Share of the picture that is person.
         finite: Whether the mask is free of NaN and infinity; such values are scored as 0.
@@ -65,7 +66,8 @@ class MaskScore:
     boundary_f_fine: float
     mae: float
     sad: float
-    label_mae: float
+    label_mae: float | None
+    label_sad: float | None
     agreement_iou: float
     foreground: float
     finite: bool
@@ -163,14 +165,17 @@ def _score(mask: Floats, sample: Prepared, reference: _Reference, spec: ModelSpe
     label = sample.label_at_net
     overlapped = agreement if label is None else overlap(restored, reference.truth)
     difference = mae(at_net, reference.soft)
+    from_label = None if label is None else mae(at_net, label)
+    thousands = at_net.size / 1000
     return MaskScore(
         iou=overlapped.iou,
         miou=overlapped.mean_iou,
         boundary_f=boundary_f(binary, reference_binary if label is None else threshold(label)),
         boundary_f_fine=boundary_f_fine(restored, reference.truth),
         mae=difference,
-        sad=difference * at_net.size / 1000,
-        label_mae=0.0 if label is None else mae(at_net, label),
+        sad=difference * thousands,
+        label_mae=from_label,
+        label_sad=None if from_label is None else from_label * thousands,
         agreement_iou=agreement.iou,
         foreground=float(np.mean(binary)),
         finite=cleaned is mask,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from portrait_tflite.quantize.accuracy.bootstrap import bootstrap_interval
 from portrait_tflite.quantize.accuracy.scoring import MaskScore, SampleScores
@@ -46,11 +47,11 @@ def summarize(name: str, scores: Sequence[SampleScores], gate: Gate) -> Accuracy
     """Reduce one variant's scores of all images to its accuracy."""
     own = [score.variants[name] for score in scores]
     reference = [score.float_score for score in scores]
-    drop = Drop(
-        iou=_points_lost(reference, own, lambda s: s.iou),
-        miou=_points_lost(reference, own, lambda s: s.miou),
-        boundary_f=_points_lost(reference, own, lambda s: s.boundary_f),
-    )
+    lost = np.array([_lost(one, other) for one, other in zip(reference, own, strict=True)])
+    drop = Drop(*(mean(column) for column in lost.T))
+    drifts = [
+        mine.foreground - other.foreground for other, mine in zip(reference, own, strict=True)
+    ]
     agreement = mean(s.agreement_iou for s in own)
     reason = _finite_reason(reference, own)
     if not reason and gate.labelled:
@@ -76,25 +77,39 @@ def summarize(name: str, scores: Sequence[SampleScores], gate: Gate) -> Accuracy
         median=_middle(ranked),
         boundary_f_fine=mean(s.boundary_f_fine for s in own),
         sad=mean(s.sad for s in own),
-        label_mae=mean(s.label_mae for s in own) if gate.labelled else None,
-        interval=_interval(reference, own),
-        foreground_drift=-_points_lost(reference, own, lambda s: s.foreground),
+        label_mae=_mean_or_none(s.label_mae for s in own),
+        label_sad=_mean_or_none(s.label_sad for s in own),
+        interval=_interval(lost),
+        foreground_drift=100 * mean(drifts),
         images_scored=tuple(_detail(name, score) for score in scores),
     )
 
 
-def _interval(reference: Sequence[MaskScore], own: Sequence[MaskScore]) -> DropInterval | None:
-    if len(own) < _FEWEST_DRAWN:
-        return None
+def _lost(reference: MaskScore, own: MaskScore) -> list[float]:
+    """Return what one image loses, in the order of `Drop`."""
     lost = [
-        (
-            100 * (one.iou - other.iou),
-            100 * (one.miou - other.miou),
-            100 * (one.boundary_f - other.boundary_f),
-        )
-        for one, other in zip(reference, own, strict=True)
+        100 * (reference.iou - own.iou),
+        100 * (reference.miou - own.miou),
+        100 * (reference.boundary_f - own.boundary_f),
+        100 * (reference.boundary_f_fine - own.boundary_f_fine),
+        100 * own.mae,
+        own.sad,
     ]
-    ends = bootstrap_interval(np.array(lost)).T
+    to_label = (
+        (100, own.label_mae, reference.label_mae),
+        (1, own.label_sad, reference.label_sad),
+    )
+    return lost + [
+        unit * (mine - other)
+        for unit, mine, other in to_label
+        if mine is not None and other is not None
+    ]
+
+
+def _interval(lost: NDArray[np.float64]) -> DropInterval | None:
+    if len(lost) < _FEWEST_DRAWN:
+        return None
+    ends = bootstrap_interval(lost).T
     return DropInterval(*(Interval(float(low), float(high)) for low, high in ends))
 
 
@@ -115,6 +130,10 @@ def _detail(name: str, score: SampleScores) -> ImageDetail:
         agreement_iou=own.agreement_iou,
         foreground_float=reference.foreground,
         foreground=own.foreground,
+        label_mae_float=reference.label_mae,
+        label_mae=own.label_mae,
+        label_sad_float=reference.label_sad,
+        label_sad=own.label_sad,
     )
 
 
@@ -150,10 +169,10 @@ def _middle(ranked: tuple[ImageScore, ...]) -> tuple[ImageScore, ...]:
     return ranked[start : start + MEDIAN_IMAGES]
 
 
-def _points_lost(
-    reference: Sequence[MaskScore], own: Sequence[MaskScore], value: Callable[[MaskScore], float]
-) -> float:
-    return 100 * (mean(map(value, reference)) - mean(map(value, own)))
+def _mean_or_none(values: Iterable[float | None]) -> float | None:
+    """Return the mean; None where there is nothing on any image."""
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
 
 
 def mean(values: Iterable[float]) -> float:

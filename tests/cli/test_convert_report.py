@@ -131,9 +131,12 @@ def test_accuracy(report: Any) -> None:
         assert set(accuracy) == {
             "images", "labelled", "iou", "miou", "boundary_f", "mae", "agreement_iou", "drop",
             "worst", "passed", "reason", "median", "boundary_f_fine", "sad", "label_mae",
-            "interval", "foreground_drift", "flicker",
+            "interval", "foreground_drift", "flicker", "label_sad",
         }  # fmt: skip
-        assert set(accuracy["drop"]) == {"iou", "miou", "boundary_f"}
+        assert {"iou", "miou", "boundary_f"} <= set(accuracy["drop"])
+        for name, lost in accuracy["drop"].items():
+            interval = accuracy["interval"][name]
+            assert interval["low"] - 1e-9 <= lost <= interval["high"] + 1e-9, name
         assert {*accuracy["worst"][0]} == {"image", "iou_float", "iou"}
         assert accuracy["images"] == 8
     assert report["variants"]["float32"]["accuracy"]["drop"]["miou"] == 0

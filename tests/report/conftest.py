@@ -49,16 +49,23 @@ _ONE = DelegateAudit(1, True, ())
 _TENSOR = TensorInfo("image", (1, 8, 8, 3), "int8", 0.1, -128)
 _OPS = {"CONV_2D": 2, "SOFTMAX": 1}
 _WORST = (ImageScore("a.png", 0.9, 0.7), ImageScore("b.png", 0.95, 0.9))
-_DETAIL = ImageDetail("a.png", 0.9, 0.7, 0.92, 0.75, 0.8, 0.6, 0.7, 0.5, 0.01, 0.5, 0.8, 0.4, 0.3)
+_DETAIL = ImageDetail(
+    "a.png", 0.9, 0.7, 0.92, 0.75, 0.8, 0.6, 0.7, 0.5, 0.01, 0.5, 0.8, 0.4, 0.3,
+    label_mae_float=0.02, label_mae=0.03, label_sad_float=1.3, label_sad=1.9,
+)  # fmt: skip
 _FAILED = Accuracy(
     3, True, 0.9, 0.92, 0.8, 0.01, 0.95, Drop(2.5, 3.0, 1.0), _WORST[:1], False,
     "mIoU drops by 3.00 points",
 )  # fmt: skip
 _PASSED = Accuracy(
-    264, True, 0.96, 0.945, 0.82, 0.004, 0.99, Drop(0.05, 0.07, -0.1), _WORST, True,
+    264, True, 0.96, 0.945, 0.82, 0.004, 0.99,
+    Drop(0.05, 0.07, -0.1, 0.2, 0.4, 0.262, 0.01, 0.007), _WORST, True,
     median=(ImageScore("m.png", 0.97, 0.969),),
     boundary_f_fine=0.79, sad=0.262, label_mae=0.02, foreground_drift=-0.3,
-    interval=DropInterval(Interval(0.0, 0.1), Interval(0.02, 0.11), Interval(-0.2, 0.0)),
+    interval=DropInterval(
+        Interval(0.0, 0.1), Interval(0.02, 0.11), Interval(-0.2, 0.0), Interval(0.1, 0.3),
+        Interval(0.3, 0.5), Interval(0.2, 0.33), Interval(-0.01, 0.03), Interval(-0.007, 0.02),
+    ),
     images_scored=(_DETAIL,),
 )  # fmt: skip
 

@@ -127,6 +127,9 @@ def test_accuracy_and_its_pictures(page: Page) -> None:
     accuracy = page.said("accuracy")
     figures = "0.9450 0.07 0.02 to 0.11 0.9600 0.05 0.8200 −0.10 0.7900 0.9900 0.0040 0.262 −0.30"
     assert f"int8 ✓ passed {figures}" in accuracy
+    scores = "0.05 0.00 to 0.10 0.07 0.02 to 0.11 −0.10 −0.20 to 0.00 0.20 0.10 to 0.30"
+    errors = "0.40 0.30 to 0.50 0.262 0.200 to 0.330 0.01 −0.01 to 0.03 0.007 −0.007 to 0.020"
+    assert f"int8 {scores} {errors}" in accuracy
     assert "worst a.png IoU 0.930 → 0.810 · 3.44 % of the pixels differ" in accuracy
     assert "median m.png" in accuracy
     assert "equalization yes 0.90 0.70 34.00 34.10 1 1" in accuracy

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from portrait_tflite.report.accuracy_figures import interval_words
+from portrait_tflite.report.accuracy_figures import interval_words, lost_figures
 from portrait_tflite.report.arm_cost import arm_cost_gap, cost_charts
 from portrait_tflite.report.cautions import cautions
 from portrait_tflite.report.changes import (
@@ -110,6 +110,7 @@ def _environment() -> Environment:
     environment.filters |= FILTERS | {
         "listed": listed,
         "interval": interval_words,
+        "lost_figures": lost_figures,
         "harm_bars": harm_bars,
         "climb_bars": climb_bars,
     }

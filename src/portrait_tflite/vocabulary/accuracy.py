@@ -39,7 +39,8 @@ class ImageDetail:
     """All that was scored on one image: a row of `accuracy.csv`.
 
     Fields that end in `_float` are the float model's. See `Accuracy` for the others; `foreground`
-    is the share of the picture that is person, 0 to 1.
+    is the share of the picture that is person, 0 to 1. What is held against a label is None
+    without one.
     """
 
     image: str
@@ -56,15 +57,28 @@ class ImageDetail:
     agreement_iou: float
     foreground_float: float
     foreground: float
+    label_mae_float: float | None = None
+    label_mae: float | None = None
+    label_sad_float: float | None = None
+    label_sad: float | None = None
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Float minus variant, in points (×100)."""
+    """What is lost, in points (×100), and of sums in thousands of pixels; above 0 is worse.
+
+    Of scores it is float minus variant, of errors variant minus float: `mae` and `sad` are to the
+    float model's own masks, which have none. What is held against labels is None without them.
+    """
 
     iou: float
     miou: float
     boundary_f: float
+    boundary_f_fine: float | None = None
+    mae: float | None = None
+    sad: float | None = None
+    label_mae: float | None = None
+    label_sad: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,13 +91,18 @@ class Interval:
 
 @dataclass(frozen=True)
 class DropInterval:
-    """The bootstrap interval of each figure of `Drop`, in points: other pictures of the same kind
+    """The bootstrap interval of each figure of `Drop`, in its unit: other pictures of the same kind
     would move it so far.
     """
 
     iou: Interval
     miou: Interval
     boundary_f: Interval
+    boundary_f_fine: Interval | None = None
+    mae: Interval | None = None
+    sad: Interval | None = None
+    label_mae: Interval | None = None
+    label_sad: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,7 @@ class Accuracy:
         sad: Sum of absolute differences to the float model's soft mask, in thousands of pixels at
             the network's resolution.
         label_mae: Mean absolute difference to the label, soft where it is; None without labels.
+        label_sad: Sum of the same, in thousands of pixels at the network's resolution.
         interval: Of `drop`; None of a single image.
         foreground_drift: How much more of a picture is person than with the float model, in points.
         flicker: None where what was scored is no video.
@@ -137,4 +157,5 @@ class Accuracy:
     interval: DropInterval | None = None
     foreground_drift: float | None = None
     flicker: Flicker | None = None
+    label_sad: float | None = None
     images_scored: tuple[ImageDetail, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.metrics import iou
 from portrait_tflite.quantize.accuracy.validation import Sample, load_validation
 from portrait_tflite.quantize.accuracy.verify import verify_variants
-from portrait_tflite.vocabulary import Accuracy, Fit, ModelSpec
+from portrait_tflite.vocabulary import Accuracy, Drop, Fit, ModelSpec
 
 Build = Callable[..., Path]
 Floats = NDArray[np.float32]
@@ -263,7 +264,7 @@ def test_the_interval_holds_the_drop_and_is_the_same_every_time(red_folder: Buil
     first, again = verify(folder, worse_and_worse), verify(folder, worse_and_worse)
     assert first.interval == again.interval
     assert first.interval is not None
-    for name in ("iou", "miou", "boundary_f"):
+    for name in (field.name for field in fields(Drop)):
         interval, drop = getattr(first.interval, name), getattr(first.drop, name)
         assert interval.low < drop < interval.high
     same = verify(folder, red).interval
@@ -278,7 +279,10 @@ def test_one_image_has_no_interval(red_folder: Build) -> None:
 def test_every_image_is_kept_with_all_its_scores(red_folder: Build) -> None:
     accuracy = verify(red_folder(5), shifted(2))
     assert [one.image for one in accuracy.images_scored] == [f"{n:02}.png" for n in range(5)]
-    for name in ("iou", "miou", "boundary_f", "boundary_f_fine", "mae", "sad", "agreement_iou"):
+    for name in (
+        "iou", "miou", "boundary_f", "boundary_f_fine", "mae", "sad", "agreement_iou", "label_mae",
+        "label_sad",
+    ):  # fmt: skip
         values = [getattr(one, name) for one in accuracy.images_scored]
         assert np.mean(values) == pytest.approx(getattr(accuracy, name))
     lost = [one.miou_float - one.miou for one in accuracy.images_scored]
@@ -308,11 +312,36 @@ def test_sums_and_means_of_differences(red_folder: Build) -> None:
     assert accuracy.mae == pytest.approx(0.25 * person, abs=0.01)
     assert accuracy.sad == pytest.approx(accuracy.mae * 48 * 48 / 1000)
     assert accuracy.label_mae == pytest.approx(0.25 * person, abs=0.02)
+    assert accuracy.label_sad == pytest.approx(accuracy.label_mae * 48 * 48 / 1000)
+
+
+def test_what_is_lost_of_differences_is_beyond_the_float_models(red_folder: Build) -> None:
+    def softer(inputs: Floats) -> Floats:
+        return red(inputs) * np.float32(0.75)
+
+    def softest(inputs: Floats) -> Floats:
+        return red(inputs) * np.float32(0.5)
+
+    folder = red_folder(6)
+    accuracy = verify(folder, softest, reference=softer)
+    person = np.mean([one.foreground_float for one in accuracy.images_scored])
+    lost = accuracy.drop
+    assert lost.mae == pytest.approx(100 * accuracy.mae)
+    assert lost.label_mae == pytest.approx(25 * person, abs=0.5)  # and not the half that is missing
+    for share, total in ((lost.mae, lost.sad), (lost.label_mae, lost.label_sad)):
+        assert total == pytest.approx(share / 100 * 48 * 48 / 1000)
+    better = verify(folder, softer, reference=softest).drop
+    assert better.label_mae == pytest.approx(-lost.label_mae)
+    assert better.mae == pytest.approx(lost.mae)
 
 
 def test_without_labels_there_is_no_difference_to_them(red_folder: Build) -> None:
     accuracy = verify(red_folder(3, labelled=False), shifted(1))
-    assert accuracy.label_mae is None
+    assert accuracy.label_mae is accuracy.label_sad is None
+    assert accuracy.drop.label_mae is accuracy.drop.label_sad is None
+    assert accuracy.interval is not None
+    assert accuracy.interval.label_mae is accuracy.interval.label_sad is None
+    assert {one.label_mae for one in accuracy.images_scored} == {None}
     assert accuracy.mae > 0
 
 
