@@ -11,7 +11,9 @@ import re
 from portrait_tflite.benchmarks.gpu.adapters import Adapter
 
 _SELECTED = re.compile(r"Selected adapter: (?P<name>.+?), arch=.*adapterType=(?P<kind>.+)")
-_COUNTS = re.compile(r"(\d+) operations will run on the GPU, and the remaining (\d+) operations")
+_COUNTS = re.compile(
+    r"(\d+|No) operations will run on the GPU, and (?:the remaining|all) (\d+) operations"
+)
 _REFUSED_HEAD = "not supported by GPU delegate:"
 _REFUSED = re.compile(r"^(?P<op>[A-Z][A-Z0-9_]+)(?: \([^)]*\))?: (?P<reason>.+)$")
 _NO_ADAPTER = "No adapters found"
@@ -37,9 +39,9 @@ def left_out(said: str) -> str:
         `57 of 74 ops would run on the CPU, for RESHAPE (Tensor dimensions must be less than 5)`
     """
     counts = _COUNTS.search(said)
-    on_gpu, on_cpu = (int(counts[1]), int(counts[2])) if counts else (0, 0)
-    if not on_cpu:
+    if not counts or not int(counts[2]):
         return ""
+    on_gpu, on_cpu = 0 if counts[1] == "No" else int(counts[1]), int(counts[2])
     refused = ", ".join(f"{op} ({reason})" for op, reason in _refused_ops(said))
     where = f"{on_cpu} of {on_gpu + on_cpu} ops would run on the CPU"
     return f"{where}, for {refused}" if refused else where
@@ -55,7 +57,7 @@ def explain(error: str, said: str) -> str:
         if (found := _COMPLAINT.match(line)) and not _NOISE.search(line)
     ]
     text = " ".join(_WHERE_IN_SOURCE.sub(" ", error).split()).removeprefix("RuntimeError: ")
-    return "; ".join([*complaints[-1:], text])[:_LONGEST]
+    return "; ".join([*complaints[-1:], text.rstrip(".")])[:_LONGEST]
 
 
 def _refused_ops(said: str) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import cv2
 import numpy as np
@@ -18,6 +18,9 @@ from portrait_tflite.cli.known_spec import spec_beside, spec_from_json
 from portrait_tflite.cli.verify import command
 from portrait_tflite.errors import GateError, UnavailableError, UsageError
 from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec, OutputSpec
+
+if TYPE_CHECKING:
+    from portrait_tflite.benchmarks.gpu.adapters import Adapter
 
 HEIGHT, WIDTH = 16, 20
 
@@ -47,6 +50,44 @@ def red_net(tiny_graph: Callable[[], Any], tmp_path: Path) -> Callable[..., Path
         return path
 
     return build
+
+
+@pytest.fixture
+def whole_net(tiny_graph: Callable[[], Any], tmp_path: Path) -> Callable[..., Path]:
+    """Give a builder of the right `red_net`, averaged over 3×3, with integers in and out."""
+
+    def build(dtype: str) -> Path:
+        from ai_edge_litert import schema_py_generated as schema
+
+        # Scales and zero points for 0–1, and what TFLite asks of the bias beside each.
+        scale, zero, wide = {"int8": (1 / 255, -128, "int32"), "int16": (1 / 32767, 0, "int64")}[
+            dtype
+        ]
+        graph = tiny_graph()
+        source = graph.tensor("image", (1, HEIGHT, WIDTH, 3), dtype, scale, zero)
+        values = np.zeros((1, 3, 3, 3), np.int8)
+        values[..., 0] = 127
+        kernel = graph.tensor("w", values.shape, "int8", [1 / 9 / 127], data=values)
+        bias = graph.tensor("b", (1,), wide, [scale / 9 / 127], data=np.zeros(1, wide))
+        mask = graph.tensor("mask", (1, HEIGHT, WIDTH, 1), dtype, scale, zero)
+        options = schema.Conv2DOptionsT(strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1)
+        graph.op("CONV_2D", [source, kernel, bias], mask, 3, options)
+        path = tmp_path / f"{dtype}.tflite"
+        path.write_bytes(graph.build([source], [mask]))
+        return path
+
+    return build
+
+
+@pytest.fixture
+def adapter(require_or_skip: Callable[[str], NoReturn]) -> Adapter:
+    """Give the GPU, or what stands in for one."""
+    from portrait_tflite.benchmarks.gpu.adapters import find_adapter
+
+    try:
+        return find_adapter()
+    except UnavailableError as error:
+        require_or_skip(str(error))
 
 
 @pytest.fixture
@@ -322,19 +363,42 @@ def test_a_gpu_that_is_not_there_is_named(
 
 
 def test_the_gpu_is_scored_and_a_software_one_called_so(
-    red_net: Callable[..., Path], folder: Path, require_or_skip: Callable[[str], NoReturn]
+    red_net: Callable[..., Path], folder: Path, adapter: Adapter
 ) -> None:
-    from portrait_tflite.benchmarks.gpu.adapters import find_adapter
-
-    try:
-        adapter = find_adapter()
-    except UnavailableError as error:
-        require_or_skip(str(error))
     net = red_net("good", 0.8, 0.03, 0.07, side=3)  # sums that depend on their order
     result = verify(net, net, "--data", folder, "--input-range", "0,1", "--delegate", "gpu")
     assert result.exit_code == 0
     assert "candidate, gpu: on " in result.stdout
     assert ("a software adapter: numerics, no speed" in result.stdout) == adapter.software
+
+
+def test_int8_is_scored_on_every_delegate(
+    red_net: Callable[..., Path], whole_net: Callable[..., Path], folder: Path, adapter: Adapter
+) -> None:
+    floats = red_net("floats", 1, 0, 0, side=3)
+    said = verify(
+        floats, whole_net("int8"), "--data", folder, "--input-range", "0,1", "--json",
+        "--delegate", "cpu,xnnpack,gpu",
+    )  # fmt: skip
+    rows = json.loads(said.stdout)["delegates"]
+    assert list(rows) == ["cpu", "xnnpack", "gpu"]
+    for name, row in rows.items():
+        assert row["accuracy"]["passed"], name
+        assert 0 < row["accuracy"]["mae"] < 1 / 255, name  # rounded, and by steps of int8
+        assert (row["adapter"] is None) == (name != "gpu")
+    assert rows["gpu"]["adapter"]["software"] == adapter.software
+
+
+@pytest.mark.usefixtures("adapter")
+def test_what_the_gpu_does_not_take_is_said_in_a_line(
+    red_net: Callable[..., Path], whole_net: Callable[..., Path], folder: Path
+) -> None:
+    floats, given = red_net("floats", 1, 0, 0, side=3), ("--data", folder, "--input-range", "0,1")
+    assert verify(floats, whole_net("int16"), *given, "--delegate", "cpu").exit_code == 0
+    with pytest.raises(UnavailableError, match=r"int16\.tflite: .*CONV_2D .*INT16") as refused:
+        verify(floats, whole_net("int16"), *given, "--delegate", "gpu")
+    assert "\n" not in str(refused.value)
+    assert refused.value.exit_code == 5
 
 
 def test_all_scores_go_to_a_csv(red_net: Callable[..., Path], folder: Path, tmp_path: Path) -> None:

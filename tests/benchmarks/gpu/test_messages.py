@@ -36,6 +36,17 @@ def test_ops_left_to_the_cpu_are_named_once_with_the_reason() -> None:
     assert left_out(SELECTED) == ""
 
 
+def test_where_the_gpu_takes_none_the_ops_are_named_too() -> None:
+    said = (
+        "ERROR: Following operations are not supported by GPU delegate:\n"
+        "CONV_2D: Tensor type(INT16) is not supported. in_0\n"
+        "No operations will run on the GPU, and all 1 operations will run on the CPU.\n"
+    )
+    assert left_out(said) == (
+        "1 of 1 ops would run on the CPU, for CONV_2D (Tensor type(INT16) is not supported)"
+    )
+
+
 def test_a_count_alone_is_told_too() -> None:
     line = "1 operations will run on the GPU, and the remaining 2 operations will run on the CPU."
     assert left_out(line) == "2 of 3 ops would run on the CPU"
@@ -52,7 +63,7 @@ def test_an_error_comes_with_the_last_complaint_and_without_its_place_in_the_sou
         "Attempting to use a delegate that only supports static-sized tensors; "
         "Some ops are not taken"
     )
-    assert explain(NOT_ALL, "") == "Some ops are not taken"
+    assert explain(NOT_ALL, "") == explain(f"{NOT_ALL}.", "") == "Some ops are not taken"
 
 
 def test_an_adapter_that_the_runtime_does_not_take_is_said_plainly() -> None:
