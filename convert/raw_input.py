@@ -1,4 +1,4 @@
-"""A network that takes the bytes of a picture as they are: range, mean and std inside."""
+"""A network that takes other units than it was trained on: the bytes of a picture as they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from portrait_tflite.convert.rewrites.keras.affine_before import FoldAffineBefor
 from portrait_tflite.convert.rewrites.keras.packed_columns import ColumnsAsChannels
 from portrait_tflite.convert.rewrites.keras.site import Site, Uses, single
 from portrait_tflite.convert.spec import BYTES
-from portrait_tflite.images import Floats, affine_of_bytes
+from portrait_tflite.images import Floats, affine_of_bytes, normalizes_alike
 from portrait_tflite.vocabulary import Delegate, ModelSpec, RewriteRecord, SkippedRewrite
 
 _LAYER = "input_normalization"
@@ -24,10 +24,10 @@ _NAME = "raw_input"
 
 @dataclass(frozen=True)
 class RawInput:
-    """A graph that takes bytes.
+    """A graph that takes other units.
 
     Attributes:
-        graph: Its input is `[1, h, w, c]` in 0–255.
+        graph: Its input is `[1, h, w, c]` in the units of `spec`.
         spec: What it takes.
         records: How the normalization went into the first convolution.
     """
@@ -71,8 +71,18 @@ def stores_bytes(spec: ModelSpec) -> bool:
     """
     scale, shift = affine_of_bytes(spec)
     zero = -shift[0] / scale[0]
-    alike = np.ptp(scale) == 0 and np.ptp(shift) == 0 and scale[0] > 0
+    alike = normalizes_alike(spec) and scale[0] > 0
     return bool(alike and abs(zero - round(zero)) < 1e-6 and 0 <= round(zero) <= 255)
+
+
+def of_bytes(spec: ModelSpec) -> ModelSpec:
+    """Return the spec of a network that takes bytes and is else the same."""
+    return replace(spec, input_range=BYTES, mean=(), std=())
+
+
+def of_one_range(spec: ModelSpec) -> ModelSpec:
+    """Return the spec of a network whose channels have one range, and that is else the same."""
+    return replace(spec, mean=(), std=())
 
 
 def full_range(spec: ModelSpec) -> tuple[float, float]:
@@ -82,16 +92,19 @@ def full_range(spec: ModelSpec) -> tuple[float, float]:
     return float(ends.min()), float(ends.max())
 
 
-def take_bytes(graph: Graph, spec: ModelSpec, pictures: Floats) -> RawInput | SkippedRewrite:
-    """Fold a spec's range, mean and std into the first convolution.
+def take_units(
+    graph: Graph, spec: ModelSpec, taken: ModelSpec, pictures: Floats
+) -> RawInput | SkippedRewrite:
+    """Fold what lies between two normalizations of a byte into the first convolution.
 
-    Given:  picture in the spec's units → Conv2D → …
-    Result: bytes → Conv2D with other weights, its border that of a byte → …
+    Given:  picture in the units of `spec` → Conv2D → …
+    Result: picture in those of `taken` → Conv2D with other weights, and a border of its own → …
 
     Args:
         graph: As it is exported, rewritten already.
         spec: Of its input.
-        pictures: `[n, h, w, c]` in 0–255, to verify it on.
+        taken: What its input is to be.
+        pictures: `[n, h, w, c]` in the units of `taken`, to verify it on.
 
     Returns:
         The graph, or why its input must stay as it is.
@@ -99,14 +112,15 @@ def take_bytes(graph: Graph, spec: ModelSpec, pictures: Floats) -> RawInput | Sk
     if spec.state is not None:
         return SkippedRewrite(_NAME, _LAYER, "the network remembers: its inputs have one range")
     source = Node(graph.input.node.name, None, (), (), {}, graph.input.node.shapes).output
-    normalized = apply_op(_LAYER, ChannelAffine(*affine_of_bytes(spec)), source)
+    (scale, shift), (old_scale, old_shift) = affine_of_bytes(spec), affine_of_bytes(taken)
+    between = ChannelAffine(scale / old_scale, shift - old_shift * scale / old_scale)
+    normalized = apply_op(_LAYER, between, source)
     whole = _fed_by(graph, source, normalized)
     chooser = EveryExactForm(CheapestForm(Delegate.XNNPACK))
     rewritten = rewrite_graph(whole, pictures, chooser, (_BehindPacks(), FoldAffineBefore()))
     if any(_LAYER in node.name for node in rewritten.graph.nodes()):
         why = next((s.reason for s in rewritten.skipped if s.layer == _LAYER), "no convolution")
         return SkippedRewrite(_NAME, _LAYER, f"the first layer cannot take it ({why})")
-    taken = replace(spec, input_range=BYTES, mean=(), std=())
     return RawInput(rewritten.graph, taken, rewritten.records)
 
 

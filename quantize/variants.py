@@ -14,10 +14,16 @@ from portrait_tflite.convert.export import Export, keras_converter, run_converte
 from portrait_tflite.convert.files.half_precision import allow_half_precision
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.mending.mend import REWRITES, mend_model
-from portrait_tflite.convert.raw_input import full_range, stores_bytes, take_bytes
+from portrait_tflite.convert.raw_input import (
+    full_range,
+    of_bytes,
+    of_one_range,
+    stores_bytes,
+    take_units,
+)
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.errors import ConversionError
-from portrait_tflite.images import denormalize
+from portrait_tflite.images import denormalize, normalize, normalizes_alike
 from portrait_tflite.quantize.built import Built, Trainable, Treatable
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.int8.beforehand import rewritten_beforehand
@@ -84,6 +90,8 @@ def build_variants(
     on_variant: Callable[[Precision], None] | None = None,
     mending: Sequence[FlatbufferRewrite] = REWRITES,
     spec: ModelSpec | None = None,
+    *,
+    one_range: bool = False,
 ) -> dict[str, Built]:
     """Export, quantize and mend every variant asked for.
 
@@ -94,6 +102,7 @@ def build_variants(
         mending: The rewrites of the finished files.
         spec: What the network takes, where the int8 file may know it: its input then has a step for
             every byte of a picture, and with `IoType.UINT8` takes the bytes as they are.
+        one_range: Whether inputs are to have one range for all channels, where they can.
 
     Returns:
         By name of the precision, in the order asked for.
@@ -104,8 +113,9 @@ def build_variants(
         if on_variant:
             on_variant(precision)
         source = _Source(graphs[delegate_of(precision, target)], representative, checks, spec)
-        if precision is Precision.INT8 and io is IoType.UINT8:
-            source = _of_bytes(source)
+        taken = _taken(spec, precision, io, one_range=one_range)
+        if taken is not None:
+            source = _taking(source, taken)
         if id(source.graph) not in exports:
             exports[id(source.graph)] = Export(source.graph)
         export = exports[id(source.graph)]
@@ -137,7 +147,13 @@ def _mended(
         finished, kept = mended.data, None
         if precision is Precision.FLOAT16:
             finished, kept = allow_half_precision(mended.data, source.checks)
-    return Built(finished, mended.records, (*mended.skipped, *([kept] if kept else [])))
+    before = source.before
+    return Built(
+        finished,
+        (*before.mended, *mended.records),
+        (*before.skipped, *mended.skipped, *([kept] if kept else [])),
+        before.spec,
+    )
 
 
 def _treatable(
@@ -175,30 +191,43 @@ def _treatable(
     )
 
 
-def _of_bytes(source: _Source) -> _Source:
-    """Let a network take bytes as they are, where it does not and can."""
+def _taken(
+    spec: ModelSpec | None, precision: Precision, io: IoType, *, one_range: bool
+) -> ModelSpec | None:
+    """Say what a variant is to take where that is not what the network does; else None."""
+    if spec is None:
+        return None
+    if precision is Precision.INT8 and io is IoType.UINT8:
+        return None if stores_bytes(spec) else of_bytes(spec)
+    return of_one_range(spec) if one_range and not normalizes_alike(spec) else None
+
+
+def _taking(source: _Source, taken: ModelSpec) -> _Source:
+    """Let a network take other units than its own, where it can."""
     spec = source.spec
-    if spec is None or stores_bytes(spec):
-        return source
+    assert spec is not None
+
+    def converted(frame: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return normalize(denormalize(frame[0], spec), taken)
 
     def pictures() -> Iterator[list[NDArray[np.float32]]]:
-        return ([denormalize(frame[0], spec)] for frame in source.representative())
+        return ([converted(frame)] for frame in source.representative())
 
-    checks = [(denormalize(frame[0], spec),) for frame in source.checks]
+    checks = [(converted(frame),) for frame in source.checks]
     shown = np.concatenate([frame[0] for frame in checks])
-    taken = take_bytes(source.graph, spec, shown)
-    if isinstance(taken, SkippedRewrite):
-        return replace(source, before=Built(b"", skipped=(taken,)))
+    found = take_units(source.graph, spec, taken, shown)
+    if isinstance(found, SkippedRewrite):
+        return replace(source, before=Built(b"", skipped=(found,)))
 
     def exported(graph: Graph) -> Graph:
-        found = take_bytes(graph, spec, shown)
-        if isinstance(found, SkippedRewrite):
-            raise ConversionError(f"a trained network must take bytes as before: {found.reason}.")
-        return found.graph
+        again = take_units(graph, spec, taken, shown)
+        if isinstance(again, SkippedRewrite):
+            raise ConversionError(f"a trained network must take its input: {again.reason}.")
+        return again.graph
 
-    done = Built(b"", taken.records, spec=taken.spec)
+    done = Built(b"", found.records, spec=taken)
     trainable = Trainable(source.graph, exported)
-    return _Source(taken.graph, pictures, checks, taken.spec, done, trainable)
+    return _Source(found.graph, pictures, checks, taken, done, trainable)
 
 
 def build_naive(model: keras.Model, representative: Representative, *, batch_one: bool) -> Built:

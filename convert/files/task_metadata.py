@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from portrait_tflite.convert.files.flat_tables import Byte, Floats, Table, Uint, write_flatbuffer
 from portrait_tflite.convert.files.model_metadata import attach_files, with_record, without_files
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import affine_of_bytes, takes_raw_bytes
+from portrait_tflite.images import affine_of_bytes, normalizes_alike, takes_raw_bytes
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Activation, Channels, Delegate, Fit, ModelSpec, TensorInfo
 
@@ -78,21 +78,14 @@ def find_fault(spec: ModelSpec) -> str:
     return ""
 
 
-def find_float_fault(spec: ModelSpec) -> str:
-    """Say why ImageSegmenter cannot fill a network's float input, and what to do; or ""."""
-    if all(len(np.unique(np.float32(each))) == 1 for each in _mean_and_std(spec)):
-        return ""
-    return (
-        "with a mean or std per channel, for which MediaPipe wants uint8 inputs. Convert with "
-        "--int8 --io uint8 alone, or leave --metadata out."
-    )
-
-
 def _fault_of_ends(spec: ModelSpec, image: TensorInfo, outputs: int) -> str:
     if image.dtype not in ("uint8", "float32"):
         return f"whose input is {image.dtype}: MediaPipe fills uint8 or float32. Use --io uint8."
-    if image.dtype == "float32" and (fault := find_float_fault(spec)):
-        return fault
+    if image.dtype == "float32" and not normalizes_alike(spec):
+        return (
+            "with a mean or std per channel, where MediaPipe has one for all, and no first "
+            "convolution that takes them. Convert its Keras model, or leave --metadata out."
+        )
     if outputs > 1:
         return f"with {outputs} outputs: MediaPipe takes one mask. Leave --metadata out."
     if image.dtype == "uint8" and not takes_raw_bytes(spec, image):

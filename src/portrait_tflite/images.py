@@ -206,6 +206,11 @@ def affine_of_bytes(spec: ModelSpec) -> tuple[NDArray[np.float64], NDArray[np.fl
     return (high - low) / 255 / std, (low - mean) / std
 
 
+def normalizes_alike(spec: ModelSpec) -> bool:
+    """Whether all channels are normalized by the same numbers, as far as float32 tells."""
+    return all(len(np.unique(numbers.astype(np.float32))) == 1 for numbers in affine_of_bytes(spec))
+
+
 def stored_pixels(spec: ModelSpec, info: TensorInfo) -> Array:
     """Return what an input holds for each byte of a picture: `[256, channels]` in its dtype.
 

@@ -15,7 +15,14 @@ from keras import layers
 
 from portrait_tflite.convert.choice import CheapestForm, PlannedForm
 from portrait_tflite.convert.graph import Graph, Node, apply_op, as_arrays, trace
-from portrait_tflite.convert.raw_input import RawInput, full_range, stores_bytes, take_bytes
+from portrait_tflite.convert.raw_input import (
+    RawInput,
+    full_range,
+    of_bytes,
+    of_one_range,
+    stores_bytes,
+    take_units,
+)
 from portrait_tflite.convert.rewriter import TOLERANCE, difference, rewrite_graph
 from portrait_tflite.convert.rewrites.keras.packed_columns import PackedColumns
 from portrait_tflite.images import denormalize, normalize
@@ -72,10 +79,15 @@ def test_the_first_convolution_takes_range_mean_and_std(data: Any) -> None:
         weight.assign(rng.normal(size=weight.shape))
     graph = Graph(source, apply_op("conv", layer, source))
     pixels = _pixels(spec, count=1)
-    raw = take_bytes(graph, spec, pixels)
+    as_bytes = data.draw(st.booleans())
+    taken = of_bytes(spec) if as_bytes else of_one_range(spec)
+    given_range = (0.0, 255.0) if as_bytes else spec.input_range
+    assert taken == replace(spec, input_range=given_range, mean=(), std=())
+    fed = normalize(pixels, taken)
+    raw = take_units(graph, spec, taken, fed)
     assert isinstance(raw, RawInput)
-    assert raw.spec == replace(spec, input_range=(0.0, 255.0), mean=(), std=())
-    expected, found = as_arrays([graph(normalize(pixels, spec)), raw.graph(pixels)])
+    assert raw.spec == taken
+    expected, found = as_arrays([graph(normalize(pixels, spec)), raw.graph(fed)])
     assert difference(expected, found)[1] <= TOLERANCE
     np.testing.assert_array_equal(denormalize(normalize(pixels, spec), spec), pixels)
     low, high = full_range(spec)
@@ -103,7 +115,7 @@ def test_whether_a_step_of_the_input_is_a_byte(changes: dict[str, Any], expected
 def _taken(randomized: Build, build: Callable[[Any], Any], spec: ModelSpec = SPEC) -> Any:
     x = keras.Input((spec.height, spec.width, 3))
     model = randomized(keras.Model(x, build(x)))
-    return take_bytes(trace(model), spec, _pixels(spec))
+    return take_units(trace(model), spec, of_bytes(spec), _pixels(spec))
 
 
 def test_a_border_of_zeros_becomes_one_of_the_byte_that_is_zero(randomized: Build) -> None:
@@ -126,7 +138,7 @@ def test_packed_columns_are_scaled_as_packs(randomized: Build) -> None:
     graph, pixels = trace(model), _pixels(spec)
     plan = PlannedForm(CheapestForm(Delegate.XNNPACK), {("packed_columns", "conv"): "packed_2"})
     packed = rewrite_graph(graph, normalize(pixels, spec), plan, [PackedColumns(fewest=1)]).graph
-    taken = take_bytes(packed, spec, pixels)
+    taken = take_units(packed, spec, of_bytes(spec), pixels)
     assert isinstance(taken, RawInput)
     assert "constant_border" in [record.chosen for record in taken.records]
     expected, found = as_arrays([graph(normalize(pixels, spec)), taken.graph(pixels)])

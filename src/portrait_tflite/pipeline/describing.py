@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from portrait_tflite.convert.files.task_metadata import (
-    find_fault,
-    find_float_fault,
-    with_task_metadata,
-)
+from portrait_tflite.convert.files.task_metadata import find_fault, with_task_metadata
 from portrait_tflite.errors import UsageError
 from portrait_tflite.file_names import is_tflite
 from portrait_tflite.pipeline.network import Network
@@ -41,10 +37,7 @@ def require_describable(request: ConvertRequest, spec: ModelSpec) -> None:
             "--metadata is for MediaPipe, which fills uint8 or float32 inputs: --io uint8 (or "
             "float32) is required. Received: --io int8. Add --io uint8, or leave --int8 out."
         )
-    bytes_alone = set(request.variants) <= {Precision.INT8} and request.io is IoType.UINT8
-    # A finished file is asked itself.
-    floats = not bytes_alone and not is_tflite(request.source)
-    if fault := find_fault(spec) or (find_float_fault(spec) if floats else ""):
+    if fault := find_fault(spec):
         raise UsageError(
             f"--metadata is for MediaPipe's ImageSegmenter. Received: a network {fault}"
         )

@@ -124,6 +124,7 @@ def _build(
             steps.on_variant,
             request.rewrite.flatbuffer,
             mask_spec(loaded.spec),
+            one_range=request.metadata,  # MediaPipe has one for all channels
         )
     reference = _reference(plans, graph, built)
     baselines = (
@@ -160,10 +161,14 @@ def _build(
 def _reference(
     plans: Mapping[Delegate, Rewritten], graph: Graph, built: Mapping[str, Built]
 ) -> bytes:
-    """The float file to score against: of the network as it came where rewrites are not exact."""
+    """The float file to score against: of the network as it came where rewrites are not exact.
+
+    It takes what the network does, which a finished file need not.
+    """
     exact = all(record.exact for record in _of(plans, "records"))
-    if exact and Precision.FLOAT32 in built:
-        return built[Precision.FLOAT32].data
+    finished = built.get(Precision.FLOAT32)
+    if exact and finished is not None and finished.spec is None:
+        return finished.data
     return Export(graph).float_model(Precision.FLOAT32)
 
 
