@@ -133,7 +133,7 @@ def _require_fit(checks: list[Check], source: str) -> None:
         if check.level == "fail" and not check.passed:
             raise UsageError(
                 f"calibration pictures fit to measure ranges on are required. Received: {source}, "
-                f"where {check.detail}."
+                f"which fails {check.name!r}: {check.detail}."
             )
 
 

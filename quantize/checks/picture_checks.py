@@ -10,7 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from portrait_tflite.images import Floats, normalize
-from portrait_tflite.quantize.checks.thumbnails import distances, near_copies, thumbnails
+from portrait_tflite.quantize.checks.thumbnails import (
+    NEARLY_SAME,
+    distances,
+    near_copies,
+    thumbnails,
+)
 from portrait_tflite.vocabulary import Channels, Check, ModelSpec
 
 ENOUGH = 100
@@ -25,6 +30,7 @@ _MUCH_WIDER = 1.6
 # Mean difference of two thumbnails, 0–1. Photographs of different people have 0.2 and more, frames
 # of one person in one room a tenth of that.
 _LEAST_DIVERSITY = 0.06
+_LEAST_CONTRAST = 0.1  # of a picture's own contrast, that others differ from it by
 _GRAY = 3 / 255  # that the channels of a gray picture may differ by, as JPEG leaves them
 _MOST_GRAY = 0.2  # of the pictures
 
@@ -40,6 +46,11 @@ class Seen:
     def small(self) -> Floats:
         """The pictures as thumbnails."""
         return thumbnails(self.inputs, self.spec)
+
+    @cached_property
+    def apart(self) -> Floats:
+        """How far each thumbnail is from each, `[n, n]` in 0–1."""
+        return distances(self.small, self.small)
 
     @cached_property
     def different(self) -> int:
@@ -80,10 +91,21 @@ def check_finite(seen: Seen) -> Check:
 
 
 def check_alike(seen: Seen) -> Check:
-    """Find one picture, or one batch, that is given over and over: `next(iter(dataset))`."""
+    """Find one picture, or one batch, that is given over and over: `next(iter(dataset))`.
+
+    One picture is found, too, where it is saved anew each time or a camera adds its noise.
+    """
     count = len(seen.inputs)
-    passed = seen.different > max(1, count // _REPEATED) or count == 1
-    return Check("not all alike", passed, "fail", f"{seen.different} of {count} pictures differ")
+    detail = f"{seen.different} of {count} pictures differ"
+    repeated = seen.different <= max(1, count // _REPEATED) and count > 1
+    if repeated:
+        detail += (
+            ", the others are copies: of a file, of a frame, or next(iter(dataset)) every time"
+        )
+    elif count > 1 and _is_one(seen):
+        repeated = True
+        detail += ", but all show nearly the same: one picture saved anew, or one frozen frame"
+    return Check("not all alike", not repeated, "fail", detail)
 
 
 def check_duplicates(seen: Seen) -> Check:
@@ -93,7 +115,7 @@ def check_duplicates(seen: Seen) -> Check:
 
 def check_near_duplicates(seen: Seen) -> Check:
     """Count the pictures that another one is nearly the same as: saved anew, or the next frame."""
-    near = len(near_copies(seen.small)) - seen.copies
+    near = len(near_copies(seen.apart)) - seen.copies
     detail = f"{near} pictures are nearly the same as others"
     return Check("no near duplicates", near <= 0, "warn", detail)
 
@@ -101,7 +123,7 @@ def check_near_duplicates(seen: Seen) -> Check:
 def check_diversity(seen: Seen) -> Check:
     """Measure how far apart pictures are on average, as thumbnails."""
     count = len(seen.small)
-    apart = float(distances(seen.small, seen.small).sum()) / max(count * (count - 1), 1)
+    apart = float(seen.apart.sum()) / max(count * (count - 1), 1)
     detail = f"pictures differ by {apart:.0%} of the range on average, as thumbnails"
     return Check("diverse", apart >= _LEAST_DIVERSITY or count == 1, "warn", detail)
 
@@ -150,6 +172,13 @@ CHECKS: tuple[Callable[[Seen], Check], ...] = (
     check_gray,
 )
 """In the order of the report."""
+
+
+def _is_one(seen: Seen) -> bool:
+    """Tell whether all pictures are one: hardly apart, for the contrast that they have."""
+    middles = seen.small.mean(axis=(1, 2), keepdims=True)
+    contrast = float(np.abs(seen.small - middles).mean())
+    return float(seen.apart.max()) < min(NEARLY_SAME, _LEAST_CONTRAST * contrast)
 
 
 def _other_range(least: float, most: float, reach: float) -> str:

@@ -42,9 +42,13 @@ def distances(some: Floats, others: Floats) -> Floats:
     return np.asarray(rows, np.float32).reshape(len(some), len(others))
 
 
-def near_copies(small: Floats) -> list[tuple[int, int]]:
-    """List the pictures that are nearly the same as an earlier one, each with the first such."""
-    near = np.tril(distances(small, small) < NEARLY_SAME, -1)
+def near_copies(apart: Floats) -> list[tuple[int, int]]:
+    """List the pictures that are nearly the same as an earlier one, each with the first such.
+
+    Args:
+        apart: How far each is from each, `[n, n]`.
+    """
+    near = np.tril(apart < NEARLY_SAME, -1)
     return [(int(later), int(near[later].argmax())) for later in np.flatnonzero(near.any(axis=1))]
 
 

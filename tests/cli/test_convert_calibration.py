@@ -74,13 +74,50 @@ def test_an_array_file_of_swapped_colours(convert: Run, pixels: Any, tmp_path: P
     assert "warn: channel order" in said.out
 
 
-def test_the_same_picture_again_and_again(refuse: Run, tiny: Any, tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.zeros((100, 32, 32, 3), np.uint8))
+def _one_picture(folder: Path, kind: str) -> Path:
+    """Give the same picture a hundred times, as a user comes by it."""
+    rng = np.random.default_rng(0)
+    frame = cv2.resize(rng.integers(0, 256, (4, 4, 3)).astype(np.uint8), (64, 64))
+    path = folder / {"array": "x.npy", "arrays": "x.npz", "video": "x.avi"}.get(kind, "x")
+    if kind == "array":
+        np.save(path, np.stack([frame] * 100))
+    elif kind == "arrays":
+        np.savez(path, images=np.stack([frame] * 100))
+    elif kind == "video":
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 64))
+        for _ in range(100):
+            noise = rng.integers(-2, 3, frame.shape)
+            writer.write(np.clip(frame + noise, 0, 255).astype(np.uint8))
+        writer.release()
+    else:
+        path.mkdir()
+        for number in range(100):
+            quality = 50 + number // 2 if kind == "saved anew" else 90
+            options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+            cv2.imwrite(str(path / f"{number}.jpg"), frame, options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "found", "cause"),
+    [
+        ("array", "1 of 100 pictures differ", "next(iter(dataset))"),
+        ("arrays", "1 of 100 pictures differ", "next(iter(dataset))"),
+        ("copies", "1 of 100 pictures differ", "copies: of a file"),
+        ("saved anew", "all show nearly the same", "one picture saved anew"),
+        ("video", "all show nearly the same", "one frozen frame"),
+    ],
+)
+def test_the_same_picture_again_and_again(
+    refuse: Run, tiny: Any, tmp_path: Path, kind: str, found: str, cause: str
+) -> None:
     said = refuse(
         "convert", tiny.keras, "--int8", "--input-range", "0,1", "--calibration",
-        tmp_path / "x.npy", "--out", tmp_path / "out",
+        _one_picture(tmp_path, kind), "--out", tmp_path / "out",
     )  # fmt: skip
-    assert "1 of 100 pictures differ" in said
+    assert "which fails 'not all alike': " in said
+    assert found in said
+    assert cause in said
 
 
 def test_ranges_of_dull_pictures_are_warned_of(

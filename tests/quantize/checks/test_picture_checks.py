@@ -54,6 +54,27 @@ def test_the_same_batch_again_and_again_fails(batches: int, *, passed: bool) -> 
     check = _named(np.concatenate([_inputs(16)] * batches), "not all alike")
     assert check.passed is passed
     assert check.detail.startswith(f"16 of {16 * batches} pictures differ")
+    assert ("next(iter(dataset))" in check.detail) is not passed
+
+
+def test_one_picture_that_is_never_quite_the_same_fails() -> None:
+    """A frozen frame with the noise of a camera, or of a codec."""
+    noise = np.random.default_rng(1).normal(0, 0.05, (100, 32, 32, 3)).astype(np.float32)
+    for one in _photographs(2):
+        for contrast in (1.0, 0.2):
+            check = _named(np.clip((one + noise) * np.float32(contrast), -1, 1), "not all alike")
+            assert (check.passed, check.level) == (False, "fail")
+            assert check.detail.startswith(
+                "100 of 100 pictures differ, but all show nearly the same"
+            )
+
+
+def test_different_pictures_in_little_light_are_not_one() -> None:
+    dark = _photographs() * np.float32(0.03) - np.float32(0.9)
+    assert _named(dark, "not all alike").passed
+    assert not _named(dark, "diverse").passed
+    plain = np.linspace(-1, -0.98, 100, dtype=np.float32)[:, None, None, None]
+    assert _named(np.broadcast_to(plain, (100, 8, 8, 3)).copy(), "not all alike").passed
 
 
 def test_copies_are_counted() -> None:
