@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.models.synthetic import draw_portrait
@@ -14,7 +15,7 @@ from portrait_tflite.progress import Progress, unwatched, watched
 from portrait_tflite.quantize.accuracy.validation import Sample, load_validation
 from portrait_tflite.quantize.calibration import SYNTHETIC, CalibrationSet, load_calibration
 from portrait_tflite.quantize.calibration.held_out import held_out
-from portrait_tflite.quantize.calibration.picture import Picture, PictureFile
+from portrait_tflite.quantize.calibration.picture import Picture, PictureFile, StoredInput
 from portrait_tflite.quantize.calibration.sources import Source, open_source
 from portrait_tflite.quantize.checks.scored_check import check_not_scored
 from portrait_tflite.vocabulary import DRAWN, ModelSpec
@@ -132,9 +133,18 @@ def _as_samples(kept: Sequence[Picture], folder: Path, progress: Progress) -> li
 
 
 def _as_sample(picture: Picture, folder: Path) -> Sample | None:
-    """Score on a picture; what is no file becomes one. None where it cannot be read."""
+    """Score on a picture; what is no file becomes one. None where it cannot be read.
+
+    Raises:
+        UsageError: It is no picture: the checks look at those alone that are calibrated on.
+    """
     if isinstance(picture, PictureFile):
         return Sample(picture.name, picture.place)
+    if isinstance(picture, StoredInput) and not np.isfinite(picture.stored).all():
+        raise UsageError(
+            "pictures without NaN or infinity are required to calibrate and to score on. "
+            f"Received: {picture.name} with some. Mend what makes the array."
+        )
     pixels = picture.pixels()
     if pixels is None:
         return None

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import Floats
+from portrait_tflite.images import Floats, reading_folder
 from portrait_tflite.progress import Progress, unwatched
 from portrait_tflite.quantize.calibration.choosing import in_order
 from portrait_tflite.quantize.calibration.picture import Picture
 from portrait_tflite.quantize.calibration.sources import Source, open_source
-from portrait_tflite.quantize.checks.picture_checks import check_inputs, check_skipped
+from portrait_tflite.quantize.checks.picture_checks import check_inputs, check_skipped, some
 from portrait_tflite.vocabulary import CalibrationRecord, Check, ModelSpec
 
 FEWEST = 8  # below, ranges of activations are chance
@@ -176,7 +176,7 @@ def _read(
             if len(entries) == count:
                 break
     if len(entries) < FEWEST:
-        raise _too_few(source, len(entries), len(skipped), len(source.pictures) - len(candidates))
+        raise _too_few(source, len(entries), skipped, len(source.pictures) - len(candidates))
     return entries, inputs, skipped
 
 
@@ -185,11 +185,23 @@ def _without(pictures: tuple[Picture, ...], exclude: frozenset[Path]) -> list[Pi
     return [picture for picture in pictures if picture.place.resolve() not in excluded]
 
 
-def _too_few(source: Source, found: int, skipped: int, held: int) -> UsageError:
+def _too_few(source: Source, found: int, skipped: Sequence[str], held: int) -> UsageError:
+    none = "frames that cannot be decoded" if source.ordered else "files that are none"
+    unusable = f", {len(skipped)} {none} ({some(skipped)})" if skipped else ""
     kept = f", {held} kept for scoring" if held else ""
-    unusable = f", {skipped} files that are none" if skipped else ""
-    what = "folder" if source.path is None or source.path.is_dir() else "file"
+    is_folder = source.path is None or source.path.is_dir()
+    within = _folders_within(source) if is_folder else ""
     return UsageError(
-        f"a calibration {what} with at least {FEWEST} pictures is required, 100 or more are "
-        f"better. Received: {source.text} with {found}{unusable}{kept}."
+        f"a calibration {'folder' if is_folder else 'file'} with at least {FEWEST} pictures is "
+        f"required, 100 or more are better. Received: {source.text} with "
+        f"{found}{unusable}{kept}{within}."
     )
+
+
+def _folders_within(source: Source) -> str:
+    """Say that pictures may lie deeper, where there are none; or ""."""
+    if source.path is None or source.pictures:
+        return ""
+    with reading_folder(source.path):
+        folders = [path.name for path in source.path.iterdir() if path.is_dir()]
+    return f", and folders in it that are not looked into ({some(folders)})" if folders else ""

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from portrait_tflite.images import Floats, normalize
+from portrait_tflite.images import Floats, denormalize, normalize
 from portrait_tflite.quantize.checks.thumbnails import (
     NEARLY_SAME,
     distances,
@@ -33,6 +33,8 @@ _LEAST_DIVERSITY = 0.06
 _LEAST_CONTRAST = 0.1  # of a picture's own contrast, that others differ from it by
 _GRAY = 3 / 255  # that the channels of a gray picture may differ by, as JPEG leaves them
 _MOST_GRAY = 0.2  # of the pictures
+_NEAR_BYTE = 8  # of black or white, as JPEG leaves them
+_MASK_SHARE = 0.9  # of the pixels of a mask: resizing blurs its edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +162,15 @@ def check_gray(seen: Seen) -> Check:
     return Check("in colour", gray <= _MOST_GRAY * len(seen.inputs), "warn", detail)
 
 
+def check_masks(seen: Seen) -> Check:
+    """Count pictures of nothing but black and white: masks that lie among the pictures."""
+    colours = denormalize(np.nan_to_num(seen.inputs, posinf=0, neginf=0), seen.spec)
+    ends = np.minimum(colours, 255 - colours).max(axis=-1) <= _NEAR_BYTE
+    masks = int(np.sum(ends.mean(axis=(1, 2)) >= _MASK_SHARE))
+    detail = f"{masks} of {len(seen.inputs)} pictures are black and white alone, as masks are"
+    return Check("no masks", not masks, "warn", detail)
+
+
 CHECKS: tuple[Callable[[Seen], Check], ...] = (
     check_enough,
     check_finite,
@@ -170,6 +181,7 @@ CHECKS: tuple[Callable[[Seen], Check], ...] = (
     check_range,
     check_span,
     check_gray,
+    check_masks,
 )
 """In the order of the report."""
 

@@ -19,7 +19,7 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.tensor_values import Array, to_stored
 from portrait_tflite.vocabulary import Channels, Fit, Interpolation, ModelSpec, TensorInfo
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".avif", ".tif", ".tiff"})
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -169,6 +169,15 @@ def test_floats_are_held_out_as_the_pictures_they_were(tmp_path: Path, channels:
         assert np.allclose(again, inputs[int(sample.name.split("#")[1])], atol=1e-5)
 
 
+@pytest.mark.parametrize("number", range(0, 20, 3))
+def test_no_picture_with_nan_escapes_by_being_held_out(tmp_path: Path, number: int) -> None:
+    inputs = normalize(_pixels(20, 16, 24), _SPEC)
+    inputs[number, 5, 5] = np.inf
+    np.save(tmp_path / "x.npy", inputs)
+    with pytest.raises(UsageError, match="NaN or infinity"):
+        _gather(tmp_path / "x.npy", tmp_path)
+
+
 def test_the_same_array_again_and_again_is_refused(tmp_path: Path) -> None:
     """`next(iter(ds))` in a generator."""
     np.save(tmp_path / "x.npy", np.repeat(_pixels(1), 100, axis=0))

@@ -195,6 +195,19 @@ def test_gray_pictures_in_a_gray_net_are_right() -> None:
     assert _named(_photographs()[..., :1], "in colour", spec).passed
 
 
+@pytest.mark.parametrize("channels", [Channels.RGB, Channels.GRAY])
+def test_masks_among_the_pictures_are_a_warning(channels: Channels) -> None:
+    spec = ModelSpec(32, 32, channels=channels, input_range=(-1.0, 1.0))
+    inputs = _photographs()[..., : channels.depth].copy()
+    assert _named(inputs, "no masks", spec).passed
+    inputs[7] = -1
+    inputs[7, 8:20, 8:20] = 0.98  # white, as JPEG leaves it
+    inputs[7, 8:20, 7] = 0.3  # an edge, as resizing leaves it
+    check = _named(inputs, "no masks", spec)
+    assert (check.passed, check.level) == (False, "warn")
+    assert check.detail.startswith("1 of 120 pictures")
+
+
 def test_every_check_has_a_name_of_its_own() -> None:
     names = [check.name for check in check_inputs(_photographs(20), _SPEC)]
     assert len(set(names)) == len(names) == len(CHECKS)
