@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,12 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.models.synthetic import draw_portrait
 from portrait_tflite.progress import Progress, unwatched, watched
 from portrait_tflite.quantize.accuracy.validation import Sample, load_validation
-from portrait_tflite.quantize.calibration import SYNTHETIC, CalibrationSet, load_calibration
+from portrait_tflite.quantize.calibration import (
+    SYNTHETIC,
+    CalibrationEntry,
+    CalibrationSet,
+    load_calibration,
+)
 from portrait_tflite.quantize.calibration.held_out import held_out
 from portrait_tflite.quantize.calibration.picture import Picture, PictureFile, StoredInput
 from portrait_tflite.quantize.calibration.sources import Source, open_source
@@ -89,6 +94,7 @@ def gather_pictures(
         )
     source = None if text is None else open_source(text, spec, request.count, request.seed)
     held: frozenset[Path] = frozenset()
+    kept: list[Picture] = []
     if request.validation is not None:
         samples = load_validation(request.validation)
         held = frozenset(sample.image for sample in samples)
@@ -106,7 +112,8 @@ def gather_pictures(
     if source is None or not (needed or fitted):
         return Pictures(None, samples, scored_on)
     calibration = _load(request, source, spec, samples, held, progress)
-    return Pictures(calibration, samples, scored_on)
+    held_out_entries = tuple(CalibrationEntry(each.name, each.digest()) for each in kept)
+    return Pictures(replace(calibration, held_out=held_out_entries), samples, scored_on)
 
 
 def _load(

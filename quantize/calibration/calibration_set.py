@@ -55,6 +55,7 @@ class CalibrationSet:
         inputs: What the network is fed with, `[images, height, width, channels]`.
         states: What a second input is fed with beside them; None where there is none.
         origin: What the manifest says of them besides.
+        held_out: Pictures of the same source that are scored on.
     """
 
     record: CalibrationRecord
@@ -62,6 +63,7 @@ class CalibrationSet:
     inputs: Floats
     states: Floats | None = None
     origin: Origin = field(default_factory=lambda: Origin(""))
+    held_out: tuple[CalibrationEntry, ...] = ()
 
     @property
     def frames(self) -> tuple[Floats, ...]:

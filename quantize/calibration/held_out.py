@@ -15,9 +15,15 @@ _HELD_OUT = 5  # one in so many
 def held_out(source: Source, progress: Progress = unwatched) -> list[Picture]:
     """Return the pictures that are kept for scoring.
 
-    Of a video the end, since neighbouring frames are nearly the same; else by what they hold. None
-    of those that a manifest names, and none of pictures that are all the same.
+    Those of a manifest are what it says. Of a video the end, since neighbouring frames are nearly
+    the same; else by what they hold. None of those that a manifest calibrates on, and none of
+    pictures that are all the same.
+
+    Raises:
+        UsageError: A picture of the manifest is missing or another one.
     """
+    if source.manifest and source.manifest.held_out:
+        return source.manifest.hold_out(source.pictures, progress)
     taken = {name for name, _ in source.manifest.entries} if source.manifest else set()
     if source.ordered:
         held = list(source.pictures[-max(1, len(source.pictures) // _HELD_OUT) :])

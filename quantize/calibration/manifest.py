@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.progress import Progress, unwatched, watched
-from portrait_tflite.quantize.calibration.picture import SYNTHETIC, Picture
+from portrait_tflite.quantize.calibration.picture import Picture
 from portrait_tflite.vocabulary import SCHEMA, Check, Json
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Manifest:
         sha256: Digest of the prepared pictures.
         count: Pictures that were asked for.
         entries: Names and digests of those that were taken, in order.
+        held_out: The same of those that were kept for scoring, where they were of the same source.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Manifest:
     count: int
     seed: int
     entries: tuple[tuple[str, str], ...]
+    held_out: tuple[tuple[str, str], ...] = ()
 
     def find_pictures(self, beside: Path) -> Path:
         """Return where the pictures are: where they were, or beside the manifest itself.
@@ -41,13 +43,17 @@ class Manifest:
         Raises:
             UsageError: They are in neither place.
         """
-        places = (Path(self.path), beside.parent / self.source)
-        for place in places:
+        folder = beside.parent
+        for place in (Path(self.path), folder / self.source, folder / Path(self.path).name):
             if place.exists():
                 return place
+        first = self.entries[0][0]
+        if any((inside / first).is_file() for inside in (folder, folder / "images")):
+            return folder
         raise UsageError(
-            f"the pictures of {beside} are required where they were. Received: {self.path} "
-            "(nothing there). Put them back, or give their folder to --calibration."
+            f"the pictures of {beside} are required where they were, or beside it. Received: "
+            f"{self.path} (nothing there). Put them back, or copy the manifest to where they are "
+            "now; their folder given to --calibration chooses anew."
         )
 
     def choose(self, pictures: Sequence[Picture], progress: Progress = unwatched) -> list[Picture]:
@@ -56,13 +62,17 @@ class Manifest:
         Raises:
             UsageError: One of them is missing, or is another one by now.
         """
-        known = {picture.name: picture for picture in pictures}
-        if missing := [name for name, _ in self.entries if name not in known]:
-            raise _changed(self, f"{len(missing)} missing, first {missing[0]}")
-        for name, digest in watched(self.entries, progress, "finding the manifest's pictures"):
-            if known[name].digest() != digest:
-                raise _changed(self, f"another {name}")
-        return [known[name] for name, _ in self.entries]
+        return _find(self.entries, pictures, progress)
+
+    def hold_out(
+        self, pictures: Sequence[Picture], progress: Progress = unwatched
+    ) -> list[Picture]:
+        """Return the very pictures that were kept for scoring.
+
+        Raises:
+            UsageError: One of them is missing, or is another one by now.
+        """
+        return _find(self.held_out, pictures, progress)
 
     def check(self, digest: str) -> Check:
         """Tell whether the prepared pictures are the same, too: another network's need not be."""
@@ -82,6 +92,7 @@ def manifest(calibration: CalibrationSet) -> Json:
         "count": origin.count,
         "seed": origin.seed,
         "entries": [asdict(entry) for entry in calibration.entries],
+        "held_out": [asdict(entry) for entry in calibration.held_out],
     }
 
 
@@ -93,14 +104,15 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         data = json.loads(path.read_text("utf-8"))
-        source, entries = str(data["source"]), data["entries"]
+        source = str(data["source"])
         return Manifest(
             source,
             str(data["path"]),
             str(data["sha256"]),
             int(data["count"]),
             int(data["seed"]),
-            tuple((str(entry["name"]), str(entry["sha256"])) for entry in entries),
+            _named(data["entries"]),
+            _named(data.get("held_out", [])),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(
@@ -109,9 +121,25 @@ def read_manifest(path: Path) -> Manifest:
         ) from error
 
 
-def _changed(written: Manifest, what: str) -> UsageError:
-    where = SYNTHETIC if written.source == SYNTHETIC else written.path
+def _named(entries: Sequence[Json]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(entry["name"]), str(entry["sha256"])) for entry in entries)
+
+
+def _find(
+    entries: Sequence[tuple[str, str]], pictures: Sequence[Picture], progress: Progress
+) -> list[Picture]:
+    """Return the pictures of these names, in their order, if they are still the same."""
+    known = {picture.name: picture for picture in pictures}
+    if missing := [name for name, _ in entries if name not in known]:
+        raise _changed(len(entries), f"{len(missing)} missing, first {missing[0]}")
+    for name, digest in watched(entries, progress, "finding the manifest's pictures"):
+        if known[name].digest() != digest:
+            raise _changed(len(entries), f"another {name}")
+    return [known[name] for name, _ in entries]
+
+
+def _changed(count: int, what: str) -> UsageError:
     return UsageError(
-        f"the {len(written.entries)} pictures of the manifest are required, unchanged, in {where}. "
+        f"the {count} pictures of the manifest are required, unchanged. "
         f"Received: {what}. Give the folder itself to choose anew."
     )

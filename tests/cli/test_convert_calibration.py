@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,29 @@ def _checks(folder: Path) -> dict[str, Any]:
     return {check["name"]: check for check in report["calibration"]["checks"]}
 
 
-def test_a_manifest_gives_the_same_bytes(convert: Run, tiny: Any, tmp_path: Path) -> None:
-    assert convert("first", tiny.calibration).code == 0
-    manifest = tmp_path / "first" / "calibration.json"
+def test_a_manifest_gives_the_same_bytes(
+    convert: Run, tiny: Any, shoot: Callable[..., Path], tmp_path: Path
+) -> None:
+    photos = shutil.copytree(tiny.calibration, tmp_path / "photos")
+    assert convert("first", photos).code == 0
+    # The folder is moved by then, and has more pictures.
+    moved = photos.rename(tmp_path / "moved")
+    for added in shoot(tmp_path / "more", 10, seed=6, labelled=False).iterdir():
+        shutil.copy(added, moved / f"new-{added.name}")
+    manifest = Path(shutil.copy(tmp_path / "first" / "calibration.json", moved))
     assert convert("again", manifest).code == 0
     one, other = ((tmp_path / name / "tiny-int8.tflite") for name in ("first", "again"))
     assert one.read_bytes() == other.read_bytes()
     checks = _checks(tmp_path / "again")
     for name in ("as in the manifest", "channel order", "few values clipped", "none scored on"):
         assert checks[name]["passed"], checks[name]
+    # Of the manifest's pictures one is another by now.
+    changed = json.loads(manifest.read_text("utf-8"))["entries"][2]["name"]
+    shutil.copy(moved / "new-03.png", moved / changed)
+    said = convert("changed", manifest)
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert f"Received: another {changed}. Give the folder itself to choose anew." in said.err
 
 
 @pytest.mark.parametrize("io", ["int8", "uint8", "float32"])

@@ -213,10 +213,26 @@ def test_a_manifest_gives_the_same_set_again(
 def test_a_manifest_holds_out_what_it_held_out(folder: Path, tmp_path: Path) -> None:
     first = _gather(folder, tmp_path)
     assert first.calibration is not None
-    again = _gather(_written(first.calibration, tmp_path / "calibration.json"), tmp_path)
+    path = _written(first.calibration, tmp_path / "calibration.json")
+    for number, added in enumerate(_pixels(60)[20:]):
+        cv2.imwrite(str(folder / f"added-{number}.png"), added)
+    again = _gather(path, tmp_path)
     assert again.samples == first.samples
     assert again.calibration is not None
     assert again.calibration.record.sha256 == first.calibration.record.sha256
+    assert manifest(again.calibration)["held_out"] == manifest(first.calibration)["held_out"]
+    first.samples[0].image.unlink()
+    with pytest.raises(UsageError, match=rf"1 missing, first {first.samples[0].name}"):
+        _gather(path, tmp_path)
+
+
+def test_a_manifest_without_a_word_on_what_was_held_out(folder: Path, tmp_path: Path) -> None:
+    first = _gather(folder, tmp_path)
+    assert first.calibration is not None
+    written = manifest(first.calibration)
+    del written["held_out"]
+    (tmp_path / "older.json").write_text(json.dumps(written))
+    assert _gather(tmp_path / "older.json", tmp_path).samples == first.samples
 
 
 def test_a_manifest_for_another_network_is_told(folder: Path, tmp_path: Path) -> None:
@@ -232,9 +248,26 @@ def test_a_manifest_whose_pictures_moved_with_it(folder: Path, tmp_path: Path) -
     folder.rename(elsewhere / "pictures")
     (elsewhere / "calibration.json").write_text(json.dumps({**data, "source": "pictures"}))
     assert load_calibration(elsewhere / "calibration.json", _SPEC).record.images == 9
-    (elsewhere / "pictures").rename(tmp_path / "gone")
-    with pytest.raises(UsageError, match=r"required where they were.*nothing there"):
+    gone = (elsewhere / "pictures").rename(tmp_path / "gone")
+    with pytest.raises(UsageError, match=r"required where they were, or beside.*nothing there"):
         load_calibration(elsewhere / "calibration.json", _SPEC)
+    for inside in (gone, gone / "images"):  # the manifest among the pictures, or beside images/
+        inside.mkdir(exist_ok=True)
+        for picture in gone.glob("*.png"):
+            picture.rename(inside / picture.name)
+        (gone / "calibration.json").write_text(json.dumps(data))
+        again = load_calibration(gone / "calibration.json", _SPEC)
+        assert again.record.sha256 == data["sha256"]
+
+
+def test_a_manifest_finds_an_array_that_moved_with_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", _pixels())
+    first = load_calibration(tmp_path / "x.npy", _SPEC, 9)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "x.npy").rename(elsewhere / "x.npy")
+    again = load_calibration(_written(first, elsewhere / "calibration.json"), _SPEC)
+    assert again.record.sha256 == first.record.sha256
 
 
 def test_a_manifest_refuses_missing_and_changed_pictures(folder: Path, tmp_path: Path) -> None:
