@@ -148,7 +148,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         ("sigmoid", SIGNED, "uint8", "auto"),
         ("sigmoid", IMAGENET, "int8", "auto"),
         ("softmax", IMAGENET, "uint8", "auto"),
-        ("softmax", UNIT, "uint8", "none"),
+        ("softmax", UNIT, "int8", "none"),
         ("logit", BYTES, "float32", "auto"),
         ("logits", HALVES, "int8", "none"),
     ],
