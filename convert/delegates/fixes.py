@@ -6,7 +6,7 @@ DYNAMIC_FIX = "fix the batch and all sizes before exporting; `portrait-tflite co
 
 FIXES: dict[str, str] = {
     "CUSTOM:Convolution2DTransposeBias": "`portrait-tflite convert` makes TRANSPOSE_CONV of it",
-    "ARG_MAX": "end the network before it; take the largest channel in the app",
+    "ARG_MAX": "end the network before it, as `convert --output-channel PERSON` does",
     "AVERAGE_POOL_2D": "use a strided or depthwise convolution, or a mean over the whole map",
     "BROADCAST_TO": "let ADD and MUL broadcast, or resize with RESIZE_BILINEAR",
     "DIV": "multiply by the constant's reciprocal",

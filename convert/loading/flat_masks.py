@@ -1,4 +1,4 @@
-"""Masks that a released file gives as one long row: the network's last op was a reshape."""
+"""Masks that a released file gives as one long row or as [h, w]: its last op was a reshape."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from portrait_tflite.vocabulary import RewriteRecord
 
 _BY_ELEMENT = frozenset({"DEQUANTIZE", "LOGISTIC", "QUANTIZE"})
 _BY_CHANNEL = frozenset({"SOFTMAX"})
+_RESHAPES = frozenset({"RESHAPE", "SQUEEZE"})
 
 
 def unflatten_masks(model: schema.ModelT) -> tuple[RewriteRecord, ...]:
@@ -22,6 +23,7 @@ def unflatten_masks(model: schema.ModelT) -> tuple[RewriteRecord, ...]:
     Given:
         y = RESHAPE(x [1, h, w, c]) [1, h·w·c] or [1, h·w, c]    # an output, or LOGISTIC,
                                                                  # SOFTMAX and the like behind
+        y = RESHAPE or SQUEEZE(x [1, h, w] or [1, h, w, 1]) [h, w]
 
     Result:
         y = x    # and the ops behind on [1, h, w, c]
@@ -38,7 +40,7 @@ def _unflatten(model: schema.ModelT, output: int) -> RewriteRecord | None:
     while node is not None and node.op in _BY_ELEMENT | _BY_CHANNEL:
         behind.append(node.outputs[0].index)
         node = producer_of(model, node.given()[0].index)
-    if node is None or node.op != "RESHAPE" or not _flattens(node):
+    if node is None or node.op not in _RESHAPES or not _flattens(node):
         return None
     source, flat = node.given()[0], node.outputs[0]
     # Over several channels SOFTMAX needs them as the last dimension, before and after.
@@ -49,7 +51,7 @@ def _unflatten(model: schema.ModelT, output: int) -> RewriteRecord | None:
     for tensor in behind:
         model.subgraphs[0].tensors[tensor].shape = np.array(source.shape, np.int32)
         model.subgraphs[0].tensors[tensor].shapeSignature = None
-    _bypass(model, flat.index, source.index)
+    take_instead(model, flat.index, source.index)
     return exact_record(
         "flat_mask",
         node.tensor,
@@ -60,15 +62,16 @@ def _unflatten(model: schema.ModelT, output: int) -> RewriteRecord | None:
 
 def _flattens(node: Node) -> bool:
     source, flat = node.given()[0].shape, node.outputs[0].shape
-    if len(source) != 4 or source[0] != 1 or -1 in source:
+    if len(source) not in (3, 4) or source[0] != 1 or -1 in source:
         return False
-    _, height, width, channels = source
+    _, height, width, channels = (*source, 1)[:4]
     rows = ((1, height * width * channels), (1, height * width, channels))
-    return min(height, width) > 1 and flat in rows
+    picture = (height, width) if channels == 1 else None
+    return min(height, width) > 1 and flat in (*rows, picture)
 
 
-def _bypass(model: schema.ModelT, old: int, new: int) -> None:
-    """Let readers and the graph's ends take tensor `new` for `old`."""
+def take_instead(model: schema.ModelT, old: int, new: int) -> None:
+    """Let readers and the graph's ends take tensor `new` for `old`, and drop what is left over."""
     graph = model.subgraphs[0]
     redirect(model, old, new)
     graph.outputs = np.array([new if i == old else i for i in indices(graph.outputs)], np.int32)

@@ -56,7 +56,8 @@ def spec_of_finished(model: str, spec: SpecArguments) -> ModelSpec | None:
     path = Path(model)
     with quiet():
         # The built-in kernels run files, too, that XNNPACK only loads when they are mended.
-        runner = open_model(read_released(path).data, Delegate.CPU, name=model)
+        released = read_released(path, scores=spec.output_channel is not None)
+        runner = open_model(released.data, Delegate.CPU, name=model)
     found = spec_of_tflite(path, runner.inputs, runner.outputs, spec)
     if not says_what_its_mask_is(path, spec):
         require_probability(runner_outputs(runner, found.state), found, model)

@@ -111,7 +111,8 @@ def _open_tflite(
 
     on_gpu = delegate is Delegate.GPU
     host = Delegate.XNNPACK if on_gpu or delegate is None else delegate
-    runner = open_model(read_released(path).data, host, name=str(path))
+    released = read_released(path, scores=given.output_channel is not None)
+    runner = open_model(released.data, host, name=str(path))
     given = of_this_file(path, runner.outputs, given)
     spec = spec_of_tflite(path, runner.inputs, runner.outputs, given)
     outputs_of: Outputs = predictors.runner_outputs(runner, spec.state)

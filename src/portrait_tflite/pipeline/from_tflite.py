@@ -62,7 +62,7 @@ def build_from_tflite(
     require_reason(request)
     require_describable(request, request.tflite_spec)
     path = Path(request.source)
-    released = read_released(path)
+    released = read_released(path, scores=request.load.output_channel is not None)
     data = released.data
     # XNNPACK takes some released files only when they are mended.
     host = Delegate.XNNPACK if runs_on(data, Delegate.XNNPACK) else Delegate.CPU
