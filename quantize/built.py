@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.mending.mend import MendResult, mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
-from portrait_tflite.quantize.int8.post_training import quantize_ranged
+from portrait_tflite.quantize.int8.post_training import float_ops, quantize_ranged
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
 from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quiet import quiet
-from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, RewriteRecord, SkippedRewrite
+from portrait_tflite.vocabulary import (
+    Delegate,
+    FloatLayer,
+    IoType,
+    ModelSpec,
+    RewriteRecord,
+    SkippedRewrite,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +43,7 @@ class Built:
     Attributes:
         spec: What it takes, where that is not what the network does.
         treatable: How it was made, for remedies; None of what has none.
+        in_float: What stayed in float because it has no int8 form.
     """
 
     data: bytes
@@ -43,6 +51,7 @@ class Built:
     skipped: tuple[SkippedRewrite, ...] = ()
     spec: ModelSpec | None = None
     treatable: Treatable | None = field(default=None, repr=False, compare=False)
+    in_float: tuple[FloatLayer, ...] = ()
 
     def with_mended(self, result: MendResult) -> Built:
         """Note what else was mended."""
@@ -62,7 +71,6 @@ class Treatable:
         mending: Rewrites of the finished file.
         layers: Names of the Keras layers where they are known.
         delegate: Who is to run it.
-        islands: Whether ops that have no int8 form may stay in float.
         before: What was done before, for this variant alone.
         trainable: The Keras graph that it was exported from; None of a released file.
     """
@@ -74,7 +82,6 @@ class Treatable:
     mending: Sequence[FlatbufferRewrite]
     layers: Sequence[str] = ()
     delegate: Delegate = Delegate.XNNPACK
-    islands: bool = False
     before: Built = Built(b"")
     trainable: Trainable | None = None
 
@@ -86,7 +93,7 @@ class Treatable:
         """
         treated = replace(self, network=network or self.network)
         with quiet():
-            data = quantize_ranged(treated.network, self.io, islands=self.islands)
+            data = quantize_ranged(treated.network, self.io)
             mended = mend_model(data, self.checks, self.mending, self.layers, self.delegate)
         return Built(
             mended.data,
@@ -94,4 +101,14 @@ class Treatable:
             (*self.before.skipped, *mended.skipped),
             self.before.spec,
             treated,
+            _without_int8(data, treated.network.in_float),
         )
+
+
+def _without_int8(data: bytes, wanted: Collection[str]) -> tuple[FloatLayer, ...]:
+    """List what stayed in float unasked; data is the file before it was mended."""
+    return tuple(
+        FloatLayer(node.tensor, f"{node.op} has no int8 form here")
+        for node in float_ops(data)
+        if node.tensor not in wanted
+    )

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.export import Export, named
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.files.flatbuffer_lookups import find_lookups
-from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.int8.measured_network import measured_network
@@ -23,6 +23,9 @@ _IO_CODE = {
     IoType.UINT8: schema.TensorType.UINT8,
     IoType.FLOAT32: schema.TensorType.FLOAT32,
 }
+# From float to int8 and back.
+_BETWEEN = frozenset({"DEQUANTIZE", "QUANTIZE"})
+_INTEGER = frozenset({"int8", "uint8", "int32"})  # int32: shapes and axes
 
 
 def quantize_model(
@@ -34,7 +37,8 @@ def quantize_model(
 ) -> bytes:
     """Convert an exported graph to a quantized variant.
 
-    int8 weights are per channel, activations per tensor; nothing falls back to float.
+    int8 weights are per channel, activations per tensor; only ops without an int8 form stay in
+    float.
 
     Args:
         precision: INT8, INT16X8 or DYNAMIC (which needs no calibration and keeps float IO).
@@ -53,17 +57,16 @@ def quantize_model(
     return quantize_ranged(network, io)
 
 
-def quantize_ranged(network: RangedNetwork, io: IoType, *, islands: bool = False) -> bytes:
-    """Quantize a network over its ranges, and check that the file is what was asked for.
+def quantize_ranged(network: RangedNetwork, io: IoType) -> bytes:
+    """Quantize a network over its ranges, and check that the file takes and gives what was asked.
 
-    Args:
-        islands: Whether ops that have no int8 form may stay in float.
+    Ops that have no int8 form stay in float: `float_ops` lists them.
 
     Raises:
         ConversionError: An op cannot be quantized, or the file does not hold what was promised.
     """
     data = named(quantize_network(network, io))
-    assert_int8(data, io, but=islands or bool(network.in_float))
+    require_ends(data, io)
     return data
 
 
@@ -85,39 +88,41 @@ def configure(
     converter.inference_output_type = IO_TYPES[io]
 
 
-def assert_int8(data: bytes, io: IoType, *, but: bool = False) -> None:
-    """Check that a file is int8 throughout and that its inputs and outputs are as asked.
-
-    Float tensors inside a row of ops that XNNPACK looks up, int8 to int8, are no islands: it runs
-    such a row as one table of 256 bytes.
-
-    Args:
-        but: Whether ops inside may be float, as was asked for.
+def require_ends(data: bytes, io: IoType) -> None:
+    """Check that the inputs and outputs of a file are as asked.
 
     Raises:
         ConversionError: A tensor is not; it is named.
     """
-    model = read_model(data)
-    graph = model.subgraphs[0]
-    ends = {*indices(graph.inputs), *indices(graph.outputs)}
-    for index in ends:
+    graph = read_model(data).subgraphs[0]
+    for index in (*indices(graph.inputs), *indices(graph.outputs)):
         tensor = graph.tensors[index]
         if tensor.type != _IO_CODE[io]:
-            raise ConversionError(_wrong(tensor, str(io)))
-    if but:
-        return
-    allowed = {schema.TensorType.INT8, schema.TensorType.INT32}  # int32: biases, shapes, axes
-    rows = find_lookups(list_nodes(model), (), ends)
-    passed = {*ends, *(o.index for row in rows for node in row[:-1] for o in node.outputs)}
-    for index, tensor in enumerate(graph.tensors):
-        if index not in passed and tensor.type not in allowed:
-            raise ConversionError(_wrong(tensor, "int8"))
+            names = {code: name for name, code in vars(schema.TensorType).items() if name.isupper()}
+            raise ConversionError(
+                f"the inputs and outputs of the file must be {io}. "
+                f"Received: {names.get(tensor.type, tensor.type)} at {tensor.name.decode()!r}."
+            )
 
 
-def _wrong(tensor: Any, wanted: str) -> str:
-    names = {code: name for name, code in vars(schema.TensorType).items() if name.isupper()}
-    return (
-        f"every tensor of the int8 file must be {wanted}. "
-        f"Received: {names.get(tensor.type, tensor.type)} at {tensor.name.decode()!r}. "
-        "An op before it could not be quantized; see `audit` of the file."
+def float_ops(data: bytes) -> tuple[Node, ...]:
+    """List the ops of an int8 file that compute in anything but int8.
+
+    Float tensors inside a row of ops that XNNPACK looks up, int8 to int8, are no islands: it runs
+    such a row as one table of 256 bytes.
+    """
+    model = read_model(data)
+    graph = model.subgraphs[0]
+    nodes = list_nodes(model)
+    rows = find_lookups(nodes, (), {*indices(graph.inputs), *indices(graph.outputs)})
+    looked_up = {node.index for row in rows for node in row}
+    return tuple(
+        node
+        for node in nodes
+        if node.index not in looked_up and node.op not in _BETWEEN and _computes_in_float(node)
     )
+
+
+def _computes_in_float(node: Node) -> bool:
+    computed = [operand for operand in node.given() if not operand.constant]
+    return any(operand.dtype not in _INTEGER for operand in (*computed, *node.outputs))

@@ -13,7 +13,7 @@ from keras import layers
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.costs.cost_table import CostTable
 from portrait_tflite.models.blocks import upsample
-from portrait_tflite.quantize.int8.post_training import assert_int8
+from portrait_tflite.quantize.int8.post_training import float_ops, require_ends
 from portrait_tflite.vocabulary import IoType, ModelSpec, OutputSpec
 
 from . import arm_ratio as judge
@@ -93,7 +93,8 @@ def test_a_net_costs_no_more_than_plain_conversion(randomized: Build, name: str)
     assert arm_ratio(model, ours, PICTURES) >= floor
     audit = audit_model(ours).xnnpack
     assert (audit.partitions, audit.outside) == (1, ())
-    assert_int8(ours, IoType.INT8)
+    require_ends(ours, IoType.INT8)
+    assert float_ops(ours) == ()
 
 
 def test_a_dearer_file_is_found_out(randomized: Build, monkeypatch: pytest.MonkeyPatch) -> None:

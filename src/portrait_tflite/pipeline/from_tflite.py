@@ -161,7 +161,6 @@ def _quantize(
                 IoType.INT8,
                 mending,
                 delegate=delegate,
-                islands=True,
                 before=before,
             ).build()
         except ConversionError:  # it has no remedies then
