@@ -21,6 +21,7 @@ from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.int8.float_transposed import name_weights_as_ops, put_weights_back
 from portrait_tflite.quantize.int8.lifted_ranges import lift_ranges
 from portrait_tflite.quantize.int8.moves import MOVES
+from portrait_tflite.quantize.int8.shared_scales import spare_other_readers
 from portrait_tflite.quantize.int8.stand_ins import put_stand_ins, take_stand_ins_away
 from portrait_tflite.quantize.int8.tensor_ranges import Range
 from portrait_tflite.quiet import quiet
@@ -76,7 +77,8 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
     """Quantize with `TFLiteConverter`'s own quantizer.
 
     Weights are per channel and symmetric, activations per tensor, biases int32. Ranges that are too
-    small to be scaled to are widened (`lift_ranges`).
+    small to be scaled to are widened (`lift_ranges`), and such that would be others' as well
+    (`spare_other_readers`).
 
     Raises:
         ConversionError: The quantizer does not take the file.
@@ -84,7 +86,8 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
     from tensorflow.lite.python.convert import mlir_quantize
 
     model = read_model(network.data)
-    _write_ranges(model, lift_ranges(model, network.ranges))
+    ranges = spare_other_readers(model, network.ranges)
+    _write_ranges(model, lift_ranges(model, ranges))
     names = put_stand_ins(model)
     name_weights_as_ops(model, network.in_float)
     try:
