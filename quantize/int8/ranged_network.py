@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +22,7 @@ from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.int8.float_transposed import name_weights_as_ops, put_weights_back
 from portrait_tflite.quantize.int8.lifted_ranges import lift_ranges
 from portrait_tflite.quantize.int8.moves import MOVES
+from portrait_tflite.quantize.int8.picture_scale import put_rescalings, take_rescalings
 from portrait_tflite.quantize.int8.shared_scales import spare_other_readers
 from portrait_tflite.quantize.int8.stand_ins import put_stand_ins, take_stand_ins_away
 from portrait_tflite.quantize.int8.tensor_ranges import Range
@@ -64,13 +66,19 @@ class RangedNetwork:
         return self.data if self.exact is None else self.exact
 
     def with_picture(self, picture: Range) -> RangedNetwork:
-        """Quantize the picture, the first input, over another range."""
+        """Quantize the picture, the first input, over another range.
+
+        What only moves it has its range, too; where it is joined with other tensors, theirs as
+        well.
+        """
         model = read_model(self.data)
-        moved = {indices(model.subgraphs[0].inputs)[0]}
+        moved = {indices(model.subgraphs[0].inputs)[0]: picture}
         for node in list_nodes(model):
-            if node.op in MOVES and not moved.isdisjoint(o.index for o in node.given()):
-                moved.add(node.outputs[0].index)
-        return replace(self, ranges={**self.ranges, **dict.fromkeys(moved, picture)})
+            given = [operand.index for operand in node.given()]
+            if node.op in MOVES and not moved.keys().isdisjoint(given):
+                held = [{**self.ranges, **moved}.get(number, picture) for number in given]
+                moved[node.outputs[0].index] = reduce(Range.joined, held)
+        return replace(self, ranges={**self.ranges, **moved})
 
 
 def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
@@ -88,6 +96,7 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
     model = read_model(network.data)
     ranges = spare_other_readers(model, network.ranges)
     _write_ranges(model, lift_ranges(model, ranges))
+    rescaled = put_rescalings(model)
     names = put_stand_ins(model)
     name_weights_as_ops(model, network.in_float)
     try:
@@ -103,10 +112,11 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
             "a float .tflite that TFLiteConverter can quantize is required. Received from it: "
             f"{next(iter(str(error).splitlines()), 'no message')[:200]}"
         ) from error
-    if not names and not network.in_float:
+    if not names | rescaled and not network.in_float:
         return bytes(quantized)
     made = read_model(bytes(quantized))
     take_stand_ins_away(made, names)
+    take_rescalings(made, rescaled)
     put_weights_back(made, model)
     return serialize(made)
 

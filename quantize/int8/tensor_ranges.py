@@ -80,7 +80,7 @@ def _giving(model: schema.ModelT, tensors: Sequence[int]) -> Runner:
     graph = copy.copy(model.subgraphs[0])
     graph.outputs = np.array(tensors, np.int32)
     whole = copy.copy(model)
-    whole.subgraphs, whole.signatureDefs = [graph], []
+    whole.subgraphs, whole.signatureDefs = [graph, *model.subgraphs[1:]], []
     return open_model(serialize(whole))
 
 

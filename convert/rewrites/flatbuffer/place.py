@@ -47,11 +47,19 @@ def cut_out(model: schema.ModelT, sources: Sequence[int], targets: Sequence[int]
     alone = schema.ModelT(
         version=model.version,
         operatorCodes=list(model.operatorCodes),
-        subgraphs=[part],
+        subgraphs=[part, *map(_copied, model.subgraphs[1:])],
         buffers=list(model.buffers),
     )
     drop_unused(alone)
     return serialize(alone)
+
+
+def _copied(graph: schema.SubGraphT) -> schema.SubGraphT:
+    """Copy a graph that a WHILE or IF calls: pruning numbers its tensors and buffers anew."""
+    alone = copy.copy(graph)
+    alone.tensors = [copy.copy(tensor) for tensor in graph.tensors]
+    alone.operators = [copy.copy(operator) for operator in graph.operators]
+    return alone
 
 
 def redirect(model: schema.ModelT, old: int, new: int) -> None:
