@@ -56,13 +56,13 @@ class ChannelShuffle:
 
 def _shuffle(value: Value, uses: Uses) -> tuple[Value, int] | None:
     """Return what is shuffled, and from how many groups; None for anything else."""
-    if not _reshapes(value.node) or len(value.shape) != 4:
+    if not reshapes(value.node) or len(value.shape) != 4:
         return None
     turned = value.node.inputs[0]
-    if _axes(turned.node) != [0, 1, 2, 4, 3] or uses[turned] > 1:
+    if axes_of(turned.node) != [0, 1, 2, 4, 3] or uses[turned] > 1:
         return None
     grouped = turned.node.inputs[0]
-    if not _reshapes(grouped.node) or uses[grouped] > 1:
+    if not reshapes(grouped.node) or uses[grouped] > 1:
         return None
     source = grouped.node.inputs[0]
     # Rows or columns that change too are another rearrangement.
@@ -71,11 +71,12 @@ def _shuffle(value: Value, uses: Uses) -> tuple[Value, int] | None:
     return source, grouped.shape[3]
 
 
-def _reshapes(node: Node) -> bool:
+def reshapes(node: Node) -> bool:
+    """Tell whether a node is a reshape, as a layer or as an operation."""
     return type(node.op) is keras.layers.Reshape or _is_operation(node, "Reshape")
 
 
-def _axes(node: Node) -> list[int]:
+def axes_of(node: Node) -> list[int]:
     """Return the order in which a node puts its input's dimensions; [] where it is none such."""
     if type(node.op) is keras.layers.Permute:
         return [0, *node.op.dims]

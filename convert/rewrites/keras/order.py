@@ -31,6 +31,7 @@ from portrait_tflite.convert.rewrites.keras.normalization import Normalization
 from portrait_tflite.convert.rewrites.keras.one_spelling import OneSpelling
 from portrait_tflite.convert.rewrites.keras.packed_columns import PackedColumns
 from portrait_tflite.convert.rewrites.keras.padding_into_same import PaddingIntoSame
+from portrait_tflite.convert.rewrites.keras.pixel_shuffle import PixelShuffle
 from portrait_tflite.convert.rewrites.keras.prelu import Prelu
 from portrait_tflite.convert.rewrites.keras.sigmoid_by_hand import SigmoidByHand
 from portrait_tflite.convert.rewrites.keras.site import KerasRewrite
@@ -62,6 +63,7 @@ REWRITES: tuple[KerasRewrite, ...] = (
     AffineAsDepthwise(),  # what is left of them; before activations, which fuse into it
     FuseActivation(),  # before the upsamplings, which carry the activation along
     ChannelShuffle(),  # behind the fuses: then nothing is between it and the convolution
+    PixelShuffle(),
     EarlierCropping(),  # behind the folds and fuses; before what takes upsamplings apart
     StridedPooling(),  # behind the folds and fuses: nothing is left between it and the pooling
     RoundChannels(),  # where convolutions are all folded, and before they become others
