@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from portrait_tflite.convert.choice import Chooser, is_planned
-from portrait_tflite.convert.graph import Frames, Graph, Value, as_arrays, evaluate, replaced
+from portrait_tflite.convert.graph import (
+    Frames,
+    Graph,
+    Value,
+    as_arrays,
+    evaluate,
+    replaced,
+)
 from portrait_tflite.convert.rewrites.failure import named_failure
 from portrait_tflite.convert.rewrites.keras.order import REWRITES
 from portrait_tflite.convert.rewrites.keras.site import (
@@ -101,7 +109,7 @@ class _Run:
         self._chooser = chooser
         # A rewritten tensor inherits what the original's held, so each site's error is its own.
         values = [Value(node, i) for node in graph.nodes() for i in range(len(node.shapes))]
-        arrays = as_arrays(evaluate(values, graph.feed(images)))
+        arrays = as_arrays(_computed(values, graph, images))
         self._activations: dict[Value, Array] = dict(zip(values, arrays, strict=True))
         self._approximated: set[Value] = set()
 
@@ -255,3 +263,13 @@ def difference(before: Array, after: Array) -> tuple[float, float]:
         error = float(np.max(np.abs(before - after), initial=0.0))
     magnitude = float(np.max(np.abs(before), initial=0.0))
     return error, error / magnitude if magnitude else error
+
+
+def _computed(values: Sequence[Value], graph: Graph, images: Frames) -> list[Any]:
+    """Compute tensors on all pictures, or on the first where the network takes one at a time."""
+    fed = graph.feed(images)
+    try:
+        return evaluate(values, fed)
+    except Exception:  # a layer raises whatever its library does
+        first = {value: tensor[:1] for value, tensor in fed.items()}
+        return evaluate(values, first)

@@ -12,8 +12,8 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.choice import CheapestForm, PlannedForm
-from portrait_tflite.convert.graph import Value, apply_op
-from portrait_tflite.convert.rewriter import TOLERANCE, difference
+from portrait_tflite.convert.graph import Value, apply_op, trace
+from portrait_tflite.convert.rewriter import TOLERANCE, difference, rewrite_graph
 from portrait_tflite.convert.rewrites.keras.added_layers import convolution, weights_of
 from portrait_tflite.convert.rewrites.keras.order import REWRITES
 from portrait_tflite.convert.rewrites.keras.site import Form, Refusal, Site, Uses
@@ -182,3 +182,20 @@ def test_difference_is_relative_to_the_largest_magnitude() -> None:
     assert difference(np.zeros(2), np.ones(2)) == (1.0, 1.0)
     assert difference(before, np.zeros(3)) == (float("inf"), float("inf"))
     assert np.isnan(difference(before, np.array([np.nan, 0]))[1])
+
+
+def test_a_network_of_one_picture_at_a_time_is_rewritten(randomized: Build) -> None:
+    # Coordinates beside the features, as CoordConv has them, for a batch of 1.
+    columns = np.broadcast_to(np.linspace(-1, 1, 5, dtype=np.float32)[:, None], (1, 6, 5, 1))
+    x = keras.Input((6, 5, 3), batch_size=1)
+    y = layers.Conv2D(3, 3, padding="same", name="conv")(x)
+    y = keras.ops.concatenate([y, columns], axis=-1)
+    model = randomized(keras.Model(x, layers.Conv2D(1, 1, name="mask")(layers.ReLU()(y))))
+    images = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)
+    form = _replace()(model)
+    rewritten = rewrite_graph(
+        trace(model), images, CheapestForm(Delegate.XNNPACK), [_Convolution(form)]
+    )
+    assert [record.rewrite for record in rewritten.records] == ["under_test"]
+    found = np.asarray(rewritten.graph(images[:1]))
+    assert difference(found, np.asarray(model(images[:1])))[1] <= TOLERANCE
