@@ -113,7 +113,7 @@ def remedy(
         network=network if best is start else _with(network, best.built),
         scores={**scores, _INT8: best.accuracy},
         steps=(*steps, *_not_needed(network.finetuning, best, steps)),
-        float_layers=(*best.built.in_float, *best.float_layers),
+        float_layers=(*built.in_float, *best.float_layers),
         blamed=blame(errors) if lost else "",
         sensitivity=errors,
     )
