@@ -73,6 +73,12 @@ class RewriteRequest:
         """The rewrites of finished files that may be applied, in their order."""
         return self._allowed().flatbuffer
 
+    @property
+    def behind_keras(self) -> tuple[FlatbufferRewrite, ...]:
+        """Those of finished files for what is made of a graph whose forms were chosen."""
+        chosen = {rewrite.name for rewrite in self.keras}
+        return tuple(one for one in self.flatbuffer if one.keras_name not in chosen)
+
     def selection(self) -> RewriteSelection:
         """What was asked for, as the report states it."""
         return RewriteSelection(

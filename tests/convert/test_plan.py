@@ -120,3 +120,13 @@ def test_the_chooser_follows_the_request() -> None:
 def test_the_masks_spec_has_nothing_left_to_choose() -> None:
     spec = ModelSpec(8, 6, output=OutputSpec(1, 2, Activation.SIGMOID))
     assert mask_spec(spec) == ModelSpec(8, 6)
+
+
+def test_forms_that_the_graph_chose_stay_in_its_files() -> None:
+    """--rewrite-plan and --tune may keep a transposed convolution that the table finds dearer."""
+    name = "transposed_to_depth"
+    usual = RewriteRequest()
+    assert name in [one.name for one in usual.flatbuffer]
+    assert name not in [one.name for one in usual.behind_keras]
+    without = RewriteRequest(dropped=("transposed_convolution",))
+    assert name in [one.name for one in without.behind_keras]

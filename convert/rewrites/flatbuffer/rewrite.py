@@ -107,6 +107,8 @@ class FlatbufferRewrite(ABC):
         helps_gpu: Whether it is of use in a file for the GPU, too.
         before_int8: Whether a float file is rewritten before it becomes int8, too, since int8 is
             more accurate then.
+        keras_name: Of the rewrite of the Keras graph that chooses among the same forms; "" where
+            there is none. What was made of a graph stays as that chose.
     """
 
     name: ClassVar[str]
@@ -114,6 +116,7 @@ class FlatbufferRewrite(ABC):
     within_one_step: ClassVar[bool] = False
     helps_gpu: ClassVar[bool] = True
     before_int8: ClassVar[bool] = False
+    keras_name: ClassVar[str] = ""
 
     @abstractmethod
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:

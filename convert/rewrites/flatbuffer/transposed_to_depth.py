@@ -54,6 +54,7 @@ class TransposedToDepth(FlatbufferRewrite):
     helps_gpu = False  # which has the op
     within_one_step = True
     before_int8 = True  # one channel's phases have one scale else
+    keras_name = "transposed_convolution"
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match one whose weights and bias are in the file."""

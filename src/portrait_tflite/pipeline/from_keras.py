@@ -122,7 +122,7 @@ def _build(
             request.io,
             single_frames(inputs, MENDED_ON),
             steps.on_variant,
-            request.rewrite.flatbuffer,
+            request.rewrite.flatbuffer if opaque else request.rewrite.behind_keras,
             mask_spec(loaded.spec),
             one_range=request.metadata,  # MediaPipe has one for all channels
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from portrait_tflite.convert.choice import CheapestForm
 from portrait_tflite.convert.mending.mend import mend_model
+from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.convert.rewrites.keras.site import Form, Site
 from portrait_tflite.convert.site_net import export_form
 from portrait_tflite.quantize.int8.post_training import configure
@@ -79,7 +80,7 @@ class HostTiming:
 
     def _file(self, site: Site, form: Form) -> bytes:
         if not self.integer:
-            return mend_model(export_form(site, form)).data
+            return self._mended(export_form(site, form))
 
         def noise() -> Iterator[list[Floats]]:
             rng = np.random.default_rng(_SEED)
@@ -87,7 +88,10 @@ class HostTiming:
                 yield [rng.normal(size=v.shape).astype(np.float32) for v in site.boundary]
 
         data = export_form(site, form, lambda c: configure(c, Precision.INT8, noise, IoType.INT8))
-        return mend_model(data).data
+        return self._mended(data)
+
+    def _mended(self, data: bytes) -> bytes:
+        return mend_model(data, rewrites=RewriteRequest().behind_keras).data
 
 
 def time_in_turns(files: Sequence[bytes]) -> list[list[float]]:

@@ -46,7 +46,7 @@ def _transposed(graph: Any, bias_shape: tuple[int, ...], shared: bool = False) -
 def test_a_bias_of_four_dimensions_is_flattened(tiny_graph: Build, run_once: RunOnce) -> None:
     data = _transposed(tiny_graph(), (1, 1, 1, 3))
     assert [node.op for node in open_model(data).outside] == ["TRANSPOSE_CONV"]
-    result = mend_model(data)
+    result = mend_model(data, rewrites=(FlattenBias(),))
     mended = open_model(result.data)
     assert (mended.partitions, mended.outside) == (1, ())
     assert run_once(result.data) == run_once(data)
@@ -54,7 +54,7 @@ def test_a_bias_of_four_dimensions_is_flattened(tiny_graph: Build, run_once: Run
 
 
 def test_a_flat_bias_needs_nothing(tiny_graph: Build) -> None:
-    assert mend_model(_transposed(tiny_graph(), (3,))).records == ()
+    assert mend_model(_transposed(tiny_graph(), (3,)), rewrites=(FlattenBias(),)).records == ()
 
 
 def test_a_shared_bias_stays(tiny_graph: Build) -> None:
@@ -83,7 +83,7 @@ def test_a_float16_bias_is_flattened_before_it_is_unpacked(
     options = schema.TransposeConvOptionsT(strideW=1, strideH=1)
     graph.op("TRANSPOSE_CONV", [shape, weights, x, bias], y, 4, options)
     data = graph.build([x], [y])
-    result = mend_model(data)
+    result = mend_model(data, rewrites=(FlattenBias(),))
     if computed:
         assert [skipped.reason for skipped in result.skipped] == ["its bias is computed"]
         return
