@@ -68,7 +68,7 @@ class SelectiveFloat:
         if not kept:
             return None
         found = trial.attempt(kept)
-        detail, named = _detail(trial, found, kept), self._named(network, kept)
+        detail, named = _detail(trial, found, kept, budget), self._named(network, kept)
         if corrected and (again := BiasCorrection().apply(found.network, frames, lambda _: None)):
             return Treated(again.network, f"{detail}; then {again.detail} corrected anew", named)
         return Treated(found.network, detail, named)
@@ -99,11 +99,12 @@ def _reason(error: LayerError) -> str:
     return f"{what} in int8 alone: {error.points:.1f} points of mIoU"
 
 
-def _detail(trial: Trial, found: Attempt, kept: Sequence[LayerError]) -> str:
-    share = found.burden.cycles / trial.plain.cycles - 1
+def _detail(trial: Trial, found: Attempt, kept: Sequence[LayerError], budget: Budget) -> str:
+    share, most = found.burden.cycles / trial.plain.cycles - 1, budget.max_cost - 1
     ops = len(list_nodes(read_model(found.network.data)))
     return (
         f"{len(found.network.in_float)} of {ops} ops in "
         f"float for {', '.join(dict.fromkeys(error.layer for error in kept))}: ARM cost "
-        f"{100 * share:+.0f} %"
+        f"{100 * share:+.0f} % of at most {100 * most:+.0f} %, {found.burden.partitions} of at most "
+        f"{trial.plain.partitions + budget.more_partitions} partitions"
     )

@@ -9,8 +9,8 @@ import pytest
 
 from portrait_tflite.report.files import report_json
 from portrait_tflite.report.html import render_html
-from portrait_tflite.report.remedies import climb_bars, climb_lines
-from portrait_tflite.vocabulary import RemedyStep, Report
+from portrait_tflite.report.remedies import climb_bars, climb_lines, climb_result
+from portrait_tflite.vocabulary import RemedyStep, Report, Variant
 
 
 def test_the_chart_begins_with_plain_int8(full_report: Report) -> None:
@@ -30,10 +30,43 @@ def test_without_remedies_there_is_no_chart(report: Report) -> None:
 
 
 def test_a_line_for_every_step_and_every_float_layer(full_report: Report) -> None:
-    undone, kept, layer = climb_lines(full_report)
+    result, undone, kept, layer = climb_lines(full_report)
+    assert result.startswith(
+        "int8: the gate holds with equalization: 1.60 points lost as plain int8"
+    )
     assert undone.startswith("int8, ranges: -0.10 points, 1.70 lost with it, undone; +0.00 Mcyc")
     assert kept.startswith("int8, equalization: +0.90 points, 0.70 lost with it; +0.10 Mcyc")
     assert layer == "int8: head stays in float: it loses 0.3 points in int8"
+
+
+def _after(variant: Variant, *steps: tuple[str, bool, bool]) -> Variant:
+    first = variant.remedies[0]
+    climbed = [
+        replace(first, name=name, gain=0.5, loss=1.2 - number / 2, kept=kept, passed=passed)
+        for number, (name, kept, passed) in enumerate(steps)
+    ]
+    return replace(variant, remedies=tuple(climbed))
+
+
+def test_the_result_names_the_step_and_what_all_of_it_cost(full_report: Report) -> None:
+    variant = full_report.variants["int8"]
+    assert climb_result(variant) == (
+        "the gate holds with equalization: 1.60 points lost as plain int8, 0.70 with it; "
+        "+0.10 Mcyc, no partition more, 0.8 min in all"
+    )
+    both = _after(variant, ("ranges", True, False), ("rounding", True, True))
+    assert climb_result(both).startswith("the gate holds with rounding, on top of ranges: 1.70")
+    page = render_html(replace(full_report, variants={**full_report.variants, "int8": both}))
+    assert "<p>The gate holds with rounding, on top of ranges: 1.70" in page
+
+
+def test_the_result_says_that_nothing_was_enough(full_report: Report) -> None:
+    variant = full_report.variants["int8"]
+    missed = _after(variant, ("ranges", True, False), ("rounding", False, False))
+    assert climb_result(missed).startswith("no remedy was enough; the nearest is ranges: 1.70")
+    idle = _after(variant, ("ranges", False, False))
+    assert climb_result(idle) == "no remedy helped: 1.70 points lost as plain int8"
+    assert climb_result(replace(variant, remedies=())) == ""
 
 
 def test_the_page_shows_every_step(full_report: Report) -> None:

@@ -27,7 +27,7 @@ from portrait_tflite.report.io_card import card_rows
 from portrait_tflite.report.latencies import variant_rows
 from portrait_tflite.report.lint import lint_rows
 from portrait_tflite.report.profiles import profiles
-from portrait_tflite.report.remedies import climb_bars
+from portrait_tflite.report.remedies import climb_bars, climb_result
 from portrait_tflite.report.roles import (
     DELEGATE_NAMES,
     delegate_for,
@@ -113,6 +113,7 @@ def _environment() -> Environment:
         "lost_figures": lost_figures,
         "harm_bars": harm_bars,
         "climb_bars": climb_bars,
+        "climb_result": climb_result,
     }
     # Ours, not the user's: a style sheet must not be escaped.
     style = (files(_PACKAGE) / "templates" / "report.css").read_text("utf-8")

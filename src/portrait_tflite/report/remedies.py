@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from portrait_tflite.report import formats
@@ -40,9 +40,28 @@ def climb_bars(variant: Variant) -> tuple[ClimbBar, ...]:
     return (first, *(_bar(step, most) for step in steps if step.ran))
 
 
+def climb_result(variant: Variant) -> str:
+    """Say with which step the gate held, or that none was enough; "" where none ran."""
+    steps = [step for step in variant.remedies if step.ran]
+    if not steps:
+        return ""
+    kept = [step for step in steps if step.kept]
+    plain = f"{steps[0].loss + steps[0].gain:.2f} points lost as plain int8"
+    if not kept:
+        return f"no remedy helped: {plain}"
+    *others, last = kept
+    on_top = f", on top of {', '.join(step.name for step in others)}" if others else ""
+    with_it = f"{plain}, {last.loss:.2f} with it; {_paid_in_all(steps, last)}"
+    if last.passed:
+        return f"the gate holds with {last.name}{on_top}: {with_it}"
+    return f"no remedy was enough; the nearest is {last.name}{on_top}: {with_it}"
+
+
 def climb_lines(report: Report) -> Iterator[str]:
-    """Say in a line per step what it came to, for the terminal."""
+    """Say what the remedies came to, and in a line per step what it did, for the terminal."""
     for name, variant in report.variants.items():
+        if result := climb_result(variant):
+            yield f"{name}: {result}"
         for step in variant.remedies:
             paid = f"; {_paid(step)}" if step.ran else ""
             yield f"{name}, {step.name}: {gained(step)}{paid}; {step.detail}"
@@ -72,3 +91,11 @@ def _bar(step: RemedyStep, most: float) -> ClimbBar:
 def _paid(step: RemedyStep) -> str:
     partitions = formats.count(step.partitions_after, "partition")
     return f"{step.cost:+.2f} Mcyc, {partitions}, {step.minutes:.1f} min"
+
+
+def _paid_in_all(steps: Sequence[RemedyStep], last: RemedyStep) -> str:
+    cost = last.mcycles_after - steps[0].mcycles_before
+    more = last.partitions_after - steps[0].partitions_before
+    minutes = sum(step.minutes for step in steps)
+    partitions = f"{formats.count(more, 'partition')} more" if more > 0 else "no partition more"
+    return f"{cost:+.2f} Mcyc, {partitions}, {minutes:.1f} min in all"

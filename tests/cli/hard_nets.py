@@ -15,16 +15,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.graph import trace
-from portrait_tflite.metrics import mean_iou
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.models.synthetic import draw_portrait
-from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
-from portrait_tflite.quantize.int8.tensor_ranges import Frames, measure_ranges
-from portrait_tflite.quantize.sensitivity.mask_harm import masks_of_file
-from portrait_tflite.quiet import quiet
-from portrait_tflite.vocabulary import OutputSpec, Precision
+from portrait_tflite.quantize.int8.tensor_ranges import Frames
 
 SIZE = 128
 CALIBRATED_ON = 12
@@ -44,11 +37,6 @@ class Drawn:
     scored: list[Frames]
     masks: list[Array]
 
-    def miou(self, data: bytes) -> float:
-        """Score a `.tflite`, float or int8; points, 0 to 100."""
-        found = masks_of_file(data, self.scored, OutputSpec())
-        return 100 * float(np.mean([mean_iou(*pair) for pair in zip(found, self.masks)]))  # noqa: B905
-
 
 def draw(calibrated_on: int = CALIBRATED_ON, size: int = SIZE, seed: int = 0) -> Drawn:
     """Draw portraits `[size, size]`; the same each time."""
@@ -58,13 +46,6 @@ def draw(calibrated_on: int = CALIBRATED_ON, size: int = SIZE, seed: int = 0) ->
     frames: list[Frames] = [((image.astype(np.float32) / 127.5 - 1)[None],) for image, _ in drawn]
     masks = [mask > 0 for _, mask in drawn]
     return Drawn(frames[:calibrated_on], frames[calibrated_on:], masks[calibrated_on:])
-
-
-def build(name: str, frames: list[Frames], seed: int = 0) -> RangedNetwork:
-    """Build a hard network by its name in `HARD`, of the pictures' size, with plain ranges."""
-    with quiet():
-        data = Export(trace(HARD[name](frames, seed))).float_model(Precision.FLOAT32)
-    return RangedNetwork(data, measure_ranges(data, frames))
 
 
 def uneven_depthwise(frames: list[Frames], seed: int = 0) -> keras.Model:
