@@ -63,8 +63,17 @@ def predict(data: bytes, table: CostTable, outside: Collection[int] | None = Non
     if outside is None:
         with np.errstate(all="ignore"):  # broken scales have no ratio
             outside = predict_xnnpack(model).refused
-    outputs = indices(model.subgraphs[0].outputs)
-    steps = list(cost_steps(list_nodes(model), table, outside, outputs))
+    return predict_nodes(list_nodes(model), table, outside, indices(model.subgraphs[0].outputs))
+
+
+def predict_nodes(
+    nodes: Sequence[Node],
+    table: CostTable,
+    outside: Collection[int],
+    outputs: Collection[int],
+) -> Prediction:
+    """Predict the same of ops that were read already; arguments as of `cost_steps`."""
+    steps = cost_steps(nodes, table, outside, outputs)
     unknown = {kind for step in steps for kind in step.unknown}
     return Prediction(table.call + sum(step.cycles for step in steps), tuple(sorted(unknown)))
 

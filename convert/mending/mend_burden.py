@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.costs.cost_prediction import predict
+from portrait_tflite.convert.costs.cost_prediction import predict_nodes
 from portrait_tflite.convert.costs.cost_table import CostTable
 from portrait_tflite.convert.costs.costed_op import BUILTIN
 from portrait_tflite.convert.delegates.gpu import predict_gpu
@@ -17,7 +17,7 @@ from portrait_tflite.convert.delegates.xnnpack_ops import (
     XNNPACK_OPS,
 )
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
-from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
@@ -63,7 +63,8 @@ def weigh(data: bytes) -> Burden:
     integer = any(o.dtype in _BYTES for n in nodes for o in n.outputs)
     unloadable, outside, partitions = _delegation(data, model)
     table = CostTable.load(TARGET)
-    prediction = predict(data, table, outside)
+    outputs = indices(model.subgraphs[0].outputs)
+    prediction = predict_nodes(nodes, table, outside, outputs)
     return Burden(
         unloadable=unloadable,
         outside=len(outside),

@@ -44,6 +44,8 @@ class RangedNetwork:
             another function of it in float; None where it is `data` still.
         uncorrected: The float file before biases were corrected for what other ops lose, which is
             another loss once an op is in float; None where it is `data` still.
+        measured: The ranges that the pictures gave, where remedies chose others since; None where
+            they are `ranges` still.
         teacher: The float file whose masks int8 is to give, where all weights were trained for int8
             since; its tensors may be others. None where it is `exact`.
     """
@@ -53,6 +55,7 @@ class RangedNetwork:
     in_float: frozenset[str] = frozenset()
     exact: bytes | None = None
     uncorrected: bytes | None = None
+    measured: Mapping[int, Range] | None = None
     teacher: bytes | None = None
 
     @property

@@ -76,8 +76,12 @@ class BiasAbsorption:
         if not shifted or not same(data := _absorb(network.data, shifted)):
             return None
         ranges = {**network.ranges, **_ranges(network.ranges, shifted, seen)}
+        measured = network.measured and {
+            **network.measured,
+            **_ranges(network.measured, shifted, seen),
+        }
         exact = network.exact and _absorb(network.exact, shifted)
-        treated = replace(network, data=data, ranges=ranges, exact=exact)
+        treated = replace(network, data=data, ranges=ranges, exact=exact, measured=measured)
         return Treated(treated, f"{len(shifted)} of {len(chains)} chains")
 
 

@@ -63,10 +63,15 @@ class BiasCorrection:
             return None
         tensors = [op.output for op in ops]
         seen = channel_statistics(network.unrounded, measured, tensors, lambda s: on_share(s / 10))
-        groups = [list(group) for group in np.array_split(np.arange(len(ops)), _GROUPS)] * _ROUNDS
+        groups = [tuple(group) for group in np.array_split(np.arange(len(ops)), _GROUPS)]
         error_of = output_error(network.reference, frames)
         best, least, corrected = network, error_of(network), set[int]()
-        for done, group in enumerate(groups, start=1):
+        tried_on: dict[tuple[int, ...], RangedNetwork] = {}
+        for done, group in enumerate(groups * _ROUNDS, start=1):
+            on_share(0.1 + 0.9 * done / (len(groups) * _ROUNDS))
+            if tried_on.get(group) is best:  # it came to nothing, and nothing has moved since
+                continue
+            tried_on[group] = best
             chosen = [ops[i] for i in group]
             found = _means(best, chosen, measured)
             shifts = {
@@ -81,7 +86,6 @@ class BiasCorrection:
             if shifts and (error := error_of(tried)) < least:
                 best, least = tried, error
                 corrected.update(group)
-            on_share(0.1 + 0.9 * done / len(groups))
         if not corrected:
             return None
         return Treated(best, f"biases of {len(corrected)} of {len(ops)} ops")

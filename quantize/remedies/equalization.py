@@ -64,6 +64,10 @@ class Equalization:
             it; of a few a and b the pair with the least predicted noise behind the second layer.
             The largest s of a chain is at most 64 times the smallest
 
+    It starts from the ranges as they were measured: one chosen for channels that differ clips the
+    large ones, or leaves the small ones no step, which is no longer needed. Other choices are tried
+    again behind it.
+
     RELU6 between is refused: each channel would need a bound of its own, and ReLU instead of it is
     another function.
     """
@@ -86,12 +90,13 @@ class Equalization:
             scaled = [each for each in scaled if same(_scale(network.data, [each]))]
         if not scaled or not same(data := _scale(network.data, scaled)):
             return None
-        ranges = {**network.ranges, **_ranges(network.ranges, scaled, seen)}
+        measured = network.ranges if network.measured is None else network.measured
+        ranges = {**measured, **_ranges(measured, scaled, seen)}
         exact = network.exact and _scale(network.exact, scaled)
-        treated = replace(network, data=data, ranges=ranges, exact=exact)
+        treated = replace(network, data=data, ranges=ranges, exact=exact, measured=None)
         widest = max(float(each.factors.max() / each.factors.min()) for each in scaled)
         detail = f"{len(scaled)} of {len(chains)} chains, channels up to 1 : {widest:.3g} apart"
-        return Treated(treated, detail)
+        return Treated(treated, detail, afresh=network.measured is not None)
 
 
 def _choose(
@@ -188,7 +193,7 @@ def _scale(data: bytes, scaled: Sequence[Scaled]) -> bytes:
 def _ranges(
     ranges: Mapping[int, Range], scaled: Sequence[Scaled], seen: Mapping[int, ChannelStatistics]
 ) -> dict[int, Range]:
-    """Return what the tensors between hold now; what was cut off of them stays cut off."""
+    """Return what the tensors between hold now, by what they were to hold."""
     return {
         number: _scaled_range(ranges[number], seen[number], each.factors)
         for each in scaled

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from portrait_tflite.convert.mending.mend_burden import weigh
+from portrait_tflite.convert.mending.mend_burden import Burden, weigh
 from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
@@ -37,6 +38,11 @@ class Rung:
     built: Built
     accuracy: Accuracy
     float_layers: tuple[FloatLayer, ...] = ()
+
+    @cached_property
+    def burden(self) -> Burden:
+        """What the file asks of the phone."""
+        return weigh(self.built.data)
 
 
 def climb(
@@ -126,8 +132,8 @@ def _repeated(steps: Sequence[RemedyStep]) -> str:
 
 
 def _step(name: str, before: Rung, after: Rung | None, detail: str, minutes: float) -> RemedyStep:
-    old = weigh(before.built.data)
-    new = old if after is None else weigh(after.built.data)
+    old = before.burden
+    new = old if after is None else after.burden
     gain = 0.0 if after is None else loss(before.accuracy) - loss(after.accuracy)
     passed = after is not None and after.accuracy.passed
     return RemedyStep(

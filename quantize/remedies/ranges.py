@@ -6,7 +6,7 @@ The more a range holds, the coarser its 255 steps. What lies outside is clipped.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from portrait_tflite.convert.files.flatbuffer import read_model, text
 from portrait_tflite.convert.files.layer_names import name_layers
@@ -89,7 +89,9 @@ class RangeChoice:
         on_share(1.0)
         if best is plain:
             return None
-        return Treated(best.network, self._detail(best, network, families))
+        measured = network.ranges if network.measured is None else network.measured
+        chosen = replace(best.network, measured=measured)
+        return Treated(chosen, self._detail(best, network, families))
 
     def _detail(self, best: _Tried, before: RangedNetwork, families: Sequence[Family]) -> str:
         """Say which choice it is, how many ranges it changed, and which tensors have their own."""

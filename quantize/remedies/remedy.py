@@ -22,7 +22,8 @@ class Treated:
         network: Quantized plainly, it holds what the remedy chose.
         detail: What was done, for the report: one line.
         float_layers: What the network keeps in float now, all of it; None where that is as before.
-        afresh: Whether it was made anew, without what the steps before did to the float file.
+        afresh: Whether it was made anew, without what the steps before did; they are tried again
+            behind it.
     """
 
     network: RangedNetwork
