@@ -87,10 +87,11 @@ class BiasAbsorption:
 
 def _may_shift(model: schema.ModelT, chain: Chain) -> bool:
     # Depthwise with a multiplier: the bias would have to be summed by rows of outputs.
-    weights = read_weights(model, chain.second)
-    channels = chain.first.node.outputs[0].shape[-1]
-    plain = not chain.second.depthwise or weights.shape[-1] == channels
-    return plain and len(chain.tensors) == 1 and not _pads(chain.second.node)
+    if not len(chain.firsts) == len(chain.seconds) == len(chain.tensors) == 1:
+        return False
+    (second,) = chain.seconds
+    plain = not second.depthwise or read_weights(model, second).shape[-1] == chain.channels
+    return plain and not _pads(second.node)
 
 
 def _pads(node: Node) -> bool:
@@ -106,7 +107,7 @@ def _pads(node: Node) -> bool:
 def _shift(chain: Chain, seen: Mapping[int, ChannelStatistics]) -> Shifted | None:
     found = seen[chain.tensors[0]]
     amounts = np.maximum(found.low, 0)
-    if chain.first.activation == NONE:
+    if chain.firsts[0].activation == NONE:
         amounts += np.minimum(found.high, 0)
     amounts = np.asarray(_TAKEN * amounts, np.float32)
     before = _held(found.low, found.high)
@@ -123,7 +124,7 @@ def _held(low: Floats, high: Floats) -> Range:
 def _absorb(data: bytes, shifted: Sequence[Shifted]) -> bytes:
     model = read_model(data)
     for each in shifted:
-        first, second = each.chain.first, each.chain.second
+        (first,), (second,) = each.chain.firsts, each.chain.seconds
         write_bias(model, first, read_bias(model, first) - each.amounts)
         weights = second.scale_inputs(read_weights(model, second), each.amounts)
         # Depthwise, each output sees one channel; else all of them.

@@ -25,6 +25,7 @@ from portrait_tflite.quantize.remedies.channel_statistics import (
     channel_statistics,
 )
 from portrait_tflite.quantize.remedies.linear_ops import (
+    LinearOp,
     read_bias,
     read_weights,
     write_bias,
@@ -63,6 +64,9 @@ class Equalization:
             s = r^a / w^b, of the channel's largest magnitude r and that of the weights w that read
             it; of a few a and b the pair with the least predicted noise behind the second layer.
             The largest s of a chain is at most 64 times the smallest
+
+    Where several layers are added, or several read the sum, as on the trunk of a residual network,
+    all of them are scaled by the same s.
 
     It starts from the ranges as they were measured: one chosen for channels that differ clips the
     large ones, or leaves the small ones no step, which is no longer needed. Other choices are tried
@@ -109,29 +113,34 @@ def _choose(
     """
     found = []
     for chain in chains:
-        weights = read_weights(model, chain.second)
-        factors = choose_factors(chain, weights, seen[chain.tensors[-1]])
+        factors = choose_factors(chain, [read_weights(model, op) for op in chain.seconds], seen)
         if factors is not None:
             found.append(Scaled(chain, factors))
     return found
 
 
-def choose_factors(chain: Chain, weights: Floats, seen: ChannelStatistics) -> Floats | None:
+def choose_factors(
+    chain: Chain, weights: Sequence[Floats], seen: Mapping[int, ChannelStatistics]
+) -> Floats | None:
     """Return what each channel of a chain is best divided by; None where nothing is as good.
 
     Args:
-        chain: The two ops.
-        weights: Of the second.
-        seen: What the second reads.
+        chain: The ops.
+        weights: Of those that read the channels.
+        seen: What its tensors hold.
     """
-    channels = _largest(seen)
-    if channels is None:
+    held = {number: _largest(seen[number]) for number in chain.rounded}
+    channels = np.max(list(held.values()), axis=0)
+    if channels.max() == 0:
         return None
-    reading = _by_input(chain, np.abs(weights), channels.size)
-    largest = np.maximum(reading.max(0), _LEAST_CHANNEL * reading.max())
-    if largest.max() == 0:
+    channels = np.maximum(channels, _LEAST_CHANNEL * channels.max())
+    pairs = zip(chain.seconds, weights, strict=True)
+    readers = [_Reader(op, values, seen[op.source], chain.channels) for op, values in pairs]
+    readers = [reader for reader in readers if reader.weights.max() > 0]
+    if not readers:
         return None
-    noise_of = _noise_of(chain, reading, seen, channels)
+    largest = np.max([reader.largest() for reader in readers], axis=0)
+    noise_of = _noise_of(readers, [(held[number], seen[number]) for number in chain.rounded])
     best, least = None, _WORTH * noise_of(np.ones_like(channels))
     for a, b in product(_BY_RANGE, _BY_WEIGHTS):
         factors = channels**a / largest**b
@@ -144,17 +153,45 @@ def choose_factors(chain: Chain, weights: Floats, seen: ChannelStatistics) -> Fl
     return None if best is None else np.asarray(best, np.float32)
 
 
-def _largest(seen: ChannelStatistics) -> Floats | None:
-    """Return the largest magnitude of each channel; None where all are zero."""
-    channels = np.maximum(np.abs(seen.low), np.abs(seen.high))
-    if channels.max() == 0:
-        return None
-    return np.asarray(np.maximum(channels, _LEAST_CHANNEL * channels.max()), np.float32)
+def _largest(seen: ChannelStatistics) -> Floats:
+    """Return the largest magnitude of each channel `[c]`."""
+    return np.asarray(np.maximum(np.abs(seen.low), np.abs(seen.high)), np.float32)
 
 
-def _by_input(chain: Chain, weights: Floats, channels: int) -> Floats:
+class _Reader:
+    """An op that reads the channels of a chain: what int8 adds to what it gives.
+
+    Attributes:
+        weights: Magnitudes `[o, c]`: the largest of all taps from c to o.
+    """
+
+    def __init__(
+        self, op: LinearOp, weights: Floats, seen: ChannelStatistics, channels: int
+    ) -> None:
+        self.weights = _by_input(op, np.abs(weights), channels)
+        self._depthwise = op.depthwise
+        self._seen = seen
+
+    def largest(self) -> Floats:
+        """Return the largest weight of each channel, as a share of the largest of all."""
+        shares = self.weights.max(0) / self.weights.max()
+        return np.asarray(np.maximum(shares, _LEAST_CHANNEL), np.float32)
+
+    def of_tensor(self, factors: Floats, nonzero: Floats) -> float:
+        """Predict the squared noise behind the op for a step of 1 of a tensor."""
+        return float(((self.weights * factors) ** 2 * nonzero).sum())
+
+    def of_weights(self, factors: Floats) -> float:
+        """Predict the squared noise that its rounded weights add."""
+        scaled = self.weights * factors
+        # An output has the scale of its largest weight; depthwise it has but one input.
+        largest = scaled if self._depthwise else scaled.max(1, keepdims=True)
+        return float(((largest / _WEIGHT_STEPS) ** 2 * (self._seen.square / factors**2)).sum())
+
+
+def _by_input(op: LinearOp, weights: Floats, channels: int) -> Floats:
     """View magnitudes of weights as `[o, c]`: the largest of all taps from c to o."""
-    if chain.second.depthwise:
+    if op.depthwise:
         # [1, h, w, c · m]: m outputs read c.
         by_channel = weights.reshape(-1, channels, weights.shape[-1] // channels).max(0).T
     else:
@@ -163,30 +200,43 @@ def _by_input(chain: Chain, weights: Floats, channels: int) -> Floats:
 
 
 def _noise_of(
-    chain: Chain, reading: Floats, seen: ChannelStatistics, channels: Floats
+    readers: Sequence[_Reader], held: Sequence[tuple[Floats, ChannelStatistics]]
 ) -> Callable[[Floats], float]:
-    """Return what predicts the squared noise behind the second op by the factors."""
+    """Return what predicts the squared noise behind the readers by the factors.
 
-    def noise(factors: Floats) -> float:
-        step = (channels / factors).max() / _STEPS
-        scaled = reading * factors
-        of_tensor = step**2 * (scaled**2 * seen.nonzero).sum()
-        # An output has the scale of its largest weight; depthwise it has but one input.
-        largest = scaled if chain.second.depthwise else scaled.max(1, keepdims=True)
-        of_weights = ((largest / _WEIGHT_STEPS) ** 2 * (seen.square / factors**2)).sum()
-        return float(of_tensor + of_weights)
+    Each reader counts by what it has more or less than with channels as they are: what one gives is
+    not to be compared with what another gives.
 
-    return noise
+    Args:
+        readers: The ops behind.
+        held: Largest magnitudes of the channels of what is rounded, and what else is known of it.
+    """
+
+    def noise(reader: _Reader, factors: Floats) -> float:
+        of_tensors = sum(
+            float((magnitudes / factors).max() / _STEPS) ** 2
+            * reader.of_tensor(factors, seen.nonzero)
+            for magnitudes, seen in held
+        )
+        return of_tensors + reader.of_weights(factors)
+
+    even = [noise(reader, np.ones_like(held[0][0])) for reader in readers]
+    return lambda factors: sum(
+        noise(reader, factors) / before
+        for reader, before in zip(readers, even, strict=True)
+        if before > 0
+    )
 
 
 def _scale(data: bytes, scaled: Sequence[Scaled]) -> bytes:
     model = read_model(data)
     for each in scaled:
-        first, second, factors = each.chain.first, each.chain.second, each.factors
-        less = np.float32(1) / factors
-        write_weights(model, first, first.scale_outputs(read_weights(model, first), less))
-        write_bias(model, first, read_bias(model, first) * less)
-        write_weights(model, second, second.scale_inputs(read_weights(model, second), factors))
+        less = np.float32(1) / each.factors
+        for op in each.chain.firsts:
+            write_weights(model, op, op.scale_outputs(read_weights(model, op), less))
+            write_bias(model, op, read_bias(model, op) * less)
+        for op in each.chain.seconds:
+            write_weights(model, op, op.scale_inputs(read_weights(model, op), each.factors))
     return serialize(model)
 
 

@@ -16,7 +16,7 @@ from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
 from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, measure_ranges
-from portrait_tflite.quantize.remedies import bias_absorption
+from portrait_tflite.quantize.remedies import bias_absorption, bias_correction
 from portrait_tflite.quantize.remedies.bias_absorption import BiasAbsorption
 from portrait_tflite.quantize.remedies.bias_correction import BiasCorrection
 from portrait_tflite.quantize.remedies.linear_ops import linear_ops, read_bias, write_bias
@@ -201,6 +201,20 @@ def test_correction_never_makes_it_worse(network: RangedNetwork, frames: list[Fr
         again = BiasCorrection().apply(network, frames, lambda _: None)
         assert again is not None
         assert again.network.data == treated.network.data
+
+
+def test_what_did_not_help_is_not_tried_on_the_same_network_again(
+    network: RangedNetwork, frames: list[Frames], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+    monkeypatch.setattr(bias_correction, "output_error", lambda *_: lambda _: 1.0)
+    measure = bias_correction._means
+    monkeypatch.setattr(
+        bias_correction, "_means", lambda *given: tried.append(1) or measure(*given)
+    )
+    assert BiasCorrection().apply(network, frames, lambda _: None) is None
+    groups = min(bias_correction._GROUPS, len(linear_ops(read_model(network.data))) + 1)
+    assert len(tried) == groups
 
 
 def test_the_unrounded_biases_are_absorbed_along(tiny_graph: Callable[[], Any]) -> None:

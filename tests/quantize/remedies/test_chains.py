@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.files.flatbuffer import read_model
-from portrait_tflite.quantize.remedies.chains import find_chains
+from portrait_tflite.quantize.remedies.chains import Chain, find_chains
 
 SAME = schema.Padding.SAME
 RELU, RELU6 = (
@@ -65,9 +65,19 @@ class Net:
         self.last = target
         return int(target)
 
+    def summed(self, op: str, one: int, other: int, activation: int = 0) -> int:
+        kind = schema.AddOptionsT if op == "ADD" else schema.SubOptionsT
+        target = self.tiny.tensor(f"sum_{len(self.tiny.graph.tensors)}", (1, 4, 4, 4), "float32")
+        options = kind(fusedActivationFunction=activation)
+        self.tiny.op(op, [one, other], target, 1, options)
+        self.last = target
+        return int(target)
+
+    def found(self, *outputs: int) -> list[Chain]:
+        return find_chains(read_model(self.tiny.build([self.source], [*outputs, self.last])))
+
     def chains(self, *outputs: int) -> list[tuple[int, ...]]:
-        data = self.tiny.build([self.source], [*outputs, self.last])
-        return [chain.tensors for chain in find_chains(read_model(data))]
+        return [chain.tensors for chain in self.found(*outputs)]
 
 
 @pytest.fixture
@@ -125,12 +135,70 @@ def test_a_bound_inside_a_pooling_is_refused(net: Net) -> None:
     assert net.chains() == []
 
 
-def test_a_second_reader_is_refused(net: Net) -> None:
+def test_a_second_reader_that_scales_nothing_is_refused(net: Net) -> None:
     fork = net.conv()
     net.conv()
     net.last, behind = fork, net.last
     net.through("EXP")
     assert net.chains(behind) == []
+
+
+def test_several_readers_are_one_chain(net: Net) -> None:
+    fork = net.conv()
+    ends = [net.conv()]
+    net.last = fork
+    relu = net.through("RELU")
+    ends.append(net.conv(depthwise=True))
+    (chain,) = net.found(ends[0])
+    assert chain.tensors == (fork, relu)
+    assert chain.rounded == (fork, relu)
+    assert [op.output for op in chain.seconds] == ends
+
+
+@pytest.mark.parametrize("op", ["ADD", "SUB"])
+def test_what_is_added_is_scaled_alike(net: Net, op: str) -> None:
+    """A trunk, as of a residual network: every layer that adds to it and every one that reads."""
+    trunk = net.conv()
+    net.conv(RELU)
+    branch = net.conv()
+    total = net.summed(op, trunk, branch)
+    net.conv()
+    chains = net.found()
+    assert [chain.tensors for chain in chains] == [(trunk, branch, total), (trunk + 3,)]
+    assert [op.output for op in chains[0].firsts] == [trunk, branch]
+    assert len(chains[0].seconds) == 2
+    assert chains[0].rounded == chains[0].tensors
+
+
+def test_a_sum_with_what_cannot_be_scaled_is_refused(net: Net) -> None:
+    trunk = net.conv()
+    net.summed("ADD", trunk, net.source)
+    net.conv()
+    assert net.chains() == []
+
+
+def test_a_sum_with_a_constant_is_refused(net: Net) -> None:
+    trunk = net.conv()
+    constant = net.tiny.tensor("c", (1, 1, 1, 4), "float32", data=np.ones((1, 1, 1, 4)))
+    net.summed("ADD", trunk, constant)
+    net.conv()
+    assert net.chains() == []
+
+
+def test_a_bounded_sum_is_refused(net: Net) -> None:
+    trunk = net.conv()
+    net.conv()
+    net.summed("ADD", trunk, net.last, RELU6)
+    net.conv()
+    assert net.chains() == []
+
+
+def test_a_sum_over_other_channels_is_refused(net: Net) -> None:
+    trunk = net.conv()
+    one = net.conv(outputs=1)
+    net.summed("ADD", trunk, one)
+    net.conv()
+    assert net.chains() == []
 
 
 def test_an_output_is_refused(net: Net) -> None:

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from keras import layers
 
+from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
+from portrait_tflite.convert.graph import trace
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
-from portrait_tflite.quantize.int8.tensor_ranges import Frames, measure_ranges
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, measure_ranges
 from portrait_tflite.quantize.remedies import equalization
 from portrait_tflite.quantize.remedies.chains import find_chains
 from portrait_tflite.quantize.remedies.channel_statistics import channel_statistics
@@ -34,6 +38,7 @@ from portrait_tflite.quantize.remedies.linear_ops import (
 )
 from portrait_tflite.quantize.remedies.output_error import output_error
 from portrait_tflite.runtime import open_model
+from portrait_tflite.vocabulary import Precision
 
 RELU = schema.ActivationFunctionType.RELU
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
@@ -183,8 +188,8 @@ def _made_up_for(data: bytes, frames: list[Frames]) -> bytes:
     (chain,) = find_chains(model)
     seen = channel_statistics(data, frames, chain.tensors, lambda _: None)[chain.tensors[-1]]
     larger = np.float32(1) / np.maximum(np.abs(seen.low), np.abs(seen.high)).astype(np.float32)
-    weights = chain.second.scale_inputs(read_weights(model, chain.second), larger)
-    write_weights(model, chain.second, weights)
+    (second,) = chain.seconds
+    write_weights(model, second, second.scale_inputs(read_weights(model, second), larger))
     return serialize(model)
 
 
@@ -213,9 +218,9 @@ def test_a_channel_that_is_never_seen_gets_no_huge_weights(
     data, frames = build(tiny_graph(), UNEVEN), pictures(UNEVEN)
     model = read_model(data)
     (chain,) = find_chains(model)
-    seen = channel_statistics(data, frames, chain.tensors, lambda _: None)[chain.tensors[0]]
-    seen.high[0] = seen.low[0] = 0
-    factors = choose_factors(chain, read_weights(model, chain.second), seen)
+    seen = channel_statistics(data, frames, chain.tensors, lambda _: None)
+    seen[chain.tensors[0]].high[0] = seen[chain.tensors[0]].low[0] = 0
+    factors = choose_factors(chain, [read_weights(model, chain.seconds[0])], seen)
     assert factors is not None
     assert factors.max() / factors.min() <= 1.01 * MOST_APART
 
@@ -228,10 +233,11 @@ def test_channels_are_scaled_apart_no_further_than_the_bound(
     data, frames = build(tiny_graph(), config), pictures(config)
     model = read_model(data)
     (chain,) = find_chains(model)
-    seen = channel_statistics(data, frames, chain.tensors, lambda _: None)[chain.tensors[0]]
-    high = seen.high[seen.high > 0]
+    seen = channel_statistics(data, frames, chain.tensors, lambda _: None)
+    high = seen[chain.tensors[0]].high
+    high = high[high > 0]
     assert high.max() / high.min() > 10 * MOST_APART
-    factors = choose_factors(chain, read_weights(model, chain.second), seen)
+    factors = choose_factors(chain, [read_weights(model, chain.seconds[0])], seen)
     assert factors is not None
     assert factors.max() / factors.min() == pytest.approx(MOST_APART, rel=1e-4)
     network = RangedNetwork(data, measure_ranges(data, frames))
@@ -302,3 +308,55 @@ def _with_other_biases(data: bytes) -> bytes:
     for op in linear_ops(model):
         write_bias(model, op, 1.5 * read_bias(model, op))
     return serialize(model)
+
+
+def _residual() -> bytes:
+    """A trunk of channels 1:1000 apart, added to twice and read by three layers."""
+    keras.utils.set_random_seed(4)
+    apart = np.geomspace(1, 1000, 6).astype(np.float32)
+
+    def conv(x: Any, outputs: int, *, from_trunk: bool = False, to_trunk: bool = False) -> Any:
+        layer = layers.Conv2D(outputs, 1, bias_initializer="uniform")
+        y = layer(x)
+        kernel, bias = layer.get_weights()
+        kernel = kernel / apart[:, None] if from_trunk else kernel
+        layer.set_weights([kernel * apart, bias * apart] if to_trunk else [kernel, bias])
+        return y
+
+    image = keras.Input((5, 5, 3))
+    x = conv(image, 6, to_trunk=True)
+    for _ in range(2):
+        y = layers.ReLU()(conv(x, 8, from_trunk=True))
+        x = layers.Add()([x, conv(y, 6, to_trunk=True)])
+    model = keras.Model(image, conv(layers.ReLU()(x), 2, from_trunk=True))
+    return Export(trace(model)).float_model(Precision.FLOAT32)
+
+
+def test_the_trunk_of_a_residual_network_is_scaled_as_one() -> None:
+    data = _residual()
+    drawn = np.random.default_rng(2).normal(0, 1, (24, 1, 5, 5, 3)).astype(np.float32)
+    frames, unseen = [(one,) for one in drawn[:16]], [(one,) for one in drawn[16:]]
+    network = RangedNetwork(data, measure_ranges(data, frames))
+    treated = Equalization().apply(network, frames, lambda _: None)
+    assert treated is not None
+    assert difference(treated.network.data, data, unseen) <= 1e-5
+    for number, found in measure_ranges(treated.network.data, frames).items():
+        assert found.low == pytest.approx(treated.network.ranges[number].low, rel=1e-4, abs=1e-5)
+        assert found.high == pytest.approx(treated.network.ranges[number].high, rel=1e-4, abs=1e-5)
+    error_of = output_error(data, frames)
+    assert error_of(treated.network) < 0.2 * error_of(network)
+
+
+def test_it_starts_from_the_measured_ranges(tiny_graph: Callable[[], Any]) -> None:
+    """What was cut off of uneven channels was so for their sake."""
+    data, frames = build(tiny_graph(), UNEVEN), pictures(UNEVEN)
+    ranges = measure_ranges(data, frames)
+    plain = Equalization().apply(RangedNetwork(data, ranges), frames, lambda _: None)
+    halved = {number: Range(one.low / 2, one.high / 2) for number, one in ranges.items()}
+    chosen = RangedNetwork(data, halved, measured=ranges)
+    treated = Equalization().apply(chosen, frames, lambda _: None)
+    assert plain is not None
+    assert treated is not None
+    assert (plain.afresh, treated.afresh) == (False, True)
+    assert treated.network.ranges == plain.network.ranges
+    assert treated.network.measured is None

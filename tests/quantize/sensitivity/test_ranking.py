@@ -211,19 +211,22 @@ def test_what_costs_too_much_is_not_done(network: RangedNetwork, frames: list[Fr
     assert SelectiveFloat(max_cost=0.5).apply(network, frames, lambda _: None) is None
 
 
-def test_what_a_layer_costs_is_that_of_the_finished_file(
-    network: RangedNetwork, frames: list[Frames]
-) -> None:
-    """Mending changes what the quantizer leaves: the budget is of what goes into the phone."""
-    made: list[RangedNetwork] = []
+def test_the_budget_is_for_the_finished_file(network: RangedNetwork, frames: list[Frames]) -> None:
+    """Here finishing makes all of it float, which alone the budget has room for."""
 
-    def finish(treated: RangedNetwork) -> bytes:
-        made.append(treated)
-        return quantize_network(replace(treated, in_float=frozenset()))
+    def finish(tried: RangedNetwork) -> bytes:
+        return tried.data if tried.in_float else quantize_network(tried)
 
-    assert SelectiveFloat(finish=finish).apply(network, frames, lambda _: None) is None
-    assert made[0].in_float == frozenset()
-    assert any(treated.in_float for treated in made)
+    whole = weigh(network.data).cycles / weigh(quantize_network(network)).cycles
+    assert whole < 1  # so small a network is the cheaper in float
+    less, more = (
+        SelectiveFloat(max_cost=whole * share, finish=finish).apply(network, frames, lambda _: None)
+        for share in (0.95, 1.05)
+    )
+    assert less is None
+    assert more is not None
+    expected = f"ARM cost {100 * (whole - 1):+.0f} % of at most {100 * (1.05 * whole - 1):+.0f} %"
+    assert f"{expected}, 1 of at most 2 partitions" in more.detail
 
 
 def test_an_op_in_float_has_its_own_weights_again(
