@@ -22,7 +22,7 @@ HELD_BY = {
     "uneven_depthwise": ("equalization",),
     "gated": ("rounding", "selective_float"),
     "unbounded": ("ranges",),
-    "normalized_behind": ("ranges", "selective_float"),
+    "normalized_behind": ("ranges", "equalization"),
 }
 _EVERY_SEED = "HARD_NETS_EVERY_SEED"
 _LONG = pytest.mark.skipif(
