@@ -105,6 +105,6 @@ def _detail(trial: Trial, found: Attempt, kept: Sequence[LayerError], budget: Bu
     return (
         f"{len(found.network.in_float)} of {ops} ops in "
         f"float for {', '.join(dict.fromkeys(error.layer for error in kept))}: ARM cost "
-        f"{100 * share:+.0f} % of at most {100 * most:+.0f} %, {found.burden.partitions} of at most "
-        f"{trial.plain.partitions + budget.more_partitions} partitions"
+        f"{100 * share:+.0f} % of at most {100 * most:+.0f} %, {found.burden.partitions} of at "
+        f"most {trial.plain.partitions + budget.more_partitions} partitions"
     )
