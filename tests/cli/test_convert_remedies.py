@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,8 +94,30 @@ def test_at_the_top_without_success_the_best_file_is_kept_and_the_layers_to_blam
     rows = _sensitivity(tmp_path / "out")
     assert float(rows[0]["points"]) > 1
     assert f"{rows[0]['layer']} (" in said.err
-    assert "harm most" in said.err
+    assert "harm most; all remedies are tried without --remedies" in said.err
     assert len(said.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("remedies", "finetuning", "trainable", "said"),
+    [
+        ((), None, object(), "all remedies are tried without --remedies"),
+        (None, None, object(), "--finetune DIR trains the weights for int8"),
+        (None, None, None, ""),  # of a released file there is nothing to train
+        (None, object(), object(), ""),
+    ],
+)
+def test_what_is_left_to_try_is_said(
+    remedies: Any, finetuning: Any, trainable: Any, said: str
+) -> None:
+    from portrait_tflite.pipeline.remedying import _left
+
+    request = SimpleNamespace(remedies=remedies)
+    network, treatable = (
+        SimpleNamespace(finetuning=finetuning),
+        SimpleNamespace(trainable=trainable),
+    )
+    assert _left(request, network, treatable) == said  # type: ignore[arg-type]
 
 
 def test_none_leaves_plain_int8_and_names_the_layers_to_blame(convert: Run, tmp_path: Path) -> None:

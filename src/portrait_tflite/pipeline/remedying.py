@@ -14,7 +14,7 @@ from portrait_tflite.quantize.accuracy.predictors import Predictor
 from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.quantize.accuracy.summary import MIN_FLOAT_IOU
 from portrait_tflite.quantize.accuracy.verify import verify_variants
-from portrait_tflite.quantize.built import Built
+from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.remedies.ladder import Rung, climb, loss, step_not_needed
 from portrait_tflite.quantize.remedies.order import remedies_for
@@ -43,7 +43,7 @@ class Remedied:
         scores: With that file's.
         steps: What was tried, in order; empty where the gate held at once.
         float_layers: What the file keeps in float.
-        blamed: What harms most, in words; "" where the gate holds.
+        blamed: What harms most and what is left to try, in words; "" where the gate holds.
         sensitivity: What each op of plain int8 loses, the worst first. Of the file itself where no
             remedy was enough; empty where there is no int8 file that was quantized here.
     """
@@ -114,9 +114,20 @@ def remedy(
         scores={**scores, _INT8: best.accuracy},
         steps=(*steps, *_not_needed(network.finetuning, best, steps)),
         float_layers=(*built.in_float, *best.float_layers),
-        blamed=blame(errors) if lost else "",
+        blamed="; ".join(filter(None, [blame(errors), _left(request, network, treatable)]))
+        if lost
+        else "",
         sensitivity=errors,
     )
+
+
+def _left(request: ConvertRequest, network: Network, treatable: Treatable) -> str:
+    """Say what was not tried; "" where that is nothing."""
+    if request.remedies is not None:
+        return "all remedies are tried without --remedies"
+    if network.finetuning is None and treatable.trainable is not None:
+        return "--finetune DIR trains the weights for int8"
+    return ""
 
 
 def _loses(accuracy: Accuracy) -> bool:
