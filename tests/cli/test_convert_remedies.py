@@ -117,7 +117,7 @@ def test_what_is_left_to_try_is_said(
         SimpleNamespace(finetuning=finetuning),
         SimpleNamespace(trainable=trainable),
     )
-    assert _left(request, network, treatable) == said  # type: ignore[arg-type]
+    assert _left(request, network, treatable) == said
 
 
 def test_none_leaves_plain_int8_and_names_the_layers_to_blame(convert: Run, tmp_path: Path) -> None:
