@@ -24,7 +24,7 @@ def _briefly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from portrait_tflite.convert.finetuning.options import FineTuningOptions
     from portrait_tflite.pipeline import fine_tuning
 
-    brief = functools.partial(FineTuningOptions, rounds=4, steps=40)
+    brief = functools.partial(FineTuningOptions, rounds=8, steps=40)
     monkeypatch.setattr(fine_tuning, "FineTuningOptions", brief)
     monkeypatch.setattr(fine_tuning, "LEARNING_RATE", 2e-3)
     monkeypatch.setenv("PORTRAIT_TFLITE_CACHE", str(tmp_path / "cache"))
@@ -96,7 +96,7 @@ def test_it_brings_what_plain_int8_ruins_within_the_gate(
     assert step["minutes"] > 0
     assert step["partitions_after"] == step["partitions_before"]
     assert step["mcycles_after"] == step["mcycles_before"] > 0
-    assert "4 rounds on 11 pictures, 1 held out: IoU with float's masks" in step["detail"]
+    assert "8 rounds on 11 pictures, 1 held out: IoU with float's masks" in step["detail"]
     assert "fewer than 50 pictures are learned by heart" in step["detail"]
     assert variant["input"]["dtype"] == io
     assert (tmp_path / "out" / "uneven-int8.tflite").is_file()
