@@ -86,7 +86,7 @@ def _ours(data: bytes, frames: Sequence[Frames], spec: ModelSpec) -> bytes:
     checks = frames[:_CHECKED_ON]
     prepared = rewritten_beforehand(widened_file(data), checks, mending)
     network = measured_network(prepared.data, frames, Range(*full_range(spec)))
-    return Treatable(network, frames, checks, IoType.INT8, mending, islands=True).build().data
+    return Treatable(network, frames, checks, IoType.INT8, mending).build().data
 
 
 def _ai_edge(data: bytes, frames: Sequence[Frames], _: ModelSpec) -> bytes:

@@ -132,5 +132,5 @@ def test_a_graph_that_no_longer_takes_bytes_is_an_error(graph: Graph, frames: li
     assert built.treatable.trainable is not None
     x = keras.Input((SIZE, SIZE, 3))
     other = trace(keras.Model(x, layers.Activation("tanh")(x)))
-    with pytest.raises(ConversionError, match="must take bytes as before"):
+    with pytest.raises(ConversionError, match="must take its input"):
         built.treatable.trainable.exported(other)

@@ -119,7 +119,7 @@ def test_the_cost_decides(tiny_graph: Build, mend_with: Build) -> None:
     assert mend_with(cheap, TransposedToDepth()).done
     wide = Transposed(size=(64, 64, 32), outputs=16, kernel=(4, 4))
     refused = mend_with(_file(tiny_graph(), wide), TransposedToDepth())
-    assert refused.refusals[0].startswith("nothing gained"), refused.refusals
+    assert "nothing gained" in refused.refusals[0], refused.refusals
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_cost_decides(tiny_graph: Build, mend_with: Build) -> None:
         (Transposed(beyond=1, kernel=(3, 3), padding=1), ""),
     ],
 )
-def test_what_does_not_fit_is_left(
+def test_what_does_not_fit_stays(
     tiny_graph: Build, mend_with: Build, net: Transposed, reason: str
 ) -> None:
     result = mend_with(_file(tiny_graph(), net), TransposedToDepth(), accept)
@@ -139,9 +139,7 @@ def test_what_does_not_fit_is_left(
 
 
 @pytest.mark.parametrize("place", [1, 3])
-def test_constants_that_are_computed_are_left(
-    tiny_graph: Build, mend_with: Build, place: int
-) -> None:
+def test_constants_that_are_computed_stay(tiny_graph: Build, mend_with: Build, place: int) -> None:
     graph = tiny_graph()
     _file(graph, Transposed())
     operator = graph.graph.operators[0]

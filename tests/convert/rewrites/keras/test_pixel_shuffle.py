@@ -15,8 +15,9 @@ from keras import layers, ops
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.choice import CheapestForm
 from portrait_tflite.convert.export import Export
-from portrait_tflite.convert.graph import trace
+from portrait_tflite.convert.graph import Value, apply_op, trace
 from portrait_tflite.convert.rewriter import rewrite_graph
+from portrait_tflite.convert.rewrites.keras import pixel_shuffle
 from portrait_tflite.convert.rewrites.keras.pixel_shuffle import PixelShuffle
 from portrait_tflite.vocabulary import Delegate
 
@@ -81,3 +82,19 @@ def test_the_gpu_takes_it(randomized: Build) -> None:
 def test_other_blocks_stay(randomized: Build, rewrite_with: Build, block: tuple[int, int]) -> None:
     outcome = rewrite_with(randomized(_net(_by_layers, block=block)), [REWRITE])
     assert outcome.forms == []
+
+
+def test_channels_in_another_order_are_caught(
+    randomized: Build, rewrite_with: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = pixel_shuffle.depth_to_space
+    monkeypatch.setattr(
+        pixel_shuffle, "depth_to_space", lambda name, x, block: _turned(right(name, x, block))
+    )
+    outcome = rewrite_with(randomized(_net(_by_layers)), [REWRITE])
+    assert outcome.forms == []
+    assert outcome.reasons[0].startswith("verification failed: depth_to_space differs by ")
+
+
+def _turned(value: Value) -> Value:
+    return apply_op("turned", layers.Lambda(lambda x: ops.flip(x, -1)), value)
