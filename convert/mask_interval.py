@@ -12,6 +12,7 @@ Interval = tuple[float, float]
 
 UNIT: Interval = (0.0, 1.0)
 _TANH: Interval = (-1.0, 1.0)
+_BYTES: Interval = (0.0, 255.0)
 
 # Operations whose values are a choice or a convex mixture of their input's.
 PASSING = frozenset(
@@ -46,12 +47,15 @@ def is_unit(interval: Interval | None) -> bool:
 
 
 def from_zero_to_one(model: keras.Model, index: int) -> keras.Model:
-    """Bring an output that goes from −1 to 1, as tanh does, to 0 to 1; others stay as they are."""
+    """Bring an output that goes from −1 to 1 or from 0 to 255 to 0 to 1; leave others alone."""
     interval = mask_interval(model, index)
-    if interval is None or not np.allclose(interval, _TANH):
+    if interval is None or not any(np.allclose(interval, known) for known in (_TANH, _BYTES)):
         return model
+    low, high = interval
+    scale = 1 / (high - low)
     outputs = list(model.outputs)
-    outputs[index] = keras.layers.Rescaling(0.5, 0.5, name="mask_probability")(outputs[index])
+    rescaling = keras.layers.Rescaling(scale, -low * scale, name="mask_probability")
+    outputs[index] = rescaling(outputs[index])
     inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
     return keras.Model(inputs, outputs if len(outputs) > 1 else outputs[0], name=model.name)
 

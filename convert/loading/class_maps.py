@@ -15,8 +15,8 @@ from portrait_tflite.vocabulary import RewriteRecord
 _BEHIND = frozenset({"CAST", "EXPAND_DIMS", "RESHAPE", "SQUEEZE"})
 
 
-def open_class_maps(model: schema.ModelT) -> tuple[RewriteRecord, ...]:
-    """Take the ARG_MAX off that leaves of each pixel its best class; changed in place.
+def open_class_map(model: schema.ModelT, output: int) -> tuple[RewriteRecord, ...]:
+    """Take the ARG_MAX off an output that leaves of each pixel its best class; changed in place.
 
     Given:
         y = ARG_MAX(x [1, h, w, k], over k)    # an output, or RESHAPE, CAST and the like behind
@@ -25,7 +25,8 @@ def open_class_maps(model: schema.ModelT) -> tuple[RewriteRecord, ...]:
         y = x    # the channel of a class is soft, and no delegate takes ARG_MAX
     """
     outputs = indices(model.subgraphs[0].outputs)
-    return tuple(record for output in outputs if (record := _open(model, output)) is not None)
+    record = _open(model, outputs[output]) if output < len(outputs) else None
+    return () if record is None else (record,)
 
 
 def _open(model: schema.ModelT, output: int) -> RewriteRecord | None:
@@ -38,6 +39,8 @@ def _open(model: schema.ModelT, output: int) -> RewriteRecord | None:
     if any(count_readers(model, tensor) != 1 for tensor in behind):
         return None
     scores = node.given()[0]
+    if scores.index in indices(model.subgraphs[0].outputs):  # which --output can name
+        return None
     take_instead(model, output, scores.index)
     return exact_record(
         "class_map",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
-from portrait_tflite.convert.loading.class_maps import open_class_maps
+from portrait_tflite.convert.loading.class_maps import open_class_map
 from portrait_tflite.convert.loading.custom_ops import translate_custom_ops
 from portrait_tflite.convert.loading.flat_masks import unflatten_masks
 from portrait_tflite.vocabulary import RewriteRecord
@@ -25,19 +25,26 @@ class Released:
     records: tuple[RewriteRecord, ...] = ()
 
 
-def read_released(file: Path, *, scores: bool = False) -> Released:
+def read_released(file: Path, *, scores_of: int | None = None) -> Released:
     """Read a file, with known custom ops as built-in ones and its masks as `[1, h, w, c]`.
 
     Args:
         file: The `.tflite`.
-        scores: Whether a class is asked for: a map of the best classes is read as what it was
-            chosen from.
+        scores_of: Which output a class is asked of: where that is a map of the best classes, it
+            is read as what it was chosen from.
 
     Raises:
         UsageError: No such file, or not a `.tflite`.
         ConversionError: A custom op that is not known; it is named.
     """
     model = read_model(file)
-    records = (*translate_custom_ops(model), *(open_class_maps(model) if scores else ()))
+    records = translate_custom_ops(model)
+    if scores_of is not None:
+        records += open_class_map(model, scores_of)
     records += unflatten_masks(model)
     return Released(serialize(model) if records else file.read_bytes(), records)
+
+
+def asked_for_class(output: int | None, channel: int | None) -> int | None:
+    """Return the output of which `--output-channel` asks for a class; None where it does not."""
+    return None if channel is None else output or 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import prepare
+from portrait_tflite.images import Floats, prepare
 from portrait_tflite.models.synthetic import draw_portrait
 from portrait_tflite.quantize.accuracy.predictors import Outputs, select_mask
 from portrait_tflite.vocabulary import ModelSpec
@@ -26,10 +26,17 @@ def require_probability(outputs_of: Outputs, spec: ModelSpec, source: str) -> No
     Raises:
         UsageError: Its values leave 0 to 1.
     """
-    low, high = _range(outputs_of, spec)
+    masks = _masks(outputs_of, spec)
+    low, high = float(masks.min()), float(masks.max())
     # A NaN is for others to find.
     if not (low < -_TOLERANCE or high > 1 + _TOLERANCE):
         return
+    if np.array_equal(masks, np.round(masks)):
+        raise UsageError(
+            f"the mask of {source} has whole numbers from {low:.0f} to {high:.0f} on drawn "
+            "portraits, which are numbers of classes: --output-channel with that of the person is "
+            "required (--activation none if the person is every number from 1 on)."
+        )
     tanh = low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE
     hint = " A tanh is brought to 0 to 1 where its Keras model is converted." if tanh else ""
     raise UsageError(
@@ -39,7 +46,7 @@ def require_probability(outputs_of: Outputs, spec: ModelSpec, source: str) -> No
     )
 
 
-def _range(outputs_of: Outputs, spec: ModelSpec) -> tuple[float, float]:
+def _masks(outputs_of: Outputs, spec: ModelSpec) -> Floats:
     portraits = (draw_portrait(seed, spec.height, spec.width)[0] for seed in range(_PROBES))
     masks = [select_mask(outputs_of(prepare(one, spec)), spec.output) for one in portraits]
-    return float(np.min(masks)), float(np.max(masks))
+    return np.stack(masks)

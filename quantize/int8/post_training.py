@@ -25,7 +25,7 @@ _IO_CODE = {
 }
 # From float to int8 and back.
 _BETWEEN = frozenset({"DEQUANTIZE", "QUANTIZE"})
-_INTEGER = frozenset({"int8", "uint8", "int32"})  # int32: shapes and axes
+_INTEGER = frozenset({"bool", "int8", "uint8", "int32"})  # int32: shapes and axes
 
 
 def quantize_model(

@@ -12,11 +12,11 @@ from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.quantize.int8.tensor_ranges import Range
 
 # Their inputs get the scale of their output, which drops what the op would drop in any case.
-_CHOICES = frozenset({"MAXIMUM", "MINIMUM"})
+_CHOICES = frozenset({"MAXIMUM", "MINIMUM", "SELECT", "SELECT_V2"})
 
 
 def spare_other_readers(model: schema.ModelT, ranges: Mapping[int, Range]) -> dict[int, Range]:
-    """Widen what a MAXIMUM or MINIMUM gives to what it is given, where others read that, too.
+    """Widen what a choice between tensors gives to what it is given, where others read that, too.
 
     Given:  y = MINIMUM(x, 0), and RELU(x); `TFLiteConverter` quantizes x with the scale of y,
             in which nothing above 0 can be stored

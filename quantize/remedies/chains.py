@@ -66,7 +66,7 @@ def find_chains(model: schema.ModelT) -> list[Chain]:
         if node.index in linear:
             _tie_linear(tied, linear[node.index])
         elif not _scales_through(node) or not tied.join(_touched(node)):
-            tied.bar(operand.index for operand in _touched(node))
+            tied.bar(operand.index for operand in (*node.given(), *node.outputs))
     found = [_chain(members, nodes, linear) for members in tied.groups()]
     return sorted((chain for chain in found if chain), key=lambda chain: chain.tensors[0])
 

@@ -32,7 +32,11 @@ def chosen(tiny_graph: Callable[[], Any], tmp_path: Path) -> Callable[..., Path]
     """Give a builder of NEG → ARG_MAX → some ops, in float."""
 
     def build(
-        behind: tuple[tuple[str, Any], ...] = (), *, axis: int = 3, read_twice: bool = False
+        behind: tuple[tuple[str, Any], ...] = (),
+        *,
+        axis: int = 3,
+        read_twice: bool = False,
+        soft: bool = False,
     ) -> Path:
         graph = tiny_graph()
         x = graph.tensor("x", _SCORES, "float32")
@@ -50,7 +54,8 @@ def chosen(tiny_graph: Callable[[], Any], tmp_path: Path) -> Callable[..., Path]
             graph.op(op, [value, *operand], after, 1, _OPTIONS[op])
             value = after
         path = tmp_path / "released.tflite"
-        path.write_bytes(bytes(graph.build([x], [value, best] if read_twice else [value])))
+        outputs = [value, *([best] if read_twice else []), *([scores] if soft else [])]
+        path.write_bytes(bytes(graph.build([x], outputs)))
         return path
 
     return build
@@ -68,7 +73,7 @@ def chosen(tiny_graph: Callable[[], Any], tmp_path: Path) -> Callable[..., Path]
 )
 def test_a_class_that_is_asked_for_is_soft(chosen: Any, behind: Any) -> None:
     path = chosen(behind)
-    released = read_released(path, scores=True)
+    released = read_released(path, scores_of=0)
     assert op_names(read_model(released.data)) == ["NEG"]
     assert [record.rewrite for record in released.records] == ["class_map"]
     before, after = (open_model(each, Delegate.CPU) for each in (path, released.data))
@@ -99,9 +104,10 @@ def test_a_class_map_without_a_batch_gets_it_back(chosen: Any, reshape: str) -> 
     ("arguments", "why"),
     [
         ({"axis": 1}, "a choice among rows"),
+        ({"soft": True}, "the scores are an output themselves"),
         ({"read_twice": True, "behind": (("CAST", (1, 4, 6)),)}, "who reads the classes, too"),
     ],
 )
 def test_another_choice_stays(chosen: Any, arguments: Any, why: str) -> None:
     path = chosen(**arguments)
-    assert "ARG_MAX" in op_names(read_model(read_released(path, scores=True).data)), why
+    assert "ARG_MAX" in op_names(read_model(read_released(path, scores_of=0).data)), why

@@ -83,6 +83,15 @@ def test_a_tanh_is_brought_from_zero_to_one(
     assert 0 <= mask.min() < 0.5 < mask.max() <= 1
 
 
+def test_bytes_are_brought_from_zero_to_one(
+    tmp_path: Path, images_for: Build, randomized: Build
+) -> None:
+    model = randomized(_net(lambda y: ops.sigmoid(y) * 255.0))
+    images = images_for(model)
+    mask = np.asarray(_load(model, tmp_path).model(images))
+    np.testing.assert_allclose(mask, np.asarray(model(images)) / 255, atol=1e-6)
+
+
 def test_unless_it_is_said_to_be_something(
     tmp_path: Path, images_for: Build, randomized: Build
 ) -> None:
@@ -94,7 +103,7 @@ def test_unless_it_is_said_to_be_something(
         np.testing.assert_array_equal(loaded.model(images), model(images))
 
 
-@pytest.mark.parametrize("head", [lambda y: y * 0.5, lambda y: ops.sigmoid(y) * 255.0])
+@pytest.mark.parametrize("head", [lambda y: y * 0.5, lambda y: ops.sigmoid(y) * 3.0])
 def test_what_is_no_probability_is_refused(tmp_path: Path, head: Build) -> None:
     with pytest.raises(UsageError, match="not in a sigmoid or softmax: --activation"):
         _load(_net(head), tmp_path)

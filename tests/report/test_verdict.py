@@ -37,7 +37,9 @@ def test_good_to_ship(sound: Any) -> None:
     assert verdict.mark is Mark.GOOD
     assert verdict.headline == "Good to ship"
     assert {point.mark for point in verdict.points} == {Mark.GOOD}
-    assert [point.topic for point in verdict.points] == ["Accuracy", "Delegates", "ARM cost"]
+    topics = ["Accuracy", "Remedies", "Delegates", "ARM cost"]
+    assert [point.topic for point in verdict.points] == topics
+    assert verdict.points[1].text.startswith("int8: the gate holds with equalization: ")
     assert "float32 0.07, float16 0.07, int8 0.07; up to 1 passes, 264 pictures" in (
         verdict.points[0].text
     )

@@ -64,6 +64,8 @@ class TransposedToDepth(FlatbufferRewrite):
         weights, source = _read(node, _WEIGHTS), _read(node, _SOURCE)
         if weights.data is None or weights.dtype not in _VERSIONS:
             return RefusedOp(node.tensor, "its weights are no constants of float32 or int8")
+        if source.dtype != weights.dtype:
+            return RefusedOp(node.tensor, f"its numbers are {source.dtype}, its weights are not")
         if bias is not None and bias.data is None:
             return RefusedOp(node.tensor, "its bias is known at run time only")
         if -1 in (*source.shape, *node.outputs[0].shape):

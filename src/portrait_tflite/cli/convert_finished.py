@@ -48,7 +48,7 @@ def spec_of_finished(model: str, spec: SpecArguments) -> ModelSpec | None:
     if not is_tflite(model):
         return None
     from portrait_tflite.cli.known_spec import says_what_its_mask_is, spec_of_tflite
-    from portrait_tflite.convert.loading.released import read_released
+    from portrait_tflite.convert.loading.released import asked_for_class, read_released
     from portrait_tflite.quantize.accuracy.predictors import runner_outputs
     from portrait_tflite.quantize.accuracy.unit_range import require_probability
     from portrait_tflite.runtime import open_model
@@ -56,7 +56,8 @@ def spec_of_finished(model: str, spec: SpecArguments) -> ModelSpec | None:
     path = Path(model)
     with quiet():
         # The built-in kernels run files, too, that XNNPACK only loads when they are mended.
-        released = read_released(path, scores=spec.output_channel is not None)
+        asked = asked_for_class(spec.output, spec.output_channel)
+        released = read_released(path, scores_of=asked)
         runner = open_model(released.data, Delegate.CPU, name=model)
     found = spec_of_tflite(path, runner.inputs, runner.outputs, spec)
     if not says_what_its_mask_is(path, spec):

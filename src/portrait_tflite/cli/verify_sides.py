@@ -104,14 +104,15 @@ def _open_tflite(
         spec_of_tflite,
         specs_beside,
     )
-    from portrait_tflite.convert.loading.released import read_released
+    from portrait_tflite.convert.loading.released import asked_for_class, read_released
     from portrait_tflite.quantize.accuracy import predictors
     from portrait_tflite.quantize.accuracy.unit_range import require_probability
     from portrait_tflite.runtime import open_model
 
     on_gpu = delegate is Delegate.GPU
     host = Delegate.XNNPACK if on_gpu or delegate is None else delegate
-    released = read_released(path, scores=given.output_channel is not None)
+    asked = asked_for_class(given.output, given.output_channel)
+    released = read_released(path, scores_of=asked)
     runner = open_model(released.data, host, name=str(path))
     given = of_this_file(path, runner.outputs, given)
     spec = spec_of_tflite(path, runner.inputs, runner.outputs, given)

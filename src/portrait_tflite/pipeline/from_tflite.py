@@ -7,7 +7,7 @@ from pathlib import Path
 
 from portrait_tflite.convert.files.describe import count_parameters
 from portrait_tflite.convert.files.precision import precision_of
-from portrait_tflite.convert.loading.released import read_released
+from portrait_tflite.convert.loading.released import asked_for_class, read_released
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.raw_input import full_range
 from portrait_tflite.errors import ConversionError, UsageError
@@ -62,7 +62,8 @@ def build_from_tflite(
     require_reason(request)
     require_describable(request, request.tflite_spec)
     path = Path(request.source)
-    released = read_released(path, scores=request.load.output_channel is not None)
+    asked = asked_for_class(request.load.output, request.load.output_channel)
+    released = read_released(path, scores_of=asked)
     data = released.data
     # XNNPACK takes some released files only when they are mended.
     host = Delegate.XNNPACK if runs_on(data, Delegate.XNNPACK) else Delegate.CPU

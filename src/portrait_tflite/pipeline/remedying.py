@@ -26,11 +26,14 @@ from portrait_tflite.vocabulary import (
     FloatLayer,
     LayerError,
     Precision,
+    RemedyName,
     RemedyStep,
     Variant,
 )
 
 _INT8 = str(Precision.INT8)
+# That a network may have without pictures to train on.
+_EVERY = frozenset(RemedyName) - {RemedyName.FINETUNING}
 _PARTS = 100  # of a remedy's work, for the progress bar
 
 
@@ -113,7 +116,7 @@ def remedy(
         network=network if best is start else _with(network, best.built),
         scores={**scores, _INT8: best.accuracy},
         steps=(*steps, *_not_needed(network.finetuning, best, steps)),
-        float_layers=(*built.in_float, *best.float_layers),
+        float_layers=(*best.built.in_float, *best.float_layers),
         blamed="; ".join(filter(None, [blame(errors), _left(request, network, treatable)]))
         if lost
         else "",
@@ -123,7 +126,7 @@ def remedy(
 
 def _left(request: ConvertRequest, network: Network, treatable: Treatable) -> str:
     """Say what was not tried; "" where that is nothing."""
-    if request.remedies is not None:
+    if request.remedies is not None and not set(request.remedies) >= _EVERY:
         return "all remedies are tried without --remedies"
     if network.finetuning is None and treatable.trainable is not None:
         return "--finetune DIR trains the weights for int8"
@@ -156,13 +159,19 @@ def _judge(
 
 
 def _with(network: Network, built: Built) -> Network:
-    """Put another int8 file in the place of the network's."""
-    records = [*network.records, *built.mended]
+    """Put another int8 file, and what was mended in it, in the place of the network's."""
+    others = [one for name, one in network.built.items() if name != _INT8]
+    before = network.built[_INT8]
+    gone = {*before.mended, *before.skipped}
+    gone -= {each for one in others for each in (*one.mended, *one.skipped)}
+    records = [*(one for one in network.records if one not in gone), *built.mended]
+    skipped = [*(one for one in network.skipped if one not in gone), *built.skipped]
     return replace(
         network,
         files={**network.files, _INT8: built.data},
         built={**network.built, _INT8: built},
         records=tuple(dict.fromkeys(records)),
+        skipped=tuple(dict.fromkeys(skipped)),
     )
 
 

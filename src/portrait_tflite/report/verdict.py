@@ -10,6 +10,7 @@ from portrait_tflite.report.arm_cost import compare_arm_cost
 from portrait_tflite.report.faults import faults
 from portrait_tflite.report.fine_tuning import approximation_point
 from portrait_tflite.report.points import Mark, Point
+from portrait_tflite.report.remedies import climb_result
 from portrait_tflite.report.roles import (
     audit_of,
     delegate_for,
@@ -59,6 +60,7 @@ def judge(report: Report, failures: Sequence[str] = ()) -> Verdict:
 def _points(report: Report, failures: Sequence[str]) -> Iterator[Point]:
     yield from _failures(report, failures)
     yield from _accuracy(report)
+    yield from _remedies(report)
     yield from _delegates(report)
     yield from faults(report)
     yield from _arm_cost(report)
@@ -101,6 +103,14 @@ def _accuracy(report: Report) -> Iterator[Point]:
     if report.scored_on == DRAWN:
         text = "scored on drawn portraits, which are no photographs; --validation DIR takes yours"
         yield Point(Mark.LOOK, "Accuracy", text)
+
+
+def _remedies(report: Report) -> Iterator[Point]:
+    for name, variant in shipped_variants(report).items():
+        result = climb_result(variant)
+        if variant.accuracy and result:
+            mark = Mark.GOOD if variant.accuracy.passed else Mark.LOOK
+            yield Point(mark, "Remedies", f"{name}: {result}")
 
 
 def _kept(report: Report, passed: dict[str, Accuracy]) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from portrait_tflite.convert.export import Export
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.mending.mend import REWRITES
 from portrait_tflite.quantize.built import Built, Treatable
@@ -47,11 +49,18 @@ def _build(model: keras.Model) -> Built:
     return Treatable(network, frames, frames[:2], IoType.INT8, REWRITES).build()
 
 
+def _error(model: keras.Model, built: Built) -> float:
+    runner = open_model(built.data)
+    picture = _pictures()[0]
+    output = runner.run(to_stored(picture, runner.inputs[0]))[0]
+    found = to_real(output, runner.outputs[0])
+    return float(np.abs(found - np.asarray(model(picture))).mean())
+
+
 @pytest.mark.parametrize(
     ("between", "op"),
     [
         (_unpooled, "CAST"),
-        (lambda x: keras.ops.where(x > 0.1, x, x * 0.3), "GREATER"),
         (lambda x: keras.ops.power(keras.ops.relu(x) + 1, 2.5), "POW"),
         (lambda x: keras.ops.cumsum(x, axis=1), "CUMSUM"),
     ],
@@ -60,14 +69,26 @@ def test_they_stay_in_float_and_are_named(between: Any, op: str) -> None:
     keras.utils.set_random_seed(2)
     model = _net(between)
     built = _build(model)
-    runner = open_model(built.data)
-    picture = _pictures()[0]
-    output = runner.run(to_stored(picture, runner.inputs[0]))[0]
-    found = to_real(output, runner.outputs[0])
-    assert np.abs(found - np.asarray(model(picture))).mean() <= 0.02
+    assert _error(model, built) <= 0.02
     assert op in {layer.reason.split()[0] for layer in built.in_float}
 
 
-def test_of_others_nothing_is_said() -> None:
+def _leaky(x: Any) -> Any:
+    return keras.ops.where(x > 0, x, 0.1 * x)
+
+
+@pytest.mark.parametrize("between", [keras.ops.relu6, _leaky])
+def test_of_others_nothing_is_said(between: Any) -> None:
     keras.utils.set_random_seed(2)
-    assert _build(_net(keras.ops.relu6)).in_float == ()
+    assert _build(_net(between)).in_float == ()
+
+
+def test_a_choice_does_not_narrow_what_it_chooses_from() -> None:
+    """SELECT's output and what it chooses from have one scale: that of the widest."""
+    keras.utils.set_random_seed(2)
+    model = _net(_leaky)
+    built = _build(model)
+    nodes = list_nodes(read_model(built.data))
+    (chosen,) = [node for node in nodes if node.op.startswith("SELECT")]
+    assert _error(model, built) <= 0.01
+    assert len({operand.scale for operand in (*chosen.given()[1:], *chosen.outputs)}) == 1

@@ -143,6 +143,19 @@ def test_a_second_reader_that_scales_nothing_is_refused(net: Net) -> None:
     assert net.chains(behind) == []
 
 
+@pytest.mark.parametrize("op", ["CONCATENATION", "MUL"])
+def test_what_another_op_reads_second_is_refused(net: Net, op: str) -> None:
+    """A skip, or what a gate is multiplied with: it must stay as it is."""
+    fork = net.conv()
+    behind = net.conv(RELU6)
+    joined = net.tiny.tensor("joined", (1, 4, 4, 8 if op == "CONCATENATION" else 4), "float32")
+    options = (
+        schema.ConcatenationOptionsT(axis=3) if op == "CONCATENATION" else schema.MulOptionsT()
+    )
+    net.tiny.op(op, [behind, fork], joined, 1, options)
+    assert net.chains(joined) == []
+
+
 def test_several_readers_are_one_chain(net: Net) -> None:
     fork = net.conv()
     ends = [net.conv()]
