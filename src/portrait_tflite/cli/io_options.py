@@ -18,7 +18,7 @@ _OPTIONS = (
         "--io",
         metavar="|".join(IoType),
         type=one_of("--io", IoType),
-        default=IoType.INT8,
+        default=IoType.INT8.value,
         show_default=True,
         help="Element type of the int8 file's input and output; uint8 takes raw camera bytes.",
     ),
