@@ -132,10 +132,8 @@ def _load(
 
 def _as_samples(kept: Sequence[Picture], folder: Path, progress: Progress) -> list[Sample]:
     """Score on pictures; those that cannot be read are left out."""
-    samples = [
-        _as_sample(picture, folder)
-        for picture in watched(kept, progress, "keeping pictures to score on")
-    ]
+    with watched(kept, progress, "keeping pictures to score on") as pictures:
+        samples = [_as_sample(picture, folder) for picture in pictures]
     return [sample for sample in samples if sample is not None]
 
 

@@ -47,8 +47,8 @@ class Feeder:
         state = self.spec.state
         if state is None:
             return (pictures,)
-        numbers = watched(range(len(pictures)), progress, "making previous masks")
-        states = np.stack([self._state(number, pictures[number]) for number in numbers])
+        with watched(range(len(pictures)), progress, "making previous masks") as numbers:
+            states = np.stack([self._state(number, pictures[number]) for number in numbers])
         if state.channel is not None:
             filled = pictures.copy()
             filled[..., state.channel] = states[..., 0]

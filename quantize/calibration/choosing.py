@@ -65,8 +65,8 @@ def farthest_first(points: Floats, count: int) -> list[int]:
 
 
 def _spread(pool: Sequence[Picture], count: int, progress: Progress) -> list[Picture]:
-    looked_at = watched(pool, progress, "choosing pictures")
-    thumbnails = [picture.thumbnail() for picture in looked_at]
+    with watched(pool, progress, "choosing pictures") as looked_at:
+        thumbnails = [picture.thumbnail() for picture in looked_at]
     # What cannot be read comes first, to be counted.
     broken = [picture for picture, small in zip(pool, thumbnails, strict=True) if small is None]
     readable = [

@@ -50,8 +50,8 @@ def hold_out(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def _by_content(pictures: Sequence[Picture], progress: Progress) -> list[Picture]:
-    told_apart = watched(pictures, progress, "telling pictures apart")
-    digests = {picture.place: picture.digest() for picture in told_apart}
+    with watched(pictures, progress, "telling pictures apart") as told_apart:
+        digests = {picture.place: picture.digest() for picture in told_apart}
     known = sorted(digest for digest in digests.values() if digest)
     if not known:
         return []

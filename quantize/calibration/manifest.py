@@ -132,9 +132,10 @@ def _find(
     known = {picture.name: picture for picture in pictures}
     if missing := [name for name, _ in entries if name not in known]:
         raise _changed(len(entries), f"{len(missing)} missing, first {missing[0]}")
-    for name, digest in watched(entries, progress, "finding the manifest's pictures"):
-        if known[name].digest() != digest:
-            raise _changed(len(entries), f"another {name}")
+    with watched(entries, progress, "finding the manifest's pictures") as looked_at:
+        for name, digest in looked_at:
+            if known[name].digest() != digest:
+                raise _changed(len(entries), f"another {name}")
     return [known[name] for name, _ in entries]
 
 

@@ -28,11 +28,12 @@ def check_not_scored(
     digests = {entry.sha256 for entry in calibration.entries}
     known = thumbnails(calibration.inputs, spec)
     same, near = [], []
-    for sample in watched(samples, progress, "comparing with what is scored on"):
-        if PictureFile(sample.image).digest() in digests:
-            same.append(sample.name)
-        elif _is_near(sample, known, spec):
-            near.append(sample.name)
+    with watched(samples, progress, "comparing with what is scored on") as compared:
+        for sample in compared:
+            if PictureFile(sample.image).digest() in digests:
+                same.append(sample.name)
+            elif _is_near(sample, known, spec):
+                near.append(sample.name)
     parts = [f"{len(same)} scored pictures are calibrated on ({some(same)})"] if same else []
     parts += [f"{len(near)} nearly the same ({some(near)})"] if near else []
     detail = ", ".join(parts) or "no picture is calibrated on and scored on"

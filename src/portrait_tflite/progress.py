@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -29,12 +29,20 @@ def unwatched(*_: object) -> AbstractContextManager[Update]:
     return nullcontext(_Silent())
 
 
-def watched(items: Sequence[T], progress: Progress, description: str) -> Iterator[T]:
-    """Yield items, and show how many are done; all of them are to be taken."""
+@contextmanager
+def watched(items: Sequence[T], progress: Progress, description: str) -> Iterator[Iterator[T]]:
+    """Give an iterator over items, and show how many of them are done.
+
+    The display is closed with the block: an error in it is not printed into a bar.
+    """
     with progress(len(items), description) as update:
-        for number, item in enumerate(items, 1):
-            yield item
-            update(number)
+        yield _counted(items, update)
+
+
+def _counted(items: Sequence[T], update: Update) -> Iterator[T]:
+    for number, item in enumerate(items, 1):
+        yield item
+        update(number)
 
 
 class _Silent:

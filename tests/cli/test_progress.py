@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from portrait_tflite.cli import output
@@ -99,6 +100,25 @@ def test_calibration_shows_a_bar_from_its_first_picture_on(
     }.items():
         assert re.search(rf"{phase} ━+.* {count}/{count} \d:\d\d:\d\d", shown), phase
     assert json.loads(capfd.readouterr().out)["calibration"]["images"] == _COUNT
+
+
+def test_an_error_stands_in_a_line_of_its_own(
+    tiny: Any, tmp_path: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from portrait_tflite.cli.main import _run
+
+    inputs = np.random.default_rng(0).random((_MANY, 32, 32, 3), np.float32)
+    inputs[:, 0, 0, 0] = np.nan
+    np.save(tmp_path / "x.npy", inputs)
+    given = (
+        "convert", tiny.keras, "--int8", "--input-range", "0,1", "--no-benchmark",
+        "--calibration", tmp_path / "x.npy", "--out", tmp_path / "out",
+    )  # fmt: skip
+    monkeypatch.setattr(sys, "stderr", terminal.stderr)
+    assert _run([str(each) for each in given], debug=False) == 2
+    shown = terminal.read()
+    assert "keeping pictures to score on" in shown
+    assert re.search(r"[\r\n]Error: pictures without NaN[^\r\n]*\r\n\Z", shown), shown[-300:]
 
 
 def test_a_pipe_gets_no_bar(run: Callable[..., Any], arguments: list[str]) -> None:
