@@ -76,7 +76,8 @@ def gather_pictures(
 
     Args:
         drawn: Folder for pictures that are no files: drawn ones, where there is nothing else to
-            score on, and those that are held out of an array file or a video.
+            score on (a manifest may calibrate on all there are), and those that are held out of an
+            array file or a video.
         needed: Whether a variant is quantized.
         zoo: Whether the net is our own: its default calibration set is the drawn one.
         fitted: Whether layers are fitted to the pictures, which must not be those that are scored
@@ -94,16 +95,15 @@ def gather_pictures(
         )
     source = None if text is None else open_source(text, spec, request.count, request.seed)
     held: frozenset[Path] = frozenset()
-    kept: list[Picture] = []
+    kept: list[Picture] | None = None
     if request.validation is not None:
         samples = load_validation(request.validation)
         held = frozenset(sample.image for sample in samples)
         scored_on = str(request.validation)
-    elif source is not None and source.path is not None:
-        kept = held_out(source, progress)
+    elif source is not None and (kept := _keep(source, progress)) is not None:
         held = frozenset(picture.place for picture in kept)
         samples = _as_samples(kept, drawn, progress)
-        scored_on = f"a fifth of {source.path}, held out"
+        scored_on = _name_kept(source)
     else:
         # A net of ours knows a person when it sees one drawn; about others that is not known, so
         # they are asked for agreement only.
@@ -112,8 +112,27 @@ def gather_pictures(
     if source is None or not (needed or fitted):
         return Pictures(None, samples, scored_on)
     calibration = _load(request, source, spec, samples, held, progress)
-    held_out_entries = tuple(CalibrationEntry(each.name, each.digest()) for each in kept)
+    held_out_entries = tuple(CalibrationEntry(each.name, each.digest()) for each in kept or ())
     return Pictures(replace(calibration, held_out=held_out_entries), samples, scored_on)
+
+
+def _keep(source: Source, progress: Progress) -> list[Picture] | None:
+    """Return the pictures that are kept for scoring; None where drawn ones stand in for them.
+
+    That is where all are drawn, and where a manifest calibrates on all there are: its run had
+    others to score on.
+    """
+    if source.path is None:
+        return None
+    kept = held_out(source, progress)
+    return None if source.manifest and not kept else kept
+
+
+def _name_kept(source: Source) -> str:
+    if source.manifest and not source.manifest.held_out:
+        # Of a fifth only what its run did not take: that may be one picture.
+        return f"pictures of {source.path} that {source.text} does not calibrate on"
+    return f"a fifth of {source.path}, held out"
 
 
 def _load(

@@ -16,8 +16,8 @@ def held_out(source: Source, progress: Progress = unwatched) -> list[Picture]:
     """Return the pictures that are kept for scoring.
 
     Those of a manifest are what it says. Of a video the end, since neighbouring frames are nearly
-    the same; else by what they hold. None of those that a manifest calibrates on, and none of
-    pictures that are all the same.
+    the same; else by what they hold. None of those that a manifest calibrates on, which may be all
+    of them, and none of pictures that are all the same.
 
     Raises:
         UsageError: A picture of the manifest is missing or another one.

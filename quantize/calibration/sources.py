@@ -18,7 +18,7 @@ from portrait_tflite.quantize.calibration.picture import (
     VideoPicture,
 )
 from portrait_tflite.video import VIDEOS, FrameReader, spread_over
-from portrait_tflite.vocabulary import ModelSpec
+from portrait_tflite.vocabulary import MANIFEST_FILE, ModelSpec
 
 _MANIFEST = ".json"
 # Frames of a video that are looked at, for each that is calibrated on: a fifth may be held out.
@@ -96,9 +96,12 @@ def _open_folder(folder: Path, text: str) -> Source:
 
 
 def _other_files(folder: Path, paths: list[Path]) -> list[str]:
-    """Name what lies beside the pictures and is none; folders and hidden files do not count."""
+    """Name what lies beside the pictures and is none; folders and hidden files do not count.
+
+    Nor does a manifest: that is copied to its pictures.
+    """
     inside = paths[0].parent if paths else folder
-    known = set(paths)
+    known = {*paths, inside / MANIFEST_FILE}
     with reading_folder(inside):
         return sorted(
             path.name
@@ -118,4 +121,5 @@ def _open_manifest(path: Path, spec: ModelSpec) -> Source:
     written = read_manifest(path)
     origin = SYNTHETIC if written.source == SYNTHETIC else written.find_pictures(path)
     opened = open_source(origin, spec, written.count, written.seed)
-    return Source(str(path), opened.path, opened.pictures, opened.skipped, opened.ordered, written)
+    skipped = tuple(name for name in opened.skipped if name != path.name)  # under another name
+    return Source(str(path), opened.path, opened.pictures, skipped, opened.ordered, written)

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from portrait_tflite.vocabulary import DRAWN
+
 Run = Callable[..., Any]
 
 
@@ -63,6 +65,22 @@ def test_a_manifest_gives_the_same_bytes(
     assert said.code == 2
     assert said.err.count("\n") == 1
     assert f"Received: another {changed}. Give the folder itself to choose anew." in said.err
+
+
+def test_a_manifest_of_a_run_that_held_nothing_out(convert: Run, tiny: Any, tmp_path: Path) -> None:
+    photos = shutil.copytree(tiny.calibration, tmp_path / "photos")
+    plain = ("--remedies", "none")
+    assert convert("first", photos, "--validation", tiny.validation, *plain).code in (0, 3)
+    manifest = shutil.copy(tmp_path / "first" / "calibration.json", photos)
+    said = convert("again", manifest, *plain)
+    assert said.code in (0, 3), said.err
+    one, other = ((tmp_path / name / "tiny-int8.tflite") for name in ("first", "again"))
+    assert one.read_bytes() == other.read_bytes()
+    report = json.loads((tmp_path / "again" / "report.json").read_text("utf-8"))
+    assert report["scored_on"] == DRAWN
+    assert not report["variants"]["int8"]["accuracy"]["labelled"]
+    assert "scored on drawn portraits" in said.out
+    assert _checks(tmp_path / "again")["only pictures"]["passed"]
 
 
 @pytest.mark.parametrize("io", ["int8", "uint8", "float32"])

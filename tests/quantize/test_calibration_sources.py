@@ -235,6 +235,29 @@ def test_a_manifest_without_a_word_on_what_was_held_out(folder: Path, tmp_path: 
     assert _gather(tmp_path / "older.json", tmp_path).samples == first.samples
 
 
+def test_a_manifest_that_leaves_a_few_pictures(folder: Path, tmp_path: Path) -> None:
+    path = _written(load_calibration(folder, _SPEC, 12), tmp_path / "calibration.json")
+    again = _gather(path, tmp_path)
+    assert 0 < len(again.samples) < 4
+    assert again.scored_on == f"pictures of {folder} that {path} does not calibrate on"
+    assert again.calibration is not None
+    assert _check(again.calibration, "none scored on").passed
+
+
+@pytest.mark.parametrize("name", ["calibration.json", "first.json"])
+def test_a_manifest_among_its_pictures_is_no_odd_file(folder: Path, name: str) -> None:
+    path = _written(load_calibration(folder, _SPEC, 9), folder / name)
+    assert _check(load_calibration(path, _SPEC), "only pictures").passed
+    (folder / "other.json").write_text("{}")
+    check = _check(load_calibration(path, _SPEC), "only pictures")
+    assert check.detail == "1 skipped (other.json), 9 used"
+
+
+def test_a_folder_with_a_manifest_has_no_odd_file(folder: Path) -> None:
+    _written(load_calibration(folder, _SPEC, 9), folder / "calibration.json")
+    assert _check(load_calibration(folder, _SPEC), "only pictures").passed
+
+
 def test_a_manifest_for_another_network_is_told(folder: Path, tmp_path: Path) -> None:
     path = _written(load_calibration(folder, _SPEC, 9), tmp_path / "calibration.json")
     check = _check(load_calibration(path, ModelSpec(8, 8)), "as in the manifest")

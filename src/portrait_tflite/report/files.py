@@ -16,17 +16,16 @@ from portrait_tflite.report.model_json import model_json
 from portrait_tflite.report.sensitivity import sensitivity_csv
 from portrait_tflite.report.spec import known_ends, spec_json
 from portrait_tflite.report.strips import Strip
-from portrait_tflite.vocabulary import REPORT_FILE, SCHEMA, Delegate, Json, Report
+from portrait_tflite.vocabulary import MANIFEST_FILE, REPORT_FILE, SCHEMA, Delegate, Json, Report
 
-PAGE, MODEL, REWRITES, CALIBRATION, ACCURACY, SENSITIVITY = (
+PAGE, MODEL, REWRITES, ACCURACY, SENSITIVITY = (
     "report.html",
     "model.json",
     "rewrites.json",
-    "calibration.json",
     "accuracy.csv",
     "sensitivity.csv",
 )
-REPORTS = frozenset({REPORT_FILE, PAGE, MODEL, REWRITES, CALIBRATION, ACCURACY, SENSITIVITY})
+REPORTS = frozenset({REPORT_FILE, PAGE, MODEL, REWRITES, MANIFEST_FILE, ACCURACY, SENSITIVITY})
 
 
 def write_outputs(
@@ -54,7 +53,7 @@ def write_outputs(
     write_json(folder / MODEL, model_json(report))
     write_json(folder / REWRITES, {"schema": SCHEMA, "plans": dict(plans)})
     if calibration is not None:
-        write_json(folder / CALIBRATION, calibration)
+        write_json(folder / MANIFEST_FILE, calibration)
     scores = {name: v.accuracy for name, v in report.variants.items() if v.accuracy}
     if scores:
         (folder / ACCURACY).write_text(accuracy_csv(scores), "utf-8")

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 SCHEMA = 1
 REPORT_FILE = "report.json"  # what `convert` writes
+MANIFEST_FILE = "calibration.json"  # which pictures it calibrated on
 RESULT_FILE = "benchmark.json"  # what `benchmark` writes
 PAGE_FILE = "benchmark.html"  # the same for people
 HOST = "host"  # device: this machine
