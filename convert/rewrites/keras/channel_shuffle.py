@@ -42,12 +42,12 @@ class ChannelShuffle:
         name, channels = value.node.name, value.shape[3]
         order = np.arange(channels).reshape(groups, -1).T.reshape(-1)
         producer = source.node
-        folds = uses[source] == 1 and _is_convolution(producer)
+        folds = uses[source] == 1 and is_convolution(producer)
         return Site(
             layer=name,
             root=value,
             boundary=producer.inputs if folds else (source,),
-            forms=single("folded", lambda boundary: _reordered(producer, boundary[0], order))
+            forms=single("folded", lambda boundary: reordered(producer, boundary[0], order))
             if folds
             else _forms(name, source, groups, order),
             reason=f"{groups} groups of {channels // groups} channels",
@@ -89,7 +89,8 @@ def _is_operation(node: Node, kind: str) -> bool:
     return ours and isinstance(node.op, keras.Operation) and type(node.op).__name__ == kind
 
 
-def _is_convolution(node: Node) -> bool:
+def is_convolution(node: Node) -> bool:
+    """Tell whether a node is a convolution whose filters may stand in any order."""
     layer = node.op
     plain = type(layer) in (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
     if not plain or layer.data_format != "channels_last" or getattr(layer, "groups", 1) != 1:
@@ -98,8 +99,8 @@ def _is_convolution(node: Node) -> bool:
     return is_elementwise(layer.activation)
 
 
-def _reordered(producer: Node, source: Value, order: Array) -> Value:
-    """Add a convolution with its filters in another order."""
+def reordered(producer: Node, source: Value, order: Array) -> Value:
+    """Add a convolution with its filters in another order: number `order[i]` comes `i`th."""
     layer: Any = producer.op
     kernel, bias = weights_of(layer)
     axis = 2 if isinstance(layer, keras.layers.Conv2DTranspose) else 3

@@ -41,6 +41,13 @@ def _by_operations(x: Any, rows: int, columns: int) -> Any:
     return ops.reshape(x, (-1, height * rows, width * columns, channels))
 
 
+def _as_pytorch_has_it(x: Any, rows: int, columns: int) -> Any:
+    _, height, width, depth = x.shape
+    channels = depth // (rows * columns)
+    x = layers.Permute((1, 4, 2, 5, 3))(layers.Reshape((height, width, channels, rows, columns))(x))
+    return layers.Reshape((height * rows, width * columns, channels))(x)
+
+
 def _net(
     shuffle: Build, height: int = 4, width: int = 5, block: tuple[int, int] = (2, 2), depth: int = 3
 ) -> keras.Model:
@@ -56,7 +63,7 @@ def _net(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    shuffle=st.sampled_from([_by_layers, _by_operations]),
+    shuffle=st.sampled_from([_by_layers, _by_operations, _as_pytorch_has_it]),
     height=st.integers(2, 6),
     width=st.integers(2, 6),
     block=st.integers(2, 4),
@@ -67,11 +74,12 @@ def test_it_is_one_op(
 ) -> None:
     outcome = rewrite_with(_net(shuffle, height, width, (block, block), depth), [REWRITE])
     assert outcome.forms == ["depth_to_space"]
-    assert outcome.error == 0
+    assert outcome.error <= 1e-6
 
 
-def test_the_gpu_takes_it(randomized: Build) -> None:
-    graph = trace(randomized(_net(_by_layers)))
+@pytest.mark.parametrize("shuffle", [_by_layers, _as_pytorch_has_it])
+def test_the_gpu_takes_it(randomized: Build, shuffle: Build) -> None:
+    graph = trace(randomized(_net(shuffle)))
     picture = np.random.default_rng(0).random((1, 4, 5, 3), np.float32)
     rewritten = rewrite_graph(graph, picture, CheapestForm(Delegate.GPU), [REWRITE]).graph
     complete = [audit_model(Export(each).convert()).gpu.complete for each in (graph, rewritten)]
@@ -82,6 +90,14 @@ def test_the_gpu_takes_it(randomized: Build) -> None:
 def test_other_blocks_stay(randomized: Build, rewrite_with: Build, block: tuple[int, int]) -> None:
     outcome = rewrite_with(randomized(_net(_by_layers, block=block)), [REWRITE])
     assert outcome.forms == []
+
+
+def test_channels_that_no_convolution_gives_stay(randomized: Build, rewrite_with: Build) -> None:
+    x = keras.Input((4, 5, 12))
+    model = keras.Model(x, layers.Conv2D(1, 3)(_as_pytorch_has_it(x, 2, 2)))
+    outcome = rewrite_with(randomized(model), [REWRITE])
+    assert outcome.forms == []
+    assert "no convolution gives the channels" in outcome.reasons[0]
 
 
 def test_channels_in_another_order_are_caught(
