@@ -79,10 +79,46 @@ def test_integers_are_converted_by_scale_and_zero_point(relu_net: Build) -> None
     np.testing.assert_allclose(real, (raw.astype(np.float32) - 5) * 0.03, rtol=1e-6)
 
 
-def test_quantize_rounds_half_away_from_zero_and_saturates() -> None:
-    info = TensorInfo("x", (1,), "int8", 1.0, 10)
-    values = np.array([0.5, 1.5, -0.5, -1.5, 0.49999997, 1e9, -1e9], np.float32)
-    assert to_stored(values, info).tolist() == [11, 12, 9, 8, 10, 127, -128]
+@pytest.mark.parametrize(
+    ("zero_point", "stored"),
+    [(10, [10, 11, 9, 8, 10, 11, 127, -128]), (-10, [-9, -8, -10, -11, -9, -9, 127, -128])],
+)
+def test_halves_go_where_zero_has_more_steps(zero_point: int, stored: list[int]) -> None:
+    info = TensorInfo("x", (1,), "int8", 1.0, zero_point)
+    values = np.array([0.5, 1.5, -0.5, -1.5, 0.49999997, 0.502, 1e9, -1e9], np.float32)
+    assert to_stored(values, info).tolist() == stored
+
+
+@given(
+    dtype=st.sampled_from(["int8", "uint8"]),
+    scale=st.floats(2**-10, 2.0, width=32),
+    below=st.integers(0, 255),
+)
+def test_what_lies_amid_two_steps_stays_apart(dtype: str, scale: float, below: int) -> None:
+    lowest = np.iinfo(dtype).min
+    first = np.float32((0.5 - below) * scale)
+    halves = np.arange(255, dtype=np.float32) * np.float32(scale) + first  # as bytes are normalized
+    stored = to_stored(halves, TensorInfo("x", (255,), dtype, scale, lowest + below))
+    up = below <= 127
+    np.testing.assert_array_equal(stored, np.arange(255) + lowest + up)
+
+
+@given(
+    dtype=st.sampled_from(["int8", "uint8"]),
+    scale=st.floats(2**-10, 2.0, width=32),
+    below=st.integers(0, 255),
+    steps=st.lists(st.floats(-300, 300), min_size=1, max_size=8),
+)
+def test_what_is_no_half_goes_to_the_nearest_step(
+    dtype: str, scale: float, below: int, steps: list[float]
+) -> None:
+    exact = np.array(steps)
+    exact = exact[np.abs(exact - np.floor(exact) - 0.5) > 2e-3]
+    ends = np.iinfo(dtype)
+    info = TensorInfo("x", exact.shape, dtype, scale, ends.min + below)
+    nearest = np.clip(np.rint(exact) + info.zero_point, ends.min, ends.max)
+    found = to_stored((exact * scale).astype(np.float32), info)
+    np.testing.assert_array_equal(found, nearest)
 
 
 @settings(deadline=None, max_examples=20)

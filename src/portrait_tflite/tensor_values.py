@@ -13,8 +13,8 @@ from portrait_tflite.vocabulary import TensorInfo
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
-# The largest float32 below 0.5: adding 0.5 itself would round 0.49999997 up to 1.
-_ALMOST_HALF = np.nextafter(np.float32(0.5), np.float32(0))
+# Steps that a half may be off by: float32 moves those of −1…1 by 2e-5.
+_TIE = 1e-3
 
 
 def random_input(info: TensorInfo, rng: np.random.Generator) -> Array:
@@ -27,7 +27,12 @@ def random_input(info: TensorInfo, rng: np.random.Generator) -> Array:
 
 
 def to_stored(values: Floats, info: TensorInfo) -> Array:
-    """Convert floats to the tensor's dtype, rounding half away from zero as the runtime does."""
+    """Convert floats to the tensor's dtype, rounding to the nearest step.
+
+    All halves, to within 0.001 of a step, go to the same side: where zero has more steps on one
+    side of it, to that one. So a picture's 256 bytes stay apart where each lies amid two steps, as
+    those of −1…1 do in int8; half to even or away from zero would make one of two.
+    """
     dtype = np.dtype(info.dtype)
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype)
@@ -35,8 +40,9 @@ def to_stored(values: Floats, info: TensorInfo) -> Array:
         raise UsageError(f"input {info.name!r} must be float or quantized. Received: {info.dtype}.")
     limits = np.iinfo(dtype)
     steps = values / np.float32(info.scale)
-    steps += np.copysign(_ALMOST_HALF, steps)
-    np.trunc(steps, out=steps)
+    up = limits.max - info.zero_point >= info.zero_point - limits.min
+    steps += np.float32(0.5 + _TIE if up else 0.5 - _TIE)
+    np.floor(steps, out=steps)
     steps += np.float32(info.zero_point)
     np.clip(steps, limits.min, limits.max, out=steps)
     stored: Array = steps.astype(dtype)

@@ -117,7 +117,7 @@ def _computed(words: str, **values: Any) -> Any:
 def _put(words: str, pixels: NDArray[np.uint8]) -> Floats:
     if words == "the byte v itself" or words.startswith("v as "):
         return pixels.astype(np.float64)
-    steps = re.fullmatch(r"(.*), kept within (-?\d+) and (-?\d+),", words)
+    steps = re.fullmatch(r"(.*) kept within (-?\d+) and (-?\d+)", words)
     values = _computed(steps[1] if steps else words, v=pixels.astype(np.float64))
     return np.asarray(np.clip(values, int(steps[2]), int(steps[3])) if steps else values)
 
@@ -146,6 +146,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     ("head", "units", "io", "rewrite"),
     [
         ("sigmoid", SIGNED, "uint8", "auto"),
+        ("sigmoid", SIGNED, "int8", "auto"),
         ("sigmoid", IMAGENET, "int8", "auto"),
         ("softmax", IMAGENET, "uint8", "auto"),
         ("softmax", UNIT, "int8", "none"),
@@ -197,6 +198,10 @@ def _assert_card(
         assert np.dtype(tensor["dtype"]).name == variant[side]["dtype"], name
         if scale := variant[side]["scale"]:
             assert tensor["quantization"] == (pytest.approx(scale), variant[side]["zero_point"])
+    if units in (SIGNED, HALVES) and variant["input"]["dtype"] == "int8":
+        steps = _put(card["input"]["put"], np.arange(256, dtype=np.uint8))
+        assert len(np.unique(steps)) == 256
+        assert "round" not in card["input"]["put"]
     for byte, meant in ((0, card["input"]["black"]), (255, card["input"]["white"])):
         stored = _put(card["input"]["put"], np.full((1, 1, 3), byte, np.uint8))
         np.testing.assert_allclose(np.broadcast_to(stored, (1, 1, 3))[0, 0], meant, atol=2e-3)

@@ -143,14 +143,23 @@ def _put(stored: Array, spec: ModelSpec, info: TensorInfo) -> str:
     pixels = np.arange(256)[:, None]
     if (stored == pixels).all():
         return "the byte v itself" if stored.dtype == np.uint8 else f"v as {info.dtype}"
-    if (stored == pixels - 128).all():
-        return "v − 128"
     scale, shift = affine_of_bytes(spec)
     if not info.scale:
         return _linear(scale, shift)
     limits = np.iinfo(info.dtype)
+    kept = f"kept within {limits.min} and {limits.max}"
+    # A whole number says which way halves go; languages round them each in their own.
+    whole = int(stored[128, 0]) - 128
+    if (stored == pixels + whole).all():
+        return _moved(whole)
+    if (stored == np.clip(pixels + whole, limits.min, limits.max)).all():
+        return f"{_moved(whole)} {kept}"
     steps = _linear(scale / info.scale, shift / info.scale + info.zero_point)
-    return f"round({steps}), kept within {limits.min} and {limits.max},"
+    return f"round({steps}) {kept}"
+
+
+def _moved(whole: int) -> str:
+    return f"v {'−' if whole < 0 else '+'} {abs(whole)}"
 
 
 def _linear(scale: Array, shift: Array) -> str:

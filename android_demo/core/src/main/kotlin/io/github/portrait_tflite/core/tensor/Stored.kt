@@ -4,17 +4,19 @@ import io.github.portrait_tflite.core.model.ElementType
 import io.github.portrait_tflite.core.model.TensorCard
 import kotlin.math.floor
 
-// The largest float below 0.5: adding 0.5 itself would round 0.49999997 up to 1.
-private const val ALMOST_HALF = 0.49999997f
+// Of a step. Floats put halves beside themselves: what is within 0.001 of one is one.
+private const val HALF_UP = 0.501f
+private const val HALF_DOWN = 0.499f
 
 /**
- * Turns a real value into a quantized tensor's stored number, rounding half away from zero as the
- * runtime does.
+ * Turns a real value into a quantized tensor's stored number, the nearest one.
+ *
+ * All halves go to the side of zero that has more steps, as in the conversion: so the bytes of a
+ * picture stay apart where each lies amid two steps.
  */
 internal fun TensorCard.toStored(value: Float): Int {
-    val steps = value / scale
-    val rounded = if (steps < 0) -floor(ALMOST_HALF - steps) else floor(steps + ALMOST_HALF)
-    return (rounded + zeroPoint)
+    val half = if (type.highest - zeroPoint >= zeroPoint - type.lowest) HALF_UP else HALF_DOWN
+    return (floor(value / scale + half) + zeroPoint)
         .coerceIn(type.lowest.toFloat(), type.highest.toFloat())
         .toInt()
 }

@@ -6,11 +6,12 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.params.ParameterizedTest
 import org.junit.jupiter.params.provider.CsvSource
 
-/** Rounding is the runtime's: half away from zero, then the zero point, then the type's range. */
+/** Rounding is the conversion's: halves to one side, then the zero point, then the type's range. */
 class StoredTest {
     @ParameterizedTest
     @CsvSource(
-        "0.49999997, -128",
+        "0.49999997, -127",
+        "0.498, -128",
         "0.5, -127",
         "-0.5, -128",
         "1.5, -126",
@@ -22,9 +23,17 @@ class StoredTest {
     }
 
     @ParameterizedTest
-    @CsvSource("-0.25, -1", "-0.2, 0", "0.25, 1", "-0.75, -2")
-    fun `halves go away from zero on both sides`(value: Float, stored: Int) {
+    @CsvSource("-0.25, -1", "-0.2, 0", "0.25, 0", "0.251, 1", "-0.75, -2")
+    fun `halves go down where zero has more steps below`(value: Float, stored: Int) {
         assertEquals(stored, card(ElementType.INT8, scale = 0.5f, zeroPoint = 0).toStored(value))
+    }
+
+    @ParameterizedTest
+    @CsvSource("INT8, -1, -128", "INT8, 0, -128", "UINT8, 127, 0", "UINT8, 128, 0")
+    fun `the bytes of -1 to 1 stay apart`(type: ElementType, zeroPoint: Int, black: Int) {
+        val card = card(type, scale = 2f / 255, zeroPoint = zeroPoint)
+        val stored = (0..255).map { card.toStored(it * (2f / 255) - 1f) }
+        assertEquals((black..black + 255).toList(), stored)
     }
 
     @ParameterizedTest
