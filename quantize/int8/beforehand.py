@@ -23,4 +23,5 @@ def rewritten_beforehand(
         mending: The rewrites that are allowed.
         layers: Names of the Keras layers where they are known.
     """
-    return mend_model(data, checks, [one for one in mending if one.before_int8], layers)
+    wanted = [one for one in mending if one.before_int8]
+    return mend_model(data, checks, wanted, layers) if wanted else MendResult(data, (), ())
