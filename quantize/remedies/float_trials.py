@@ -79,8 +79,8 @@ class Trial:
         self._finish = finish
         self._nodes = list_nodes(read_model(network.data))
         self._expected: list[Floats] = masks_of_file(network.reference, frames, output)
-        self.plain = weigh(finish(replace(network, in_float=frozenset())))
         self._made: dict[frozenset[str], Attempt] = {}
+        self.plain = self.attempt([]).burden
 
     def attempt(self, errors: Iterable[LayerError]) -> Attempt:
         """Keep in float what spares the network these errors."""

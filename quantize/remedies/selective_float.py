@@ -21,7 +21,8 @@ from portrait_tflite.vocabulary import FloatLayer, LayerError, OutputSpec
 _PICTURES = 16
 _LEAST = 0.1  # points that a layer must harm by to be a candidate
 _MOST = 16  # candidates
-_RANKING = 0.6  # its share of the work
+# Shares of the work: ranking, choosing; then correcting biases anew.
+_RANKED, _CHOSEN = 0.6, 0.9
 
 
 @dataclass(frozen=True)
@@ -56,22 +57,33 @@ class SelectiveFloat:
         # Biases that make up for what ops lose would be wrong behind ops that lose it no more.
         corrected, network = network.uncorrected is not None, _uncorrected(network)
         errors = sensitivity(
-            network, frames, self.output, self.layers, lambda share: on_share(_RANKING * share)
+            network, frames, self.output, self.layers, lambda share: on_share(_RANKED * share)
         )
         worst = [error for error in errors if error.points >= _LEAST][:_MOST]
         budget = Budget(self.max_cost, self.more_partitions)
         trial = Trial(network, spread(frames, _PICTURES), self.output, budget, self.finish)
         kept = choose_layers(
-            trial, worst, self.enough, lambda share: on_share(_RANKING + (1 - _RANKING) * share)
+            trial,
+            worst,
+            self.enough,
+            lambda share: on_share(_RANKED + (_CHOSEN - _RANKED) * share),
         )
-        on_share(1.0)
         if not kept:
+            on_share(1.0)
             return None
         found = trial.attempt(kept)
         detail, named = _detail(trial, found, kept, budget), self._named(network, kept)
-        if corrected and (again := BiasCorrection().apply(found.network, frames, lambda _: None)):
-            return Treated(again.network, f"{detail}; then {again.detail} corrected anew", named)
-        return Treated(found.network, detail, named)
+        again = (
+            BiasCorrection().apply(
+                found.network, frames, lambda share: on_share(_CHOSEN + (1 - _CHOSEN) * share)
+            )
+            if corrected
+            else None
+        )
+        on_share(1.0)
+        if again is None:
+            return Treated(found.network, detail, named)
+        return Treated(again.network, f"{detail}; then {again.detail} corrected anew", named)
 
     def _named(self, network: RangedNetwork, kept: Sequence[LayerError]) -> tuple[FloatLayer, ...]:
         """Name every layer in float, with the reason."""
