@@ -95,13 +95,11 @@ class Treatable:
         with quiet():
             data = quantize_ranged(treated.network, self.io)
             mended = mend_model(data, self.checks, self.mending, self.layers, self.delegate)
-        return Built(
-            mended.data,
-            (*self.before.mended, *mended.records),
-            (*self.before.skipped, *mended.skipped),
-            self.before.spec,
-            treated,
-            _without_int8(data, treated.network.in_float),
+        return replace(
+            self.before.with_mended(mended),
+            data=mended.data,
+            treatable=treated,
+            in_float=_without_int8(data, treated.network.in_float),
         )
 
 

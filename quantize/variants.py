@@ -147,13 +147,9 @@ def _mended(
         finished, kept = mended.data, None
         if precision is Precision.FLOAT16:
             finished, kept = allow_half_precision(mended.data, source.checks)
-    before = source.before
-    return Built(
-        finished,
-        (*before.mended, *mended.records),
-        (*before.skipped, *mended.skipped, *([kept] if kept else [])),
-        before.spec,
-    )
+    built = source.before.with_mended(mended)
+    skipped = (*built.skipped, *([kept] if kept else []))
+    return replace(built, data=finished, skipped=skipped)
 
 
 def _treatable(
