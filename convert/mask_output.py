@@ -10,14 +10,12 @@ import numpy as np
 from portrait_tflite.convert.mask_interval import PASSING, is_unit, mask_interval
 from portrait_tflite.convert.previous_mask import fill_inputs
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import prepare
-from portrait_tflite.models.synthetic import draw_portrait
+from portrait_tflite.models.synthetic import draw_inputs
 from portrait_tflite.vocabulary import Activation, ModelSpec, OutputSpec
 
 # A mask coarser than this against the input is a feature map.
 COARSEST = 8
 
-_PROBES = 4  # portraits; logits of a trained net leave 0 to 1 on the first
 _TOLERANCE = 1e-3
 
 _PROBABILITY = frozenset({"sigmoid", "softmax", "hard_sigmoid"})
@@ -195,10 +193,8 @@ def _last_operation(tensor: Any) -> tuple[str, bool | None]:
 
 
 def _stays_in_unit_range(model: keras.Model, spec: ModelSpec) -> bool:
-    portraits = [draw_portrait(seed, spec.height, spec.width)[0] for seed in range(_PROBES)]
-    batches = [prepare(portrait, spec) for portrait in portraits]
     shapes = [tensor.shape for tensor in model.inputs]
-    fed = [fill_inputs(batch, shapes, spec.state) for batch in batches]
+    fed = [fill_inputs(batch, shapes, spec.state) for batch in draw_inputs(spec)]
     outputs = [
         keras.tree.flatten(model(arrays if len(arrays) > 1 else arrays[0], training=False))
         for arrays in fed

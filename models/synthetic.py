@@ -11,7 +11,7 @@ import math
 import cv2
 import numpy as np
 
-from portrait_tflite.images import Bytes, Floats
+from portrait_tflite.images import Bytes, Floats, prepare
 from portrait_tflite.models.synthetic_background import draw_background
 from portrait_tflite.models.synthetic_body import draw_body
 from portrait_tflite.models.synthetic_face import draw_face, face_relief
@@ -29,11 +29,19 @@ from portrait_tflite.models.synthetic_person import (
     random_pose,
 )
 from portrait_tflite.models.synthetic_texture import fractal_noise, streaks
+from portrait_tflite.vocabulary import ModelSpec
 
 Rng = np.random.Generator
 
 # Where, as a share of white, the scale of brightness begins and ceases to be straight.
 _TOE, _SHOULDER = 0.06, 0.75
+_PROBES = 4  # portraits; logits of a trained net leave 0 to 1 on the first
+
+
+def draw_inputs(spec: ModelSpec) -> list[Floats]:
+    """Draw a few portraits as a network takes them, `[1, h, w, c]`: to see what comes of them."""
+    portraits = (draw_portrait(seed, spec.height, spec.width)[0] for seed in range(_PROBES))
+    return [prepare(portrait, spec) for portrait in portraits]
 
 
 def draw_portrait(seed: int, height: int, width: int) -> tuple[Bytes, Bytes]:

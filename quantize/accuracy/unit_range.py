@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import Floats, prepare
-from portrait_tflite.models.synthetic import draw_portrait
+from portrait_tflite.images import Floats
+from portrait_tflite.models.synthetic import draw_inputs
 from portrait_tflite.quantize.accuracy.predictors import Outputs, select_mask
 from portrait_tflite.vocabulary import ModelSpec
 
-_PROBES = 4
 # What quantizing adds to a probability at most; logits and other ranges go farther.
 _TOLERANCE = 0.05
 
@@ -47,6 +46,5 @@ def require_probability(outputs_of: Outputs, spec: ModelSpec, source: str) -> No
 
 
 def _masks(outputs_of: Outputs, spec: ModelSpec) -> Floats:
-    portraits = (draw_portrait(seed, spec.height, spec.width)[0] for seed in range(_PROBES))
-    masks = [select_mask(outputs_of(prepare(one, spec)), spec.output) for one in portraits]
-    return np.stack(masks)
+    drawn = draw_inputs(spec)
+    return np.stack([select_mask(outputs_of(one), spec.output) for one in drawn])
