@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.cost_table import TARGET, CostTable
 from portrait_tflite.convert.costs.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
 from portrait_tflite.convert.rewrites.keras.site import Form, Site
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Approximation, Candidate, Delegate
-
-_TARGET = "arm64"
 
 
 class Chooser(Protocol):
@@ -73,7 +71,7 @@ class CheapestForm:
 
     def _table(self) -> tuple[CostTable, str]:
         precision = INT8 if self.delegate is Delegate.XNNPACK else FLOAT32
-        return self.table or CostTable.load(_TARGET), precision
+        return self.table or CostTable.load(TARGET), precision
 
 
 @dataclass(frozen=True)

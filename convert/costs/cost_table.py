@@ -18,6 +18,7 @@ from portrait_tflite.convert.costs.costed_op import BUILTIN, CostedOp
 from portrait_tflite.errors import UsageError
 
 SCHEMA = 1
+TARGET = "arm64"  # by whose costs forms are chosen
 
 _PHASED = frozenset({"TRANSPOSE_CONV", BUILTIN["TRANSPOSE_CONV"]})
 

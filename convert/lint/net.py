@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from portrait_tflite.convert.costs.cost_prediction import Step, cost_steps
-from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.cost_table import TARGET, CostTable
 from portrait_tflite.convert.costs.costed_nodes import costed_ops, precision_of_node
 from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
@@ -16,7 +16,6 @@ from portrait_tflite.convert.files.layer_names import name_layers
 from portrait_tflite.convert.mending.xnnpack_steps import constant_nodes
 from portrait_tflite.vocabulary import DelegateAudit
 
-_TARGET = "arm64"
 _MCYCLES = 1e6
 
 Shape = tuple[int, ...]
@@ -128,7 +127,7 @@ def open_net(data: bytes, xnnpack: DelegateAudit, layers: Iterable[str] = ()) ->
         nodes=tuple(node for node in nodes if node.index not in constant),
         inputs=tuple(indices(graph.inputs)),
         outputs=tuple(indices(graph.outputs)),
-        table=CostTable.load(_TARGET),
+        table=CostTable.load(TARGET),
         name_of=name_layers(model, layers),
         xnnpack=xnnpack,
     )

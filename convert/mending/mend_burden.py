@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.costs.cost_prediction import predict_nodes
-from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.cost_table import TARGET, CostTable
 from portrait_tflite.convert.costs.costed_op import BUILTIN
 from portrait_tflite.convert.delegates.gpu import predict_gpu
 from portrait_tflite.convert.delegates.xnnpack_ops import (
@@ -23,7 +23,6 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
-TARGET = "arm64"
 # The table is off by that at times, and what is outside it knows least; of a single op most.
 _MARGIN = 1.1
 _LITTLE_CYCLES = 10_000

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.costs.cost_table import TARGET, CostTable
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
-from portrait_tflite.convert.mending.mend_burden import TARGET, Burden
+from portrait_tflite.convert.mending.mend_burden import Burden
 from portrait_tflite.convert.mending.xnnpack_steps import constant_nodes
 from portrait_tflite.vocabulary import Candidate, Delegate
 

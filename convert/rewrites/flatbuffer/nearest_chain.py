@@ -28,6 +28,7 @@ class NearestChain(FlatbufferRewrite):
     """
 
     name = "nearest_chain"
+    before_int8 = True  # for the convolution behind it
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
         """Match the last RESHAPE of a chain that enlarges a picture by whole factors."""

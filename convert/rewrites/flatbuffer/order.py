@@ -16,7 +16,11 @@ from portrait_tflite.convert.rewrites.flatbuffer.channel_line import (
     ChannelLine,
     MergeChannelLine,
 )
+from portrait_tflite.convert.rewrites.flatbuffer.columns_as_channels import ColumnsAsChannels
 from portrait_tflite.convert.rewrites.flatbuffer.concatenation import ConcatenateOneScale
+from portrait_tflite.convert.rewrites.flatbuffer.convolution_before_bilinear import (
+    ConvolutionBeforeBilinear,
+)
 from portrait_tflite.convert.rewrites.flatbuffer.dead_channels import DeadChannels
 from portrait_tflite.convert.rewrites.flatbuffer.flatten_bias import FlattenBias
 from portrait_tflite.convert.rewrites.flatbuffer.float_islands import (
@@ -33,6 +37,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
 from portrait_tflite.convert.rewrites.flatbuffer.minmax_to_quantize import MinmaxToQuantize
 from portrait_tflite.convert.rewrites.flatbuffer.moved_scale import ReadAnew, ScaleIntoWeights
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_chain import NearestChain
+from portrait_tflite.convert.rewrites.flatbuffer.nearest_convolution import NearestConvolution
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_to_copies import NearestToCopies
 from portrait_tflite.convert.rewrites.flatbuffer.pointwise_before_nearest import (
     PointwiseBeforeNearest,
@@ -62,6 +67,8 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     AddInRange(),  # what of the refused additions is heard after all
     NearestChain(),  # before AsReshape and TILE, which would take the chain for theirs
     PointwiseBeforeNearest(),  # while the resize is one op
+    NearestConvolution(),  # what is no 1×1
+    ConvolutionBeforeBilinear(),
     NearestToCopies(),
     SliceThenReshape(),
     AsReshape(),  # before Cancel, which then knows one kind of reshape
@@ -87,6 +94,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     SoftmaxToLogistic(),
     MergeChannelLine(),
     ChannelLine(),  # what could not be merged
+    ColumnsAsChannels(),  # after all that fuses into a convolution: a reshape would be in the way
     ThroughFloat(),  # what is still outside, and has a form in float
     ShareConstants(),  # last: the others add constants
 )

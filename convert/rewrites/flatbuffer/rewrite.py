@@ -55,7 +55,8 @@ class Match:
     Attributes:
         reason: Why the result is the same.
         details: What `change` needs to know; the rewrite's own.
-        exact: Whether the bytes stay; else they may move by one step, by another rounding.
+        exact: Whether the bytes stay; else integers may move by one step, by another rounding, and
+            floats by 1e-5 of the largest.
         sources: The tensors that the place reads; by default the op's own computed inputs.
         bypass: The tensor that takes the output's place: no op is needed at all.
         observed: The bound holds for what pictures make of the tensors, not for all values.
@@ -104,6 +105,8 @@ class FlatbufferRewrite(ABC):
     Attributes:
         observes: Whether some of its places are judged on what pictures make of the tensors.
         within_one_step: Whether some of its places round otherwise, by one step at most.
+        reorders_sums: Whether floats are added up in another order, which is exact to 1e-5 of the
+            largest; integers keep their bytes.
         helps_gpu: Whether it is of use in a file for the GPU, too.
         before_int8: Whether a float file is rewritten before it becomes int8, too, since int8 is
             more accurate then.
@@ -114,6 +117,7 @@ class FlatbufferRewrite(ABC):
     name: ClassVar[str]
     observes: ClassVar[bool] = False
     within_one_step: ClassVar[bool] = False
+    reorders_sums: ClassVar[bool] = False
     helps_gpu: ClassVar[bool] = True
     before_int8: ClassVar[bool] = False
     keras_name: ClassVar[str] = ""

@@ -11,6 +11,12 @@ import numpy as np
 
 from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.graph import Node, Value, apply_op
+from portrait_tflite.convert.rewrites.column_packs import (
+    FEWEST_POSITIONS,
+    TILE,
+    pack_sizes,
+    packed_kernel,
+)
 from portrait_tflite.convert.rewrites.keras.added_layers import (
     convolution,
     depthwise,
@@ -20,12 +26,6 @@ from portrait_tflite.convert.rewrites.keras.added_layers import (
 )
 from portrait_tflite.convert.rewrites.keras.site import Array, Form, Site, Uses
 from portrait_tflite.vocabulary import Delegate
-
-# An int8 kernel computes 16 output channels at once, needed or not; from so many on none is idle.
-_TILE = 16
-_MOST_CHANNELS = 64  # of a pack; beyond, zeros are most of what is multiplied
-_PACKS = (2, 4, 8, 16)
-
 
 Add = Callable[[Value], Value]
 
@@ -55,22 +55,9 @@ class _Dense:
     activation: Any
 
     def packed(self, count: int) -> _Dense:
-        """Return the convolution over packs of `count` columns.
-
-        Column `a` of a pack reads column `a + d`, which is column `(a + d) mod count` of the pack
-        at `⌊(a + d) / count⌋`. Outside of the picture whole packs are zero, as columns are.
-        """
-        height, width, channels, filters = self.kernel.shape
-        before = (width - 1) // 2
-        reach = -(-(width - 1 - before) // count)  # packs to either side; before is no farther
-        kernel = np.zeros((height, 2 * reach + 1, count, channels, count, filters))
-        for column in range(count):
-            for tap in range(width):
-                pack, index = divmod(column + tap - before, count)
-                kernel[:, pack + reach, index, :, column] = self.kernel[:, tap]
+        """Return the convolution over packs of `count` columns."""
         bias = None if self.bias is None else np.tile(self.bias, count)
-        shape = (height, 2 * reach + 1, count * channels, count * filters)
-        return _Dense(kernel.reshape(shape), bias, self.activation)
+        return _Dense(packed_kernel(self.kernel, count), bias, self.activation)
 
     def ops(self, height: int, width: int) -> tuple[CostedOp, ...]:
         kernel_height, kernel_width, channels, filters = self.kernel.shape
@@ -132,7 +119,7 @@ class PackedColumns:
         fewest: Positions below which too little is saved for two more ops.
     """
 
-    fewest: int = 64 * 64
+    fewest: int = FEWEST_POSITIONS
     name: str = "packed_columns"
 
     def match(self, value: Value, uses: Uses) -> Site | None:
@@ -142,14 +129,14 @@ class PackedColumns:
         dense, spatial = found
         channels, filters = dense.kernel.shape[2:]
         positions = value.shape[1] * value.shape[2]
-        if filters >= _TILE or channels > _TILE or positions < self.fewest:
+        if filters >= TILE or channels > TILE or positions < self.fewest:
             return None
         return Site(
             layer=value.node.name,
             root=value,
             boundary=(spatial.source,) if spatial else value.node.inputs,
             forms=tuple(_forms(value, dense, spatial)),
-            reason=f"{filters} channels leave most of a kernel's {_TILE} idle",
+            reason=f"{filters} channels leave most of a kernel's {TILE} idle",
         )
 
 
@@ -200,7 +187,7 @@ def _forms(value: Value, dense: _Dense, spatial: _Spatial | None) -> Iterator[Fo
     before = (spatial.op(height, width),) if spatial else ()
     yield Form("pixels", ops=(*before, *dense.ops(height, width)))
     most = max(*dense.kernel.shape[2:], spatial.kernel.shape[2] if spatial else 0)
-    packs = [p for p in _PACKS if width % p == 0 and p * most <= _MOST_CHANNELS]
+    packs = pack_sizes(width, most)
     for count in packs:
         ops, build = _packed(value, dense, count)
         first = spatial.add if spatial else _unchanged

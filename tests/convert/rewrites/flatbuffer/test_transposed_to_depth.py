@@ -165,8 +165,9 @@ class _Wrong(TransposedToDepth):
 
 
 def _turned(phases: Any) -> Any:
-    mirrored = tuple(replace(tap, phase=phases.stride - 1 - tap.phase) for tap in phases.rows.taps)
-    return replace(phases, rows=replace(phases.rows, taps=mirrored))
+    joint = phases.joint
+    taps = tuple(replace(tap, phase=joint.stride - 1 - tap.phase) for tap in joint.rows.taps)
+    return replace(phases, joint=replace(joint, rows=replace(joint.rows, taps=taps)))
 
 
 def _without_bias(phases: Any) -> Any:
