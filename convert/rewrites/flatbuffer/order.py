@@ -50,6 +50,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.requantization import (
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
+from portrait_tflite.convert.rewrites.flatbuffer.sparse_kernel import SparseKernel
 from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
@@ -60,6 +61,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     FoldConstants(),  # first: what is constant then is seen to be by all others
     FlattenBias(),  # touches a constant only, and the others do not look at it
     DeadChannels(),  # likewise
+    SparseKernel(),  # likewise, and what it leaves may be 1×1
     TransposedToDepth(),  # not exact, but FuseClamp must see a CONV_2D, which takes activations
     ScaleIntoWeights(),  # before all that cost: XNNPACK gives up on the file as it is
     ReadAnew(),  # what has no weights before it

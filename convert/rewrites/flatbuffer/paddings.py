@@ -20,7 +20,7 @@ def same_borders(node: Node, size: tuple[int, ...], window: tuple[int, ...]) -> 
     strides = (int(node.option("strideH", 1)), int(node.option("strideW", 1)))
     dilations = (int(node.option("dilationHFactor", 1)), int(node.option("dilationWFactor", 1)))
     first, second = (
-        _border(*numbers) for numbers in zip(size, window, strides, dilations, strict=True)
+        border(*numbers) for numbers in zip(size, window, strides, dilations, strict=True)
     )
     return first, second
 
@@ -33,7 +33,8 @@ def is_padded(node: Node, window: tuple[int, int]) -> bool:
     return borders != ((0, 0), (0, 0))
 
 
-def _border(size: int, window: int, stride: int, dilation: int) -> tuple[int, int]:
+def border(size: int, window: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Return the pixels that SAME adds before and behind one axis of `size` pixels."""
     reach = (window - 1) * dilation + 1
     total = max((-(-size // stride) - 1) * stride + reach - size, 0)
     return total // 2, total - total // 2
