@@ -214,7 +214,7 @@ def _record(rewrite: FlatbufferRewrite, op: MendedOp, layer: str) -> RewriteReco
         rewrite=rewrite.name,
         level=Level.FLATBUFFER,
         layer=layer,
-        exact=op.exact or rewrite.reorders_sums,
+        exact=op.exact or op.real,
         max_abs_error=op.max_abs_error,
         max_rel_error=op.max_rel_error,
         # The last one is the one that was taken.

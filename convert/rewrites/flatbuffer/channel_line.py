@@ -103,15 +103,16 @@ class ChannelLine(FlatbufferRewrite):
         _draw(model, node, match.details)
 
 
-def read_line(node: Node) -> Line | None:
-    """Read an int8 op of a picture with a constant as lines, or None where it is none."""
+def read_line(node: Node, dtype: str = "int8") -> Line | None:
+    """Read an op of a picture with a constant, both of `dtype`, as lines; or None."""
     if node.op not in {*_FACTORS, *_OFFSETS} or len(node.given()) != 2:
         return None
     source, constant = node.given()
     if source.constant and node.op in {"ADD", "MUL"}:
         source, constant = constant, source
     target = node.outputs[0]
-    if any(o.dtype != "int8" or not o.scale for o in (source, constant, target)):
+    scaled = dtype != "float32"
+    if any(o.dtype != dtype or bool(o.scale) != scaled for o in (source, constant, target)):
         return None
     if source.constant or len(source.shape) != 4 or source.shape != target.shape:
         return None

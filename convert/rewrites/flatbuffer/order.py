@@ -33,6 +33,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.fold_constants import (
 )
 from portrait_tflite.convert.rewrites.flatbuffer.fuse_clamp import FuseClamp
 from portrait_tflite.convert.rewrites.flatbuffer.identity_add import IdentityAdd
+from portrait_tflite.convert.rewrites.flatbuffer.line_into_convolution import LineIntoConvolution
 from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
 from portrait_tflite.convert.rewrites.flatbuffer.minmax_to_quantize import MinmaxToQuantize
 from portrait_tflite.convert.rewrites.flatbuffer.moved_scale import ReadAnew, ScaleIntoWeights
@@ -62,6 +63,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     FlattenBias(),  # touches a constant only, and the others do not look at it
     DeadChannels(),  # likewise
     SparseKernel(),  # likewise, and what it leaves may be 1×1
+    LineIntoConvolution(),  # before TransposedToDepth, which takes the bias along
     TransposedToDepth(),  # not exact, but FuseClamp must see a CONV_2D, which takes activations
     ScaleIntoWeights(),  # before all that cost: XNNPACK gives up on the file as it is
     ReadAnew(),  # what has no weights before it

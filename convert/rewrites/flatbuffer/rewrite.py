@@ -26,6 +26,7 @@ class MendedOp:
 
     Attributes:
         exact: Whether the result is the same to the byte.
+        real: Whether it is of float numbers, of which 1e-5 of the largest is exact.
         max_abs_error: Largest difference of the op's output, in real units.
         max_rel_error: The same, relative to the largest magnitude.
         candidates: The place as it was and as it is, with what each costs.
@@ -37,6 +38,7 @@ class MendedOp:
     max_abs_error: float = 0.0
     max_rel_error: float = 0.0
     candidates: tuple[Candidate, ...] = ()
+    real: bool = False
 
 
 @dataclass(frozen=True)
@@ -209,4 +211,5 @@ def _mended(node: Node, match: Match, verdict: Verdict) -> MendedOp:
         verdict.max_abs_error,
         verdict.max_rel_error,
         verdict.candidates,
+        real=node.outputs[0].dtype == "float32",
     )

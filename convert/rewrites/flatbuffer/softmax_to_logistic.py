@@ -1,4 +1,4 @@
-"""int8 SOFTMAX of two classes → LOGISTIC of their difference."""
+"""SOFTMAX of two classes → LOGISTIC of their difference."""
 
 from __future__ import annotations
 
@@ -22,30 +22,37 @@ class SoftmaxToLogistic(FlatbufferRewrite):
     """Take the softmax of two classes as a sigmoid of their difference.
 
     Given:
-        y = SOFTMAX(x)    # x: int8 [..., 2]
+        y = SOFTMAX(x)    # x: [..., 2]
 
     Result:
         d = CONV_2D(x; [[1, -1], [-1, 1]])    # x0 - x1 and x1 - x0, in x's own steps: exact
         y = LOGISTIC(d)
 
     A difference beyond int8 saturates, where the sigmoid has long done so. The two kernels round a
-    probability differently, by at most one step.
+    probability differently, by at most one step. In float XNNPACK has both, and takes four times as
+    long for the SOFTMAX; before int8 the difference gets a scale of its own.
     """
 
     name = "softmax_to_logistic"
     within_one_step = True
+    helps_gpu = False  # which has the op
+    before_int8 = True
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
-        """Match an int8 softmax over two channels."""
+        """Match a softmax over two channels."""
         if node.op != "SOFTMAX":
             return None
         source, target = node.given()[0], node.outputs[0]
-        # A float softmax is delegated as it is.
-        if source.dtype not in LIMITS or not source.scale or -1 in source.shape:
+        real = source.dtype == "float32"
+        if -1 in source.shape or not (real or (source.dtype in LIMITS and source.scale)):
             return None
-        # More classes are no sigmoid.
+        # More classes are no sigmoid; in float they are delegated as they are.
+        if source.shape[-1] != 2 and real:
+            return None
         if source.shape[-1] != 2:
             return RefusedOp(node.tensor, f"{source.shape[-1]} classes; only two are a sigmoid")
+        if real:
+            return Match("two classes are a sigmoid of the difference", exact=False)
         low = LIMITS[target.dtype][0]
         if (target.scale, target.zero_point) != (_LOGISTIC_SCALE, low):
             return RefusedOp(node.tensor, "LOGISTIC has another output scale")
@@ -64,14 +71,16 @@ class SoftmaxToLogistic(FlatbufferRewrite):
             logits = built.tensor(shape, source)
             built.reshape(source.index, shape, logits)
         beta = _beta(node)
-        middle = round(sum(LIMITS[source.dtype]) / 2 + 0.1)  # 0, or 128 of uint8
+        low, high = LIMITS.get(source.dtype, (0, 0))
+        middle = round((low + high) / 2 + 0.1)  # 0, or 128 of uint8
         differences = built.tensor(shape, source, source.scale * beta, middle)
         _subtract(built, logits, differences, source.scale, beta, source.dtype)
+        logistic = Op("LOGISTIC", 2 if source.scale else 1)
         if shape == source.shape:
-            built.op(Op("LOGISTIC", 2), [differences])
+            built.op(logistic, [differences])
         else:
             flat = built.tensor(shape, target)
-            built.op(Op("LOGISTIC", 2), [differences], flat)
+            built.op(logistic, [differences], flat)
             built.reshape(flat, source.shape)
         built.finish()
 
@@ -98,11 +107,15 @@ def _subtract(
 ) -> None:
     signs = np.array([[1, -1], [-1, 1]], np.int8).reshape(2, 1, 1, 2)
     # [2, 1, 1, 2], one scale for both filters
-    if dtype == "int8":
+    if dtype == "float32":
+        weights = built.constant((signs * beta).astype(np.float32))
+        bias = built.constant(np.zeros(2, np.float32))
+    elif dtype == "int8":
         weights = built.constant(signs, [beta, beta])
         bias = built.constant(np.zeros(2, np.int32), [scale * beta] * 2)
     else:
         weights = built.constant((signs + 1).astype(np.uint8), [beta], 1)
         bias = built.constant(np.zeros(2, np.int32), [scale * beta])
     options = schema.Conv2DOptionsT(strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1)
-    built.op(Op("CONV_2D", 3, options), [source, weights, bias], output)
+    version = 1 if dtype == "float32" else 3
+    built.op(Op("CONV_2D", version, options), [source, weights, bias], output)

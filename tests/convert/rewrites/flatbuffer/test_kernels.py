@@ -10,11 +10,13 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.add_in_range import AddInRange
 from portrait_tflite.convert.rewrites.flatbuffer.average_pool import AveragePool
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
 from portrait_tflite.runtime import open_model
+from portrait_tflite.vocabulary import Delegate
 
 Build = Callable[..., Any]
 SHAPE = (1, 16, 16, 4)
@@ -53,6 +55,35 @@ def test_every_softmax_of_two_is_a_sigmoid(
     assert "LOGISTIC" in result.ops
     assert "SOFTMAX" not in result.ops
     assert result.steps <= 1
+
+
+@many
+@given(
+    beta=st.sampled_from([0.25, 0.5, 1.0, 2.0]),
+    shape=st.sampled_from([(1, 16, 16, 2), (1, 256, 2), (64, 2), (1, 3, 5, 7, 2)]),
+    seed=st.integers(0, 1 << 16),
+)
+def test_every_float_softmax_of_two_is_a_sigmoid(
+    one_op: Build, mend_with: Build, beta: float, shape: Any, seed: int
+) -> None:
+    real = (shape, "float32")
+    options = schema.SoftmaxOptionsT(beta=beta)
+    data = one_op("SOFTMAX", real, real, options=options, version=1)
+    result = mend_with(data, SoftmaxToLogistic(), accept, seed)
+    assert "LOGISTIC" in result.ops
+    assert result.steps <= 1e-6
+
+
+def test_a_float_softmax_is_a_sigmoid_where_that_is_cheaper(one_op: Build) -> None:
+    options = schema.SoftmaxOptionsT(beta=1.0)
+    for channels, done in ((2, True), (3, False)):
+        real = ((1, 64, 64, channels), "float32")
+        data = one_op("SOFTMAX", real, real, options=options, version=1)
+        found = mend_model(data, rewrites=(SoftmaxToLogistic(),))
+        assert [(r.rewrite, r.exact) for r in found.records] == [
+            ("softmax_to_logistic", True)
+        ] * done
+        assert mend_model(data, delegate=Delegate.GPU).records == ()
 
 
 @pytest.mark.parametrize(
