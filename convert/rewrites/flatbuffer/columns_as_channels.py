@@ -16,7 +16,7 @@ from portrait_tflite.convert.rewrites.column_packs import (
     packed_kernel,
     packed_width,
 )
-from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
+from portrait_tflite.convert.rewrites.flatbuffer.constants import held_values
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME
 from portrait_tflite.convert.rewrites.flatbuffer.repeated import repeated_bias, repeated_scales
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
@@ -57,7 +57,8 @@ class ColumnsAsChannels(FlatbufferRewrite):
         if node.op != "CONV_2D" or not self._leaves_tiles_idle(node):
             return None
         source, weights, *bias = node.given()
-        if weights.dtype not in _DTYPES or not all(o.constant for o in (weights, *bias)):
+        held = [held_values(model, operand) for operand in (weights, *bias)]
+        if weights.dtype not in _DTYPES or any(values is None for values in held):
             return RefusedOp(node.tensor, "its weights are no constants of float32 or int8")
         if source.dtype != weights.dtype:
             return RefusedOp(node.tensor, f"its numbers are {source.dtype}, its weights are not")
@@ -67,11 +68,12 @@ class ColumnsAsChannels(FlatbufferRewrite):
         if not packs:
             return RefusedOp(node.tensor, f"{source.shape[2]} columns make no whole packs")
         count = min(packs, key=lambda count: _cost(node, count))
-        return Match(f"{count} columns as channels", count, exact=source.dtype == "int8")
+        details = count, held[0]
+        return Match(f"{count} columns as channels", details, exact=source.dtype == "int8")
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
         """Put the convolution between two reshapes."""
-        count: int = match.details
+        count, kernel = match.details
         source, weights, *bias = node.given()
         target = node.outputs[0]
         images, height, width, channels = source.shape
@@ -79,10 +81,11 @@ class ColumnsAsChannels(FlatbufferRewrite):
         packs = (images, height, width // count, count * channels)
         packed = built.tensor(packs, source)
         built.reshape(source.index, packs, packed)
-        kernel = stored_values(weights).reshape(weights.shape).transpose(1, 2, 3, 0)
-        wide = packed_kernel(kernel, count).transpose(3, 0, 1, 2)
-        constants = [built.constant(wide, repeated_scales(model, weights, count))]
-        constants += [built.constant(*repeated_bias(model, one, count)) for one in bias]
+        wide = packed_kernel(kernel.transpose(1, 2, 3, 0), count).transpose(3, 0, 1, 2)
+        constants = [built.constant_like(wide, weights, repeated_scales(model, weights, count))]
+        for one in bias:
+            values, scales = repeated_bias(model, one, count)
+            constants.append(built.constant_like(values, one, scales))
         options = copy.copy(node.options)
         options.padding = SAME
         results = built.tensor((*packs[:3], count * target.shape[3]), target)

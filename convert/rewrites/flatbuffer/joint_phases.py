@@ -10,7 +10,6 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
-from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME, VALID
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
@@ -38,11 +37,10 @@ class JointPhases:
         """Whether the cells are spread to the output, and nothing is cut off."""
         return all(axis.length == axis.cells * self.stride for axis in (self.rows, self.columns))
 
-    def weights(self, operand: Operand) -> NDArray[Any]:
-        """Arrange constant weights `[out, kh, kw, in]` as `[stride² · out, …, in]`."""
-        kernel = stored_values(operand).reshape(operand.shape).transpose(1, 2, 3, 0)
-        phases = phase_kernel(kernel, self.rows, self.columns)
-        return phases.transpose(3, 0, 1, 2).astype(operand.dtype)
+    def weights(self, kernel: NDArray[Any]) -> NDArray[Any]:
+        """Arrange weights `[out, kh, kw, in]` as `[stride² · out, …, in]`."""
+        phases = phase_kernel(kernel.transpose(1, 2, 3, 0), self.rows, self.columns)
+        return phases.transpose(3, 0, 1, 2).astype(kernel.dtype)
 
     def put(self, built: Replacement, node: Node, source: Operand, weights: int, bias: int) -> None:
         """Add PAD, CONV_2D, DEPTH_TO_SPACE and SLICE, as far as each is needed.

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import indices
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.channel_line import read_line
-from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
+from portrait_tflite.convert.rewrites.flatbuffer.constants import held_values
 from portrait_tflite.convert.rewrites.flatbuffer.place import (
     computed_inputs,
     count_readers,
@@ -76,28 +76,29 @@ class LineIntoConvolution(FlatbufferRewrite):
         # What was clamped is no line of the sums any more.
         if producer.option("fusedActivationFunction", 0):
             return None
-        constants = _weights_and_bias(producer)
-        if not all(operand.constant and operand.dtype == "float32" for operand in constants):
+        held = [held_values(model, operand) for operand in _weights_and_bias(producer)]
+        if any(values is None or values.dtype != np.float32 for values in held):
             return RefusedOp(node.tensor, "its weights are no constants of float32")
         if producer.op == "TRANSPOSE_CONV" and node.option("fusedActivationFunction", 0):
             return RefusedOp(node.tensor, "the GPU takes no TRANSPOSE_CONV with an activation")
         sources = computed_inputs(model, producer)
-        return Match("linear before and behind", (producer, line), exact=False, sources=sources)
+        details = producer, line, held
+        return Match("linear before and behind", details, exact=False, sources=sources)
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
         """Put the convolution with other constants."""
-        producer, line = match.details
+        producer, line, (kernel, *biases) = match.details
         layout = _LAYOUTS[producer.op]
         weights, *bias = _weights_and_bias(producer)
         filters = np.ones(4, np.int64)
         filters[layout.filters] = -1
-        kernel = stored_values(weights).reshape(weights.shape) * line.factors.reshape(filters)
-        before = stored_values(bias[0]) if bias else np.zeros(1)
+        scaled = kernel * line.factors.reshape(filters)
+        before = biases[0].ravel() if biases else np.zeros(1)
         shifted = before * line.factors + line.offsets
         built = Replacement(model, node)
         inputs = indices(model.subgraphs[0].operators[producer.index].inputs)[: layout.bias]
-        inputs[1] = built.constant(kernel.astype(np.float32))
-        inputs.append(built.constant(shifted.astype(np.float32)))
+        inputs[1] = built.constant_like(scaled.astype(np.float32), weights)
+        inputs.append(built.constant_like(shifted.astype(np.float32), (weights, *bias)[-1]))
         options = copy.copy(producer.options)
         options.fusedActivationFunction = int(node.option("fusedActivationFunction", 0))
         version = max(producer.version, layout.version)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.rewrites.flatbuffer.constants import held_values
 from portrait_tflite.convert.rewrites.flatbuffer.joint_phases import JointPhases
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_chain import upsampling_factors
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME
@@ -48,7 +52,8 @@ class NearestConvolution(FlatbufferRewrite):
         resize = producer_of(model, large.index)
         if resize is None or resize.op != "RESIZE_NEAREST_NEIGHBOR":
             return None
-        if reason := _unfit(node, large, (weights, *bias)):
+        held = [held_values(model, operand) for operand in (weights, *bias)]
+        if reason := _unfit(node, large, held):
             return RefusedOp(node.tensor, reason)
         if count_readers(model, large.index) > 1:
             return RefusedOp(node.tensor, "another op reads the resized picture too")
@@ -58,28 +63,29 @@ class NearestConvolution(FlatbufferRewrite):
             return RefusedOp(node.tensor, "the resize is by no whole factor, the same both ways")
         joint = _joint(node, source, factors[0])
         reason = f"{weights.shape[1]}×{weights.shape[2]} behind ×{joint.stride}"
-        return Match(reason, (source, joint), exact=False, sources=(source.index,))
+        details = source, joint, held[0]
+        return Match(reason, details, exact=False, sources=(source.index,))
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
         """Put the convolution and the rearrangement."""
-        source, joint = match.details
+        source, joint, kernel = match.details
         _, stored, bias = node.given()
         built = Replacement(model, node)
-        weights = built.constant(joint.weights(stored))
+        weights = built.constant_like(joint.weights(kernel), stored)
         repeated, _ = repeated_bias(model, bias, joint.stride**2)
-        joint.put(built, node, source, weights, built.constant(repeated))
+        joint.put(built, node, source, weights, built.constant_like(repeated, bias))
         built.finish()
 
 
-def _unfit(node: Node, large: Operand, constants: Sequence[Operand]) -> str:
+def _unfit(node: Node, large: Operand, held: Sequence[NDArray[Any] | None]) -> str:
     """Say why a convolution cannot be merged, or ""."""
     if large.dtype != "float32":
         return f"in {large.dtype} its weights would be sums, rounded anew"
-    if len(constants) != 2 or not all(o.constant and o.dtype == "float32" for o in constants):
+    if len(held) != 2 or any(values is None or values.dtype != np.float32 for values in held):
         return "its weights and bias are no constants of float32"
     if (node.option("strideH", 1), node.option("strideW", 1)) != (1, 1):
         return "it drops positions, which ones depends on the phase"
-    if constants[0].shape[3] != large.shape[3]:
+    if node.given()[1].shape[3] != large.shape[3]:
         return "it has groups"
     return ""
 

@@ -9,14 +9,16 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from portrait_tflite.convert.files.flatbuffer_nodes import Operand
-from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
+from portrait_tflite.convert.rewrites.flatbuffer.constants import held_values
 
 
 def repeated_bias(
     model: schema.ModelT, bias: Operand, times: int
 ) -> tuple[NDArray[Any], list[float]]:
     """Return a constant bias `[times · c]` and its scales; none in float."""
-    return np.tile(stored_values(bias), times), repeated_scales(model, bias, times)
+    values = held_values(model, bias)
+    assert values is not None
+    return np.tile(values.ravel(), times), repeated_scales(model, bias, times)
 
 
 def repeated_scales(model: schema.ModelT, operand: Operand, times: int) -> list[float]:

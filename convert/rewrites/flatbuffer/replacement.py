@@ -16,6 +16,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 _SCALED = frozenset({"int8", "uint8"})
 _ADDED = ";mended_"
+_UNPACKS_HALVES = 3  # version of DEQUANTIZE
 
 
 class Replacement:
@@ -53,6 +54,26 @@ class Replacement:
         self._model.buffers.append(schema.BufferT(data=raw))
         quantization = _quantization(scale, [zero_point] * len(scale), axis) if scale else None
         return self._add(data.shape, data.dtype.name, quantization, len(self._model.buffers) - 1)
+
+    def constant_like(
+        self, data: NDArray[Any], like: Operand, scale: Sequence[float] = (), axis: int = 0
+    ) -> int:
+        """Add a constant in place of another one: packed as float16 where that is, and loses none.
+
+        Args:
+            data: What it holds.
+            like: The constant that it replaces, or what unpacks it.
+            scale: As of `constant`.
+            axis: As of `constant`.
+        """
+        with np.errstate(over="ignore"):  # what is too large is not equal
+            half = data.astype(np.float16)
+        if like.constant or not np.array_equal(half.astype(data.dtype), data):
+            return self.constant(data, scale, axis=axis)
+        wide = self.float_tensor(data.shape)
+        unpack = Op("DEQUANTIZE", _UNPACKS_HALVES, schema.DequantizeOptionsT())
+        self.op(unpack, [self.constant(half)], wide)
+        return wide
 
     def op(self, op: Op, inputs: Sequence[int], output: int | None = None) -> None:
         """Add an op; the last one writes the tensor that the replaced op wrote."""

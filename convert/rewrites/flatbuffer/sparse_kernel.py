@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from portrait_tflite.convert.files.flatbuffer import indices
 from portrait_tflite.convert.files.flatbuffer_nodes import Node
-from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
+from portrait_tflite.convert.rewrites.flatbuffer.constants import held_values
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME, border
 from portrait_tflite.convert.rewrites.flatbuffer.repeated import repeated_scales
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
@@ -62,9 +62,9 @@ class SparseKernel(FlatbufferRewrite):
         if node.op not in _OPS:
             return None
         source, weights = node.given()[:2]
-        if weights.data is None or weights.dtype not in _DTYPES or weights.zero_point:
+        kernel = held_values(model, weights)
+        if kernel is None or weights.dtype not in _DTYPES or weights.zero_point:
             return None
-        kernel = stored_values(weights).reshape(weights.shape)
         held = [np.asarray(kernel.any(others)) for others in ((0, 2, 3), (0, 1, 3))]
         # All zeros, or nothing to leave out.
         if all(axis.all() for axis in held) or not kernel.any():
@@ -77,20 +77,20 @@ class SparseKernel(FlatbufferRewrite):
             return RefusedOp(node.tensor, "its zeros stand on no grid, or its padding needs them")
         height, width = weights.shape[1:3]
         reason = f"{height}×{width} of which all but {sizes[0]}×{sizes[1]} are zeros"
-        return Match(reason, taps, exact=source.dtype == "int8")
+        return Match(reason, (*taps, kernel), exact=source.dtype == "int8")
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
         """Put the convolution with fewer taps."""
-        rows, columns = match.details
+        rows, columns, kernel = match.details
         weights = node.given()[1]
-        kernel = stored_values(weights).reshape(weights.shape)[:, rows.picked, columns.picked]
         options = copy.copy(node.options)
         options.dilationHFactor = rows.step * _dilation(node, 0)
         options.dilationWFactor = columns.step * _dilation(node, 1)
         built = Replacement(model, node)
         channels_last = node.op == "DEPTHWISE_CONV_2D"
         scales = repeated_scales(model, weights, 1)
-        fewer = built.constant(kernel, scales, axis=3 if channels_last else 0)
+        picked = kernel[:, rows.picked, columns.picked]
+        fewer = built.constant_like(picked, weights, scales, axis=3 if channels_last else 0)
         first, _, *others = indices(model.subgraphs[0].operators[node.index].inputs)
         version = max(node.version, 2)  # knows of dilations
         built.op(Op(node.op, version, options), [first, fewer, *others])

@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.rewrites.flatbuffer.constants import held_values
 from portrait_tflite.convert.rewrites.flatbuffer.joint_phases import JointPhases
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME
 from portrait_tflite.convert.rewrites.flatbuffer.repeated import repeated_bias, repeated_scales
@@ -60,11 +61,11 @@ class TransposedToDepth(FlatbufferRewrite):
             return None
         bias = node.inputs[_BIAS] if len(node.inputs) > _BIAS else None
         weights, source = _read(node, _WEIGHTS), _read(node, _SOURCE)
-        if weights.data is None or weights.dtype not in _DTYPES:
+        if held_values(model, weights) is None or weights.dtype not in _DTYPES:
             return RefusedOp(node.tensor, "its weights are no constants of float32 or int8")
         if source.dtype != weights.dtype:
             return RefusedOp(node.tensor, f"its numbers are {source.dtype}, its weights are not")
-        if bias is not None and bias.data is None:
+        if bias is not None and held_values(model, bias) is None:
             return RefusedOp(node.tensor, "its bias is known at run time only")
         if -1 in (*source.shape, *node.outputs[0].shape):
             return RefusedOp(node.tensor, "its size is known at run time only")
@@ -87,9 +88,12 @@ class TransposedToDepth(FlatbufferRewrite):
         phases: _Phases = match.details
         built = Replacement(model, node)
         stored = _read(node, _WEIGHTS)
+        kernel = held_values(model, stored)
+        assert kernel is not None
         scales = repeated_scales(model, stored, phases.joint.stride**2)
-        weights = built.constant(phases.joint.weights(stored), scales)
-        bias = built.constant(*_bias(model, node, phases))
+        weights = built.constant_like(phases.joint.weights(kernel), stored, scales)
+        values, scales = _bias(model, node, phases)
+        bias = built.constant_like(values, phases.bias or stored, scales)
         phases.joint.put(built, node, _read(node, _SOURCE), weights, bias)
         built.finish()
 

@@ -174,10 +174,10 @@ class _Wrong(LineIntoConvolution):
         found = super().match(model, node)
         if not isinstance(found, Match):
             return found
-        producer, line = found.details
+        producer, line, held = found.details
         forgotten = {"factors": np.ones_like(line.factors), "offsets": np.zeros_like(line.offsets)}
         changed = {self._part: forgotten[self._part]} if self._part else {}
-        return replace(found, details=(producer, replace(line, **changed)))
+        return replace(found, details=(producer, replace(line, **changed), held))
 
 
 @pytest.mark.parametrize(("op", "part"), [("MUL", "factors"), ("ADD", "offsets")])

@@ -154,8 +154,9 @@ class _Wrong(NearestConvolution):
         found = super().match(model, node)
         if not isinstance(found, Match):
             return found
-        source, joint = found.details
-        return replace(found, details=(source, replace(joint, rows=self._err(joint.rows))))
+        source, joint, kernel = found.details
+        wrong = replace(joint, rows=self._err(joint.rows))
+        return replace(found, details=(source, wrong, kernel))
 
 
 def _wrong_cut(rows: Any) -> Any:

@@ -181,8 +181,8 @@ class _Wrong(SparseKernel):
         found = super().match(model, node)
         if not isinstance(found, Match):
             return found
-        rows, columns = found.details
-        return replace(found, details=(replace(rows, **self._changes), columns))
+        rows, columns, kernel = found.details
+        return replace(found, details=(replace(rows, **self._changes), columns, kernel))
 
 
 @pytest.mark.parametrize("changes", [{"step": 3}, {"first": 1, "count": 2}])
