@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from portrait_tflite.convert.export import Export, keras_converter, run_converter
 from portrait_tflite.convert.files.half_precision import allow_half_precision
 from portrait_tflite.convert.graph import Graph
-from portrait_tflite.convert.mending.mend import REWRITES, mend_model
+from portrait_tflite.convert.mending.mend import REWRITES, MendResult, mend_model
 from portrait_tflite.convert.raw_input import (
     full_range,
     of_bytes,
@@ -144,12 +144,20 @@ def _mended(
 ) -> Built:
     with quiet():
         mended = mend_model(data, source.checks, mending, source.layers, delegate)
-        finished, kept = mended.data, None
         if precision is Precision.FLOAT16:
-            finished, kept = allow_half_precision(mended.data, source.checks)
-    built = source.before.with_mended(mended)
-    skipped = (*built.skipped, *([kept] if kept else []))
-    return replace(built, data=finished, skipped=skipped)
+            mended = in_half_precision(mended, source.checks)
+    return replace(source.before.with_mended(mended), data=mended.data)
+
+
+def in_half_precision(mended: MendResult, checks: Sequence[Frames]) -> MendResult:
+    """Let ARM compute a float16 file in float16; where values are too large, say why not.
+
+    Args:
+        mended: The file.
+        checks: Its inputs, to compute the values on.
+    """
+    data, kept = allow_half_precision(mended.data, checks)
+    return replace(mended, data=data, skipped=(*mended.skipped, *([kept] if kept else [])))
 
 
 def _treatable(

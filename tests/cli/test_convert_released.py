@@ -12,6 +12,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.files.flatbuffer import op_code_index, read_model, serialize
+from portrait_tflite.convert.files.half_precision import RECORD, is_allowed
+from portrait_tflite.convert.files.model_metadata import with_record
 from portrait_tflite.runtime import runs_on
 from portrait_tflite.vocabulary import Delegate
 
@@ -71,6 +73,23 @@ def test_a_float_file_becomes_int8(
     assert int8["accuracy"]["labelled"]
     assert int8["accuracy"]["drop"]["miou"] <= 1
     assert (tmp_path / "out" / "calibration.json").is_file()
+
+
+@pytest.mark.parametrize(("rewrite", "allowed"), [("auto", True), ("none", False)])
+def test_arm_may_compute_a_float16_file_in_float16(
+    run: Run, release: Callable[[str], Path], tmp_path: Path, rewrite: str, allowed: bool
+) -> None:
+    source = release("float16")
+    source.write_bytes(with_record(source.read_bytes(), RECORD, b"fp16accfp32"))
+    assert not is_allowed(source.read_bytes())
+    said = run(
+        "convert", source, "--input-range", "0,1", "--no-benchmark", "--rewrite", rewrite,
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    (mended,) = (tmp_path / "out").glob("*-float16.tflite")
+    assert is_allowed(mended.read_bytes()) is allowed
+    assert ("ARM CPUs compute it in float32" in said.out) is not allowed
 
 
 def test_int8_needs_pictures(refuse: Run, release: Callable[[str], Path], tmp_path: Path) -> None:

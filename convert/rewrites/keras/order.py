@@ -32,7 +32,6 @@ from portrait_tflite.convert.rewrites.keras.one_spelling import OneSpelling
 from portrait_tflite.convert.rewrites.keras.packed_columns import PackedColumns
 from portrait_tflite.convert.rewrites.keras.padding_into_same import PaddingIntoSame
 from portrait_tflite.convert.rewrites.keras.pixel_shuffle import PixelShuffle
-from portrait_tflite.convert.rewrites.keras.prelu import Prelu
 from portrait_tflite.convert.rewrites.keras.sigmoid_by_hand import SigmoidByHand
 from portrait_tflite.convert.rewrites.keras.site import KerasRewrite
 from portrait_tflite.convert.rewrites.keras.smooth_activation import SmoothActivation
@@ -53,7 +52,6 @@ REWRITES: tuple[KerasRewrite, ...] = (
     SigmoidByHand(),  # before the folds, which would take its halves along
     SmoothActivation(),  # behind those that read a swish; before the fuses, which take ReLU6 along
     ExponentialActivation(),  # before the folds, which take its scale and shift along
-    Prelu(),  # before the folds and fuses, which then see its convolutions
     Normalization(),  # before the folds, which take its scale and shift along
     TwoClassHead(),  # before SelectChannel, which would keep the softmax's convolution whole
     SelectChannel(),

@@ -33,7 +33,7 @@ from portrait_tflite.quantize.int8.measured_network import measured_network
 from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.previous_masks import Feeder
-from portrait_tflite.quantize.variants import delegate_of
+from portrait_tflite.quantize.variants import delegate_of, in_half_precision
 from portrait_tflite.quiet import quiet
 from portrait_tflite.report.roles import AS_RELEASED
 from portrait_tflite.runtime import open_model, require_harmless, runs_on
@@ -88,6 +88,8 @@ def build_from_tflite(
             request.rewrite.flatbuffer,
             delegate=delegate_of(variant, request.target),
         )
+        if variant is Precision.FLOAT16 and request.rewrite.flatbuffer:
+            mended = in_half_precision(mended, checks)
     # Mending may have helped; what still ends the process would do so on a phone as well.
     require_harmless(mended.data, Delegate.XNNPACK, request.source)
     built = {str(variant): Built(mended.data, mended.records, mended.skipped)}
