@@ -182,7 +182,7 @@ def _trace_call(keras_node: Any, inputs: list[Value]) -> list[Value]:
     slots = {id(t): Slot(i) for i, t in enumerate(keras_node.input_tensors)}
 
     def to_slot(item: Any) -> Any:
-        return slots.get(id(item), item)
+        return slots[id(item)] if id(item) in slots else _in_single_precision(item)
 
     args = map_tree(to_slot, tuple(keras_node.arguments.args))
     kwargs = map_tree(to_slot, dict(keras_node.arguments.kwargs))
@@ -194,6 +194,14 @@ def _trace_call(keras_node: Any, inputs: list[Value]) -> list[Value]:
     if is_dilated_transposed(operation):
         return [as_convolution(node)]
     return [Value(node, index) for index in range(len(shapes))]
+
+
+def _in_single_precision(item: Any) -> Any:
+    """Narrow a float64 number of NumPy, which makes float64 of whatever it is multiplied with."""
+    if isinstance(item, np.float64):
+        return float(item)
+    wide = isinstance(item, np.ndarray) and item.dtype == np.float64
+    return item.astype(np.float32) if wide else item
 
 
 def _opened(keras_node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

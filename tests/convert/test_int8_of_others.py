@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from keras import layers, ops
 
 from portrait_tflite.convert.audit import audit_model
@@ -40,8 +41,28 @@ def _net(randomized: Build) -> keras.Model:
     )
 
 
-def test_one_partition_and_nothing_outside(randomized: Build) -> None:
-    model = _net(randomized)
+def _by_hand(randomized: Build) -> keras.Model:
+    """A net whose activations are all spelled out."""
+    x = keras.Input((16, 16, 3))
+    y = layers.Conv2D(8, 3, padding="same")(x)
+    for function in (
+        lambda t: ops.where(t > 0, t, 0.1 * t),
+        lambda t: ops.where(t < 0, ops.multiply(np.linspace(0.1, 0.8, 8), t), t),
+        lambda t: ops.where(t > 0, t, ops.exp(t) - 1),
+        lambda t: t * ops.cast(t > 0, "float32"),
+        lambda t: 0.5 * t * (1 + ops.erf(t / np.sqrt(2.0))),
+        lambda t: t * ops.tanh(ops.log(1 + ops.exp(t))),
+        lambda t: ops.log(1 + ops.exp(t)),
+        keras.activations.celu,
+        keras.activations.log_sigmoid,
+    ):
+        y = function(layers.Conv2D(8, 1)(y))
+    return randomized(keras.Model(x, layers.Conv2D(2, 1, activation="sigmoid")(y)))
+
+
+@pytest.mark.parametrize("net", [_net, _by_hand])
+def test_one_partition_and_nothing_outside(randomized: Build, net: Build) -> None:
+    model = net(randomized)
     pictures = np.random.default_rng(1).uniform(0, 1, (8, 16, 16, 3)).astype(np.float32)
     graph, _ = mask_graph(model, SPEC)
     graphs = {

@@ -1,10 +1,11 @@
-"""ELU, SELU, softplus and mish from ops that int8 and the GPU delegate have."""
+"""ELU, SELU, softplus, log-sigmoid and mish from ops that int8 and the GPU delegate have."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -67,12 +68,16 @@ class ExponentialActivation:
     Result: r = ReLU(x); r + α · EXP(x − r) → scale and shift → y     form `exp`, for XNNPACK
             α · ELU(x) + (1 − α) · ReLU(x) → y                        form `elu`, for the GPU
 
+    Given:  x → CELU → y
+    Result: ELU(x) → y                                                form `elu`
+
     Given:  x → softplus → y
     Result: ReLU(x) − LOG(LOGISTIC(|x|)) → y                          form `logistic`
 
-    Mish is x · TANH of that. Of SELU and of another α `TFLiteConverter` makes a choice by BOOL.
-    LOG(EXP(x) + 1), what it makes of softplus, has an int8 tensor of powers in which small ones are
-    lost, and a number without dimensions, which the GPU delegate refuses.
+    Mish is x · TANH of that, log-sigmoid the same of −x with the sign turned. Of SELU and of
+    another α `TFLiteConverter` makes a choice by BOOL. LOG(EXP(x) + 1), what it makes of softplus,
+    has an int8 tensor of powers in which small ones are lost, and a number without dimensions,
+    which the GPU delegate refuses.
     """
 
     name = "exponential_activation"
@@ -102,10 +107,12 @@ def _forms(node: Node) -> tuple[tuple[str, Function, Delegate | None], ...]:
         return ()
     if layer.activation is keras.activations.elu:
         return _Elu().forms()
+    # Its slope is 1 where it is no operation of its own.
+    if layer.activation is keras.activations.celu:
+        return (("elu", _elu, None),)
     if layer.activation is keras.activations.selu:
         return _Elu(*_SELU).forms()
-    functions = {keras.activations.softplus: _softplus, keras.activations.mish: _mish}
-    function = functions.get(layer.activation)
+    function = _LOGARITHMIC.get(layer.activation)
     return (("logistic", function, None),) if function else ()
 
 
@@ -116,17 +123,38 @@ def _built(node: Node, function: Function, boundary: Sequence[Value]) -> Value:
     return function(node.name, source)
 
 
+def _elu(name: str, x: Value) -> Value:
+    return activate(name, x, "elu")
+
+
 def _softplus(name: str, x: Value) -> Value:
+    positive = activate(f"{name}_relu", x, "relu")
+    return apply_op(name, keras.ops.subtract, positive, _log_of_logistic(name, x))
+
+
+def _log_of_logistic(name: str, x: Value) -> Value:
+    """Compute log(sigmoid(|x|)), from −0.7 to 0."""
     size = apply_op(f"{name}_size", keras.ops.absolute, x)
     share = activate(f"{name}_logistic", size, "sigmoid")
-    log = apply_op(f"{name}_log", keras.ops.log, share)
-    positive = activate(f"{name}_relu", x, "relu")
-    return apply_op(name, keras.ops.subtract, positive, log)
+    return apply_op(f"{name}_log", keras.ops.log, share)
 
 
 def _mish(name: str, x: Value) -> Value:
     gate = activate(f"{name}_tanh", _softplus(f"{name}_softplus", x), "tanh")
     return apply_op(name, keras.ops.multiply, x, gate)
+
+
+def _log_sigmoid(name: str, x: Value) -> Value:
+    opposite = apply_op(f"{name}_opposite", keras.ops.negative, x)
+    rest = apply_op(f"{name}_rest", keras.ops.negative, activate(f"{name}_relu", opposite, "relu"))
+    return _sum(name, rest, _log_of_logistic(name, x))
+
+
+_LOGARITHMIC: dict[Any, Function] = {
+    keras.activations.log_sigmoid: _log_sigmoid,
+    keras.activations.mish: _mish,
+    keras.activations.softplus: _softplus,
+}
 
 
 def _sum(name: str, one: Value, other: Value) -> Value:

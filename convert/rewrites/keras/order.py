@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portrait_tflite.convert.rewrites.keras.activation_by_hand import ActivationByHand
 from portrait_tflite.convert.rewrites.keras.affine_before import FoldAffineBefore
 from portrait_tflite.convert.rewrites.keras.affine_behind import (
     AffineAsDepthwise,
@@ -17,10 +18,6 @@ from portrait_tflite.convert.rewrites.keras.exponential_activation import (
     ExponentialActivation,
 )
 from portrait_tflite.convert.rewrites.keras.fused_activation import FuseActivation
-from portrait_tflite.convert.rewrites.keras.hard_sigmoid import (
-    HardSigmoidByHand,
-    HardSwishByHand,
-)
 from portrait_tflite.convert.rewrites.keras.mask_head import SelectChannel, TwoClassHead
 from portrait_tflite.convert.rewrites.keras.merged_frames import MergeFrames
 from portrait_tflite.convert.rewrites.keras.nearest_convolution import (
@@ -47,8 +44,7 @@ REWRITES: tuple[KerasRewrite, ...] = (
     MergeFrames(),  # before what reads a padding
     PaddingIntoSame(),  # before all that look for convolutions
     DenseAsConvolution(),  # likewise
-    HardSigmoidByHand(),  # before the folds, which would take its numbers apart
-    HardSwishByHand(),
+    ActivationByHand(),  # before the folds, which would take its numbers apart
     SigmoidByHand(),  # before the folds, which would take its halves along
     SmoothActivation(),  # behind those that read a swish; before the fuses, which take ReLU6 along
     ExponentialActivation(),  # before the folds, which take its scale and shift along

@@ -1,4 +1,4 @@
-"""ELU, SELU, softplus and mish from ops that int8 and the GPU delegate have."""
+"""ELU, CELU, SELU, softplus, log-sigmoid and mish from ops that int8 and the GPU delegate have."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "softplus": layers.Activation("softplus"),
     "softplus operation": keras.ops.softplus,
     "mish": layers.Activation("mish"),
+    "log_sigmoid": layers.Activation("log_sigmoid"),
+    "celu": layers.Activation("celu"),
 }
 
 
@@ -55,9 +57,13 @@ def test_every_spelling_is_computed_by_hand(
     chooser = CheapestForm(delegate)
     outcome = rewrite_with(net, [OneSpelling(), REWRITE], chooser=chooser)
     native = spelling in ("elu", "elu operation")
-    expected = {"XNNPACK": "exp", "GPU": "elu"}[delegate.name]
+    expected = "elu" if spelling == "celu" else {"XNNPACK": "exp", "GPU": "elu"}[delegate.name]
     taken = [r.chosen for r in outcome.result.records if r.rewrite == REWRITE.name]
-    assert taken == ([] if native else [expected if "elu" in spelling else "logistic"])
+    assert taken == (
+        []
+        if native
+        else [expected if spelling.split()[0] in ("celu", "elu", "selu") else "logistic"]
+    )
     assert outcome.error <= 1e-5
 
 
@@ -90,7 +96,7 @@ def test_scale_and_shift_fold_into_the_convolution_behind(
     assert outcome.error <= 1e-5
 
 
-@pytest.mark.parametrize("name", ["relu", "gelu", "silu", "tanh", "leaky_relu", "celu"])
+@pytest.mark.parametrize("name", ["relu", "gelu", "silu", "tanh", "leaky_relu", "softsign"])
 def test_others_stay(randomized: Build, rewrite_with: Build, name: str) -> None:
     outcome = rewrite_with(randomized(_net(layers.Activation(name))), [REWRITE])
     assert (outcome.forms, outcome.reasons) == ([], [])
@@ -105,7 +111,7 @@ def test_an_op_that_both_delegates_have_stays(
     assert outcome.forms == []
 
 
-@pytest.mark.parametrize("name", ["selu", "softplus", "mish"])
+@pytest.mark.parametrize("name", ["celu", "log_sigmoid", "mish", "selu", "softplus"])
 def test_the_gpu_takes_all_of_it(randomized: Build, rewrite_with: Build, name: str) -> None:
     net = randomized(_net(layers.Activation(name)))
     rewrites = [REWRITE, FoldAffineBefore(), AffineAsDepthwise()]
@@ -115,7 +121,7 @@ def test_the_gpu_takes_all_of_it(randomized: Build, rewrite_with: Build, name: s
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(
-    kind=st.sampled_from(("elu", "selu", "softplus", "mish")),
+    kind=st.sampled_from(("celu", "elu", "log_sigmoid", "mish", "selu", "softplus")),
     alpha=st.floats(0.05, 3).filter(lambda alpha: alpha != 1),
     reach=st.floats(0.05, 90),  # beyond, exp(x) itself is no float
     shape=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5)),

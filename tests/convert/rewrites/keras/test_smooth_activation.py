@@ -15,15 +15,15 @@ from keras import layers
 from portrait_tflite.convert.choice import CheapestForm
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewriter import rewrite_graph
+from portrait_tflite.convert.rewrites.keras.activation_by_hand import ActivationByHand
 from portrait_tflite.convert.rewrites.keras.fused_activation import FuseActivation
-from portrait_tflite.convert.rewrites.keras.hard_sigmoid import HardSigmoidByHand, HardSwishByHand
 from portrait_tflite.convert.rewrites.keras.one_spelling import OneSpelling
 from portrait_tflite.convert.rewrites.keras.smooth_activation import SmoothActivation
 from portrait_tflite.vocabulary import Approximation, Delegate
 
 Build = Callable[..., Any]
 ASKED = CheapestForm(Delegate.XNNPACK, frozenset({Approximation.RELU6}))
-ORDER = (OneSpelling(), HardSigmoidByHand(), HardSwishByHand(), SmoothActivation())
+ORDER = (OneSpelling(), ActivationByHand(), SmoothActivation())
 
 SPELLINGS: dict[str, Build] = {
     "argument": lambda x: layers.Conv2D(4, 3, activation="hard_silu", name="conv")(x),
