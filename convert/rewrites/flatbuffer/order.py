@@ -17,6 +17,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.channel_line import (
     MergeChannelLine,
 )
 from portrait_tflite.convert.rewrites.flatbuffer.columns_as_channels import ColumnsAsChannels
+from portrait_tflite.convert.rewrites.flatbuffer.choice_to_numbers import ChoiceToNumbers
 from portrait_tflite.convert.rewrites.flatbuffer.concatenation import ConcatenateOneScale
 from portrait_tflite.convert.rewrites.flatbuffer.convolution_before_bilinear import (
     ConvolutionBeforeBilinear,
@@ -50,6 +51,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.requantization import (
 )
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
+from portrait_tflite.convert.rewrites.flatbuffer.select_to_leaky_relu import SelectToLeakyRelu
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
 from portrait_tflite.convert.rewrites.flatbuffer.sparse_kernel import SparseKernel
 from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
@@ -69,6 +71,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     ReadAnew(),  # what has no weights before it
     IdentityAdd(),  # before RELU: with the addition gone, a RELU behind it reads its operand
     AddInRange(),  # what of the refused additions is heard after all
+    SelectToLeakyRelu(),  # before FuseClamp, which knows a RELU
     NearestChain(),  # before AsReshape and TILE, which would take the chain for theirs
     PointwiseBeforeNearest(),  # while the resize is one op
     NearestConvolution(),  # what is no 1×1
@@ -99,6 +102,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     MergeChannelLine(),
     ChannelLine(),  # what could not be merged
     ColumnsAsChannels(),  # after all that fuses into a convolution: a reshape would be in the way
+    ChoiceToNumbers(),  # what no clamp and no slope is
     ThroughFloat(),  # what is still outside, and has a form in float
     ShareConstants(),  # last: the others add constants
 )
