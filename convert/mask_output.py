@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -19,8 +20,10 @@ COARSEST = 8
 _TOLERANCE = 1e-3
 
 _PROBABILITY = frozenset({"sigmoid", "softmax", "hard_sigmoid"})
-# Operations that only bring an argmax into another shape or type.
-_BEHIND_ARGMAX = frozenset({"Cast", "ExpandDims", "Reshape", "Squeeze", "Identity"})
+# Operations that only bring an argmax into another shape or type, where they keep all of it.
+_BEHIND_ARGMAX = frozenset(
+    {"Cast", "ExpandDims", "GetItem", "Identity", "Reshape", "Slice", "Squeeze"}
+)
 # Operations that leave `[b, h · w, k]` in this order.
 _TOKENWISE = frozenset(
     {"Reshape", "Flatten", "Activation", "Softmax", "Sigmoid", "Identity", "Dropout"}
@@ -107,13 +110,34 @@ def _before_argmax(tensor: Any) -> Any | None:
     """
     operation = tensor._keras_history.operation
     kind = type(operation).__name__
-    if kind in _BEHIND_ARGMAX:
+    if (kind in _BEHIND_ARGMAX and _keeps_all(tensor)) or kind == "OneHot":
         return _before_argmax(_inputs_of(tensor)[0])
+    if kind == "GetItem":
+        whole, cut = _before_argmax(_inputs_of(tensor)[0]), _crop(tensor)
+        return None if whole is None or cut is None else whole[cut]
     # `keras.ops.argmax` is an operation of the class Argmax, without a layer.
     if kind != "Argmax" or not type(operation).__module__.startswith("keras."):
         return None
     scores = _inputs_of(tensor)[0]
     return scores if operation.axis in (-1, len(scores.shape) - 1) else None
+
+
+def _keeps_all(tensor: Any) -> bool:
+    """Whether a tensor has as many numbers as what it is made of, and so all of them."""
+    shapes = (tensor.shape[1:], _inputs_of(tensor)[0].shape[1:])
+    sizes = {None if None in shape else math.prod(shape) for shape in shapes}
+    return len(sizes) == 1
+
+
+def _crop(tensor: Any) -> tuple[slice, ...] | None:
+    """Return what a slice leaves of rows and columns, where it cuts nothing else."""
+    history = tensor._keras_history
+    arguments = history.operation._inbound_nodes[history.node_index].arguments.args
+    key = arguments[1] if len(arguments) > 1 else None
+    if not isinstance(key, tuple) or not all(isinstance(one, slice) for one in key):
+        return None
+    others = (*key[:1], *key[3:])
+    return key[:3] if all(one == slice(None) for one in others) else None
 
 
 def _as_map(tensor: Any) -> Any:

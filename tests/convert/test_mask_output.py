@@ -32,6 +32,8 @@ def _softmax(y: Any) -> Any:
         lambda y: ops.argmax(_softmax(y), axis=-1),
         lambda y: ops.argmax(_softmax(y), axis=3, keepdims=True),
         lambda y: ops.cast(ops.expand_dims(ops.argmax(_softmax(y), axis=-1), -1), "float32"),
+        lambda y: ops.cast(ops.argmax(_softmax(y), axis=-1), "float32")[..., None],
+        lambda y: ops.cast(ops.argmax(_softmax(y), axis=3, keepdims=True), "float32")[..., 0],
     ],
 )
 def test_of_an_argmax_what_it_chooses_from_is_the_mask(
@@ -43,6 +45,33 @@ def test_of_an_argmax_what_it_chooses_from_is_the_mask(
     mask = np.asarray(found(images))
     assert (mask.shape, spec.channel) == ((2, 32, 32, 2), 1)
     assert np.array_equal(mask.argmax(-1), np.asarray(net(images)).reshape(2, 32, 32))
+
+
+@pytest.mark.parametrize("behind", [lambda y: y, lambda y: ops.cast(y, "float32")[..., None]])
+def test_a_class_map_that_is_cropped_is_cropped_before(
+    randomized: Build, images_for: Build, behind: Callable[[Any], Any]
+) -> None:
+    net = randomized(_net(lambda y: behind(ops.argmax(_softmax(y), axis=-1))[:, 1:-3, 2:]))
+    found, _ = choose_mask(net, "net.keras", None, 1)
+    images = images_for(net)
+    mask = np.asarray(found(images))
+    assert mask.shape == (2, 28, 30, 2)
+    assert np.array_equal(mask.argmax(-1), np.asarray(net(images)).reshape(2, 28, 30))
+
+
+def test_of_one_hot_classes_the_scores_are_the_mask(randomized: Build, images_for: Build) -> None:
+    net = randomized(_net(lambda y: ops.one_hot(ops.argmax(_softmax(y), axis=-1), 2)))
+    found, spec = choose_mask(net, "net.keras", None, 1)
+    images = images_for(net)
+    mask = np.asarray(found(images))
+    assert (mask.shape, spec.channel) == ((2, 32, 32, 2), 1)
+    assert np.array_equal(np.eye(2)[mask.argmax(-1)], np.asarray(net(images)))
+
+
+def test_a_slice_of_something_else_is_no_class_map() -> None:
+    net = _net(lambda y: ops.one_hot(ops.argmax(y, axis=-1), 2)[..., :1])
+    found, spec = choose_mask(net, "net.keras", None, None)
+    assert (found.outputs[0].shape, spec.channel) == ((None, 32, 32, 1), 0)
 
 
 def test_an_argmax_of_several_outputs(randomized: Build) -> None:
