@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.rule import is_custom
+from portrait_tflite.convert.files.flatbuffer import indices
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.loading.exact_record import exact_record
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME, VALID
@@ -40,9 +41,12 @@ def _translate(model: schema.ModelT, node: Node) -> RewriteRecord:
     translation = _TRANSLATIONS.get(node.op)
     reason = "it is not known here" if translation is None else translation(model, node)
     if reason:
+        several = len(indices(model.subgraphs[0].outputs)) > 1
+        # What only other outputs need is left out.
+        chosen = "Say by --output which one is the mask, export" if several else "Export"
         raise ConversionError(
             f"a .tflite of built-in ops is required. Received: '{node.tensor}' is "
-            f"{node.op.replace(':', ' op ')}, and {reason}. Export the network without it, or "
+            f"{node.op.replace(':', ' op ')}, and {reason}. {chosen} the network without it, or "
             "convert its Keras model."
         )
     return exact_record(

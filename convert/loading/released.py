@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_tflite.convert.files.flatbuffer import read_model, serialize
+from portrait_tflite.convert.loading.asked_output import keep_output
 from portrait_tflite.convert.loading.class_maps import open_class_map
 from portrait_tflite.convert.loading.custom_ops import translate_custom_ops
 from portrait_tflite.convert.loading.flat_masks import unflatten_masks
@@ -19,17 +20,22 @@ class Released:
     Attributes:
         data: The very file where it was that already.
         records: What was changed.
+        output: Which of its outputs is the one that was asked for; None where none was.
     """
 
     data: bytes
     records: tuple[RewriteRecord, ...] = ()
+    output: int | None = None
 
 
-def read_released(file: Path, *, scores_of: int | None = None) -> Released:
+def read_released(
+    file: Path, output: int | None = None, *, scores_of: int | None = None
+) -> Released:
     """Read a file, with known custom ops as built-in ones and its masks as `[1, h, w, c]`.
 
     Args:
         file: The `.tflite`.
+        output: Which output is asked for: the others are left out. None keeps all.
         scores_of: Which output a class is asked of: where that is a map of the best classes, it
             is read as what it was chosen from.
 
@@ -38,11 +44,15 @@ def read_released(file: Path, *, scores_of: int | None = None) -> Released:
         ConversionError: A custom op that is not known; it is named.
     """
     model = read_model(file)
-    records = translate_custom_ops(model)
+    records: tuple[RewriteRecord, ...] = ()
+    # First: what is left out may have ops that nobody here knows.
+    if output is not None:
+        output, records = keep_output(model, output)
+    records += translate_custom_ops(model)
     if scores_of is not None:
-        records += open_class_map(model, scores_of)
+        records += open_class_map(model, scores_of if output is None else output)
     records += unflatten_masks(model)
-    return Released(serialize(model) if records else file.read_bytes(), records)
+    return Released(serialize(model) if records else file.read_bytes(), records, output)
 
 
 def asked_for_class(output: int | None, channel: int | None) -> int | None:

@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import op_code_index, read_model, serialize
 from portrait_tflite.convert.files.half_precision import RECORD, is_allowed
 from portrait_tflite.convert.files.model_metadata import with_record
-from portrait_tflite.runtime import runs_on
+from portrait_tflite.runtime import open_model, runs_on
 from portrait_tflite.vocabulary import Delegate
 
 Run = Callable[..., Any]
@@ -124,35 +124,41 @@ def test_without_labels_the_same_kernels_compare(
 
 
 def _spoilt(data: bytes) -> bytes:
-    """Add an output of a scale so small that XNNPACK takes its PAD and then fails on it."""
+    """Put a border on the picture and off again, in a scale with which XNNPACK fails on the PAD."""
     model = read_model(data)
     graph = model.subgraphs[0]
     picture = int(graph.inputs[0])
-    shape = np.array(graph.tensors[picture].shape)
+    shape = [int(size) for size in graph.tensors[picture].shape]
     wide = np.add(shape, [0, 2, 2, 0])
-    amounts = np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)
-    model.buffers.append(schema.BufferT(data=np.frombuffer(amounts.tobytes(), np.uint8)))
-    model.buffers.append(schema.BufferT(data=shape.astype(np.int32).view(np.uint8)))
     first = len(graph.tensors)
+    for number, constant in enumerate(([[0, 0], [1, 1], [1, 1], [0, 0]], [0, 1, 1, 0], shape)):
+        numbers = np.array(constant, np.int32)
+        model.buffers.append(schema.BufferT(data=np.frombuffer(numbers.tobytes(), np.uint8)))
+        name, place = f"numbers_{number}", len(model.buffers) - 1
+        graph.tensors.append(_tensor(name, numbers.shape, schema.TensorType.INT32, buffer=place))
     graph.tensors += [
         _tensor("tiny", shape, schema.TensorType.INT8, scale=1e-40),
-        _tensor("amounts", [4, 2], schema.TensorType.INT32, buffer=len(model.buffers) - 2),
         _tensor("wide", wide, schema.TensorType.INT8, scale=1e-40),
-        _tensor("size", [4], schema.TensorType.INT32, buffer=len(model.buffers) - 1),
+        _tensor("cut", shape, schema.TensorType.INT8, scale=1e-40),
+        _tensor("back", shape, schema.TensorType.INT8),
     ]
-    for op, inputs, output, version in (
-        ("RESHAPE", [picture, first + 3], first, 1),
-        ("PAD", [first, first + 1], first + 2, 2),
-    ):
-        graph.operators.append(
-            schema.OperatorT(
-                opcodeIndex=op_code_index(model, op, version),
-                inputs=np.array(inputs, np.int32),
-                outputs=np.array([output], np.int32),
-            )
+    tiny, padded, cut, back = range(first + 3, first + 7)
+    graph.tensors[back].quantization = graph.tensors[picture].quantization
+    for operator in graph.operators:
+        operator.inputs = np.where(operator.inputs == picture, back, operator.inputs)
+    graph.operators[:0] = [
+        schema.OperatorT(
+            opcodeIndex=op_code_index(model, op, version),
+            inputs=np.array(inputs, np.int32),
+            outputs=np.array([output], np.int32),
         )
-    graph.outputs = np.array([*graph.outputs, first + 2], np.int32)
-    model.signatureDefs = []
+        for op, inputs, output, version in (
+            ("RESHAPE", [picture, first + 2], tiny, 1),
+            ("PAD", [tiny, first], padded, 2),
+            ("SLICE", [padded, first + 1, first + 2], cut, 2),
+            ("RESHAPE", [cut, first + 2], back, 1),
+        )
+    ]
     return serialize(model)
 
 
@@ -178,7 +184,7 @@ def test_a_file_that_xnnpack_refuses_is_mended_on_the_built_in_kernels(
     released = tmp_path / "released.tflite"
     released.write_bytes(data)
     said = run(
-        "convert", released, "--input-range", "0,1", "--no-benchmark", "--output", "0",
+        "convert", released, "--input-range", "0,1", "--no-benchmark",
         "--validation", tiny.validation, "--out", tmp_path / "out",
     )  # fmt: skip
     assert said.code == 0, said.err
@@ -186,6 +192,49 @@ def test_a_file_that_xnnpack_refuses_is_mended_on_the_built_in_kernels(
     assert report["scored_with"] == "cpu"
     assert report["variants"]["int8"]["accuracy"]["passed"]
     assert "relu_to_quantize" in {each["rewrite"] for each in report["rewrites"]}
+
+
+def _with_points(data: bytes) -> bytes:
+    """Add an output that a custom op makes of the first op's result."""
+    model = read_model(data)
+    graph = model.subgraphs[0]
+    read = int(graph.operators[0].outputs[0])
+    graph.tensors.append(_tensor("points", [1, 17, 2], schema.TensorType.FLOAT32))
+    model.operatorCodes.append(
+        schema.OperatorCodeT(
+            deprecatedBuiltinCode=32, customCode=b"PosenetDecoderOp", version=1, builtinCode=32
+        )
+    )
+    graph.operators.append(
+        schema.OperatorT(
+            opcodeIndex=len(model.operatorCodes) - 1,
+            inputs=np.array([read], np.int32),
+            outputs=np.array([len(graph.tensors) - 1], np.int32),
+        )
+    )
+    graph.outputs = np.array([len(graph.tensors) - 1, *graph.outputs], np.int32)
+    return serialize(model)
+
+
+def test_of_several_outputs_the_one_asked_for_is_left(
+    run: Run, refuse: Run, tiny: Any, release: Callable[[str], Path], tmp_path: Path
+) -> None:
+    released = tmp_path / "posenet.tflite"
+    released.write_bytes(_with_points(release("float32").read_bytes()))
+    options = (
+        *("--int8", "--input-range", "0,1", "--no-benchmark", "--calibration", tiny.calibration),
+        *("--validation", tiny.validation, "--out", tmp_path / "out"),
+    )
+    assert "PosenetDecoderOp" in refuse("convert", released, *options, code=4)
+    said = run("convert", released, "--output", "1", *options)
+    assert said.code == 0, said.err
+    report = _report(tmp_path / "out")
+    assert report["model"]["spec"]["output"]["index"] == 0
+    assert (
+        "points" in next(r for r in report["rewrites"] if r["rewrite"] == "asked_output")["reason"]
+    )
+    for variant in report["variants"].values():
+        assert len(open_model(tmp_path / "out" / variant["file"]).outputs) == 1
 
 
 def test_metadata_of_int8_from_a_float_file_needs_its_keras_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,9 @@ def spec_of_finished(model: str, spec: SpecArguments) -> ModelSpec | None:
     with quiet():
         # The built-in kernels run files, too, that XNNPACK only loads when they are mended.
         asked = asked_for_class(spec.output, spec.output_channel)
-        released = read_released(path, scores_of=asked)
+        released = read_released(path, spec.output, scores_of=asked)
         runner = open_model(released.data, Delegate.CPU, name=model)
+    spec = replace(spec, output=released.output)
     found = spec_of_tflite(path, runner.inputs, runner.outputs, spec)
     if not says_what_its_mask_is(path, spec):
         require_probability(runner_outputs(runner, found.state), found, model)

@@ -101,6 +101,7 @@ def _open_tflite(
     from portrait_tflite.cli.known_spec import (
         of_this_file,
         says_what_its_mask_is,
+        spec_beside,
         spec_of_tflite,
         specs_beside,
     )
@@ -112,8 +113,12 @@ def _open_tflite(
     on_gpu = delegate is Delegate.GPU
     host = Delegate.XNNPACK if on_gpu or delegate is None else delegate
     asked = asked_for_class(given.output, given.output_channel)
-    released = read_released(path, scores_of=asked)
+    # The GPU runs the very file; of one of ours the options say nothing.
+    output = None if on_gpu or spec_beside(path) else given.output
+    released = read_released(path, output, scores_of=asked)
     runner = open_model(released.data, host, name=str(path))
+    if output is not None:
+        given = replace(given, output=released.output)
     given = of_this_file(path, runner.outputs, given)
     spec = spec_of_tflite(path, runner.inputs, runner.outputs, given)
     outputs_of: Outputs = predictors.runner_outputs(runner, spec.state)

@@ -63,7 +63,7 @@ def build_from_tflite(
     require_describable(request, request.tflite_spec)
     path = Path(request.source)
     asked = asked_for_class(request.load.output, request.load.output_channel)
-    released = read_released(path, scores_of=asked)
+    released = read_released(path, request.load.output, scores_of=asked)
     data = released.data
     # XNNPACK takes some released files only when they are mended.
     host = Delegate.XNNPACK if runs_on(data, Delegate.XNNPACK) else Delegate.CPU
