@@ -15,6 +15,7 @@ import numpy as np
 
 from portrait_tflite.convert.dilated_transposed import make_runnable
 from portrait_tflite.convert.loading.archive import H5_SUFFIXES, KERAS_SUFFIX, read_config
+from portrait_tflite.convert.loading.broadcasts import follow_batch
 from portrait_tflite.convert.loading.custom_objects import read_custom_objects
 from portrait_tflite.convert.loading.keras2 import CLASSES
 from portrait_tflite.convert.loading.opened import has_own_call
@@ -115,6 +116,7 @@ def load_model(source: str, options: LoadOptions | None = None) -> LoadedModel:
         resolve_channels(model.inputs[0].shape[-1], options.channels, source)
         _require_finite(model, source)
         make_runnable(model)
+        follow_batch(model)
         names = keras_ends(model.outputs)
         model, output = choose_mask(model, source, options.output, options.output_channel)
         zoo_spec = net.spec if net else None

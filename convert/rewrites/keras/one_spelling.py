@@ -38,7 +38,8 @@ class OneSpelling:
     Result: x → Activation(relu) → y
 
     Also concatenate, add, pad, image.resize, softmax, clip to [0, 6], maximum with 0, slices of
-    rows, columns and of one channel; and `Resizing` by whole factors, which is `UpSampling2D`.
+    rows, columns and of one channel, broadcasts of a number per channel; and `Resizing` by whole
+    factors, which is `UpSampling2D`.
     """
 
     name = "one_spelling"
@@ -169,6 +170,14 @@ def _upsampling(node: Node, size: Sequence[int]) -> _Layer | None:
     return keras.layers.UpSampling2D(factors, interpolation=op.interpolation, name=node.name)
 
 
+def _broadcast(node: Node) -> _Layer | None:
+    """Read one number per channel for every position as a resize, which every delegate has."""
+    source, target = node.inputs[0].shape, node.output.shape
+    if len(source) != 4 or source[1:3] != (1, 1) or source[3] != target[3] or len(target) != 4:
+        return None
+    return keras.layers.UpSampling2D(target[1:3], interpolation="bilinear", name=node.name)
+
+
 def _slice(node: Node) -> Build | None:
     """Read `x[:, a:b, c:d]` as a cropping, `x[..., k:k + 1]` and `x[..., k]` as one channel."""
     source = node.inputs[0].shape
@@ -226,6 +235,7 @@ _READERS: dict[str, Callable[[Node], _Layer | None]] = {
     "Clip": _clip,
     "Maximum": _maximum,
     "Add": _add,
+    "BroadcastTo": _broadcast,
     "Concatenate": _concatenate,
     "Pad": _pad,
     "Resize": _resize,
