@@ -31,6 +31,12 @@ class Range:
         return Range(min(self.low, other.low), max(self.high, other.high))
 
 
+def common(one: Range, other: Range) -> Range:
+    """Return what two ranges have in common; the first where that is nothing."""
+    low, high = max(one.low, other.low), min(one.high, other.high)
+    return Range(low, high) if low < high else one
+
+
 def activation_tensors(model: schema.ModelT) -> list[int]:
     """Number the float tensors that depend on the picture, inputs first, in execution order."""
     graph = model.subgraphs[0]

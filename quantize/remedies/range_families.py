@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
-from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, observe_tensors
+from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, common, observe_tensors
 from portrait_tflite.quantize.remedies.histogram import Histogram
 from portrait_tflite.quantize.remedies.output_error import spread
 from portrait_tflite.quantize.remedies.scale_families import scale_families, told_apart
@@ -90,12 +90,6 @@ def with_choices(
         limits = choice(family)
         ranges |= {number: common(ranges[number], limits) for number in family.members}
     return replace(network, ranges=ranges)
-
-
-def common(one: Range, other: Range) -> Range:
-    """Return what two ranges have in common; the first where that is nothing."""
-    low, high = max(one.low, other.low), min(one.high, other.high)
-    return Range(low, high) if low < high else one
 
 
 def _percentile(share: float) -> Choice:

@@ -8,8 +8,9 @@ from math import inf, log
 
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
 from portrait_tflite.quantize.int8.moves import MOVES, ONE_SCALE
-from portrait_tflite.quantize.int8.tensor_ranges import Range, activation_tensors
+from portrait_tflite.quantize.int8.tensor_ranges import Range, activation_tensors, common
 
 # Their int8 kernels have the scale of the output in them.
 _FIXED = frozenset({"LOGISTIC", "SOFTMAX", "LOG_SOFTMAX", "TANH", "L2_NORMALIZATION"})
@@ -18,13 +19,16 @@ _HALF_STEP = 1 / 512  # of a probability in int8
 _SURE = log((1 - _HALF_STEP) / _HALF_STEP)
 # What an op can tell apart: beyond, its int8 output is that of the end.
 _TOLD_APART = {
+    "HARD_SWISH": Range(-3.0, inf),
+    "LOGISTIC": Range(-_SURE, _SURE),
+    "TANH": Range(-_SURE / 2, _SURE / 2),
+}
+# Within these bounds what they give is what they are given.
+_CLAMPS = {
     "RELU": Range(0.0, inf),
     "RELU6": Range(0.0, 6.0),
     "RELU_0_TO_1": Range(0.0, 1.0),
     "RELU_N1_TO_1": Range(-1.0, 1.0),
-    "HARD_SWISH": Range(-3.0, inf),
-    "LOGISTIC": Range(-_SURE, _SURE),
-    "TANH": Range(-_SURE / 2, _SURE / 2),
 }
 
 
@@ -80,7 +84,26 @@ def told_apart(data: bytes) -> dict[int, Range]:
 
 
 def _needed(node: Node, behind: Mapping[int, Range]) -> Range | None:
-    return behind.get(node.outputs[0].index) if node.op in MOVES else _TOLD_APART.get(node.op)
+    later = behind.get(node.outputs[0].index)
+    if node.op in MOVES:
+        return later
+    clamp = _clamp(node)
+    if clamp is None:
+        return _TOLD_APART.get(node.op)
+    return clamp if later is None else common(clamp, later)
+
+
+def _clamp(node: Node) -> Range | None:
+    """Return the bounds of an op that clamps, such as MINIMUM with a number."""
+    if node.op not in {"MAXIMUM", "MINIMUM"}:
+        return _CLAMPS.get(node.op)
+    bounds = [operand for operand in node.given() if operand.constant]
+    if not bounds:
+        return None
+    numbers = stored_values(bounds[0])
+    if node.op == "MAXIMUM":
+        return Range(float(numbers.min()), inf)
+    return Range(-inf, float(numbers.max()))
 
 
 def _touched(node: Node) -> list[int]:

@@ -64,6 +64,32 @@ def test_a_relu_behind_a_move_needs_what_is_positive(tiny_graph: Tiny) -> None:
     assert values[3] not in found
 
 
+def _clip(tiny: Any, value: int, op: str, bound: Any) -> int:
+    number = tiny.tensor(f"{op}_bound", np.shape(bound), "float32", data=bound)
+    clipped = tiny.tensor(f"net/{op}", (1, 4), "float32")
+    tiny.op(op, [value, number], clipped, options=schema.MaximumMinimumOptionsT())
+    return int(clipped)
+
+
+def test_a_clip_of_the_network_needs_what_it_leaves(tiny_graph: Tiny) -> None:
+    tiny = tiny_graph()
+    source, value = (tiny.tensor(name, (1, 4), "float32") for name in "ab")
+    tiny.op("EXP", [source], value)
+    lower = _clip(tiny, value, "MAXIMUM", [-1.5])
+    upper = _clip(tiny, lower, "MINIMUM", [2.0, 0.5, 1.0, 0.0])
+    found = told_apart(tiny.build([source], [upper]))
+    assert found == {value: Range(-1.5, 2.0), lower: Range(float("-inf"), 2.0)}
+
+
+def test_the_larger_of_two_tensors_needs_both(tiny_graph: Tiny) -> None:
+    tiny = tiny_graph()
+    source, one, other, larger = (tiny.tensor(name, (1, 4), "float32") for name in "abcd")
+    tiny.op("EXP", [source], one)
+    tiny.op("NEG", [source], other)
+    tiny.op("MAXIMUM", [one, other], larger, options=schema.MaximumMinimumOptionsT())
+    assert told_apart(tiny.build([source], [larger])) == {}
+
+
 def test_two_readers_need_what_either_does(tiny_graph: Tiny) -> None:
     tiny = tiny_graph()
     source, value, *ends = (tiny.tensor(name, (1, 4), "float32") for name in "abcd")
