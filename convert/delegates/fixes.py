@@ -4,7 +4,15 @@ from __future__ import annotations
 
 DYNAMIC_FIX = "fix the batch and all sizes before exporting; `portrait-tflite convert` does"
 
+_CHOICE = (
+    "use an activation layer where the choice is one, or products and clamps; "
+    "`portrait-tflite convert` reads what is exact"
+)
+
 FIXES: dict[str, str] = {
+    **dict.fromkeys(("EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), _CHOICE),
+    **dict.fromkeys(("LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "NOT_EQUAL"), _CHOICE),
+    **dict.fromkeys(("SELECT", "SELECT_V2"), _CHOICE),
     "CUSTOM:Convolution2DTransposeBias": "`portrait-tflite convert` makes TRANSPOSE_CONV of it",
     "ARG_MAX": "end the network before it, as `convert --output-channel PERSON` does",
     "AVERAGE_POOL_2D": "use a strided or depthwise convolution, or a mean over the whole map",
@@ -15,13 +23,16 @@ FIXES: dict[str, str] = {
     "HARD_SWISH": "use ReLU6 fused into the convolution before it, and retrain",
     "MAXIMUM": "use a ReLU fused into the convolution before it",
     "MINIMUM": "use a ReLU6 fused into the convolution before it",
+    "POW": "write squares and cubes as products, and use sqrt for 0.5",
     "PRELU": "use LeakyReLU with one slope above 0, or ReLU",
     "RELU": "give the file to `portrait-tflite convert`; a QUANTIZE where that is exact",
     "RELU6": "give the file to `portrait-tflite convert`; a QUANTIZE where that is exact",
     "RESIZE_NEAREST_NEIGHBOR": "convert from the Keras model: the nearest ×2 is rewritten exactly",
     "SHAPE": DYNAMIC_FIX,
+    "SIGN": "use tanh, or leave the layer out: a sign has no slope to train by",
     "SOFTMAX": "convert from the Keras model: two classes become one sigmoid, exactly",
     "SQUEEZE": "use a reshape, or keep the four dimensions throughout",
+    "TOPK_V2": "use softmax in the place of what sorts, such as sparsemax, and train again",
     "TILE": "convert from the Keras model: the nearest ×2 is rewritten exactly",
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ai_edge_litert import schema_py_generated as schema
 
+from portrait_tflite.convert.delegates.fewer_dimensions import fewer_dimensions
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
 from portrait_tflite.convert.delegates.gpu_ops import GPU_MAX_VERSIONS, GPU_OPS
 from portrait_tflite.convert.delegates.rule import (
@@ -163,7 +164,7 @@ GPU_RULES: tuple[Rule, ...] = (
     ),
     Rule(frozenset(), _too_new, _CHECK, "convert with an older op form, or without fused extras"),
     Rule(frozenset(), _dynamic_size, _CHECK, DYNAMIC_FIX),
-    Rule(frozenset(), _rank, _CHECK, "keep to four dimensions: batch, height, width, channels"),
+    Rule(frozenset(), _rank, _CHECK, fewer_dimensions),
     Rule(frozenset(), _type, _CHECK, "use the float16 variant on the GPU"),
     Rule(_RESIZES, _resize, _CHECK, "set one of the two"),
     Rule(frozenset({"SOFTMAX"}), softmax_beta, _CHECK, "scale the logits in the layer before it"),

@@ -19,13 +19,18 @@ class Rule:
         ops: The ops it concerns; empty for all.
         breaks: Returns the reason where the op breaks the rule, else "".
         source: The function of the delegate that it was read from; the table names the file.
-        fix: What would help; empty where that depends on the op alone: see `FIXES`.
+        fix: What would help, or what says it of an op; empty where that depends on the op's kind
+            alone: see `FIXES`.
     """
 
     ops: frozenset[str]
     breaks: Callable[[Site], str]
     source: str
-    fix: str = ""
+    fix: str | Callable[[Site], str] = ""
+
+    def fix_for(self, site: Site) -> str:
+        """Say what would help an op that breaks the rule."""
+        return (self.fix if isinstance(self.fix, str) else self.fix(site)) or fix_of(site.op)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def first_broken(rules: Iterable[Rule], site: Site) -> Refusal | None:
     """Return the refusal by the first rule that an op breaks; None where it keeps all."""
     for rule in rules:
         if (not rule.ops or site.op in rule.ops) and (reason := rule.breaks(site)):
-            return Refusal(reason, rule.fix or fix_of(site.op), rule.source)
+            return Refusal(reason, rule.fix_for(site), rule.source)
     return None
 
 

@@ -11,6 +11,7 @@ from portrait_tflite.convert.delegates import xnnpack_attributes as attributes
 from portrait_tflite.convert.delegates import xnnpack_operands as operands
 from portrait_tflite.convert.delegates import xnnpack_scales as scales
 from portrait_tflite.convert.delegates import xnnpack_types as types
+from portrait_tflite.convert.delegates.fewer_dimensions import fewer_dimensions
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
 from portrait_tflite.convert.delegates.rule import Rule, custom, op_set
 from portrait_tflite.convert.delegates.site import Site
@@ -51,7 +52,7 @@ XNNPACK_RULES: tuple[Rule, ...] = (
     Rule(op_set("CONCATENATION"), operands.input_count, "CheckNumInputs", "join in two steps"),
     Rule(_ALL, operands.input_count, "CheckNumInputs", _MEND),
     Rule(op_set("SPLIT"), operands.split_count, "CheckNumOutputs", "split in two steps"),
-    Rule(_ALL, operands.data_rank, "CheckTensorShape", "keep to four dimensions"),
+    Rule(_ALL, operands.data_rank, "CheckTensorShape", fewer_dimensions),
     Rule(WEIGHTED, operands.filter_rank, "CheckTensorShape"),
     Rule(op_set("CONV_2D DEPTHWISE_CONV_2D"), operands.no_bias, "VisitConv2DNode", _MEND),
     Rule(frozenset(BIAS), operands.bias_rank, "CheckTensorShape", _MEND),
