@@ -21,6 +21,9 @@ FIXES: dict[str, str] = {
     "EXPAND_DIMS": "use a reshape, or keep the four dimensions throughout",
     "GATHER_ND": "use slices with constant bounds",
     "HARD_SWISH": "use ReLU6 fused into the convolution before it, and retrain",
+    **dict.fromkeys(
+        ("L2_NORMALIZATION", "LOG_SOFTMAX"), "give the file to `portrait-tflite convert`"
+    ),
     "MAXIMUM": "use a ReLU fused into the convolution before it",
     "MINIMUM": "use a ReLU6 fused into the convolution before it",
     "POW": "write squares and cubes as products, and use sqrt for 0.5",

@@ -54,6 +54,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFact
 from portrait_tflite.convert.rewrites.flatbuffer.select_to_leaky_relu import SelectToLeakyRelu
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
 from portrait_tflite.convert.rewrites.flatbuffer.sparse_kernel import SparseKernel
+from portrait_tflite.convert.rewrites.flatbuffer.spelled_out import SpelledOut
 from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
@@ -103,6 +104,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     ChannelLine(),  # what could not be merged
     ColumnsAsChannels(),  # after all that fuses into a convolution: a reshape would be in the way
     ChoiceToNumbers(),  # what no clamp and no slope is
+    SpelledOut(),  # in float, too, from the beginning
     ThroughFloat(),  # what is still outside, and has a form in float
     ShareConstants(),  # last: the others add constants
 )
