@@ -16,8 +16,8 @@ from portrait_tflite.convert.rewrites.flatbuffer.channel_line import (
     ChannelLine,
     MergeChannelLine,
 )
-from portrait_tflite.convert.rewrites.flatbuffer.columns_as_channels import ColumnsAsChannels
 from portrait_tflite.convert.rewrites.flatbuffer.choice_to_numbers import ChoiceToNumbers
+from portrait_tflite.convert.rewrites.flatbuffer.columns_as_channels import ColumnsAsChannels
 from portrait_tflite.convert.rewrites.flatbuffer.concatenation import ConcatenateOneScale
 from portrait_tflite.convert.rewrites.flatbuffer.convolution_before_bilinear import (
     ConvolutionBeforeBilinear,
