@@ -48,13 +48,12 @@ class SpelledOut(FlatbufferRewrite):
             return None
         source, target = node.given()[0], node.outputs[0]
         integer = source.dtype in LIMITS and target.dtype in LIMITS
-        if not integer and (source.dtype, target.dtype) != ("float32", "float32"):
+        exponent = _exponent(node) if node.op == "POW" else 1.0
+        floats = (source.dtype, target.dtype) == ("float32", "float32")
+        if not (integer or floats) or exponent is None:
             return None
         if integer and not (source.scale and target.scale and source.channels == 1):
             return RefusedOp(node.tensor, "not all its tensors have one scale")
-        exponent = _exponent(node) if node.op == "POW" else 1.0
-        if exponent is None:
-            return RefusedOp(node.tensor, "its exponent is no 3, 4, 1/2 or −1/2 for all")
         if node.option("fusedActivationFunction", 0):
             return RefusedOp(node.tensor, "it has an activation")
         reason = "the same of the real numbers"

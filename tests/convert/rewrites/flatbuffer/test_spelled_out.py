@@ -92,7 +92,7 @@ def test_other_powers_stay(one_op: Build, mend_with: Build, exponents: list[floa
     constant = ((len(exponents),), "float32", None, 0, exponents)
     data = one_op("POW", FLOAT, FLOAT, constant, version=1, options=OPTIONS["POW"])
     result = mend_with(data, SpelledOut(), accept)
-    assert result.refusals == ["its exponent is no 3, 4, 1/2 or −1/2 for all"]
+    assert (result.done, result.refusals) == (False, [])
 
 
 @pytest.mark.parametrize("op", OPS)
