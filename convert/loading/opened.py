@@ -1,4 +1,4 @@
-"""Lay subclassed models and layers open: call them on symbolic tensors and keep what they call."""
+"""Lay subclassed models, layers and functions open: call them on symbols, keep what they call."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from portrait_tflite.convert.loading.custom_objects import FunctionLayer
+
 _BATCH = 2  # what was fixed to one picture on the way shows in the second
 _TOLERANCE = 1e-5
 _OURS = ("keras.", "portrait_tflite.")
 
 
 def is_composite(op: Any) -> bool:
-    """Tell a user's own model or layer that calls layers, which no graph of calls shows."""
-    if isinstance(op, keras.Model):
+    """Tell a user's own model, layer or function, of whose calls no graph tells."""
+    if isinstance(op, keras.Model | keras.layers.Lambda | FunctionLayer):
         return True
     foreign = not type(op).__module__.startswith(_OURS)
     return isinstance(op, keras.Layer) and foreign and bool(op._layers)

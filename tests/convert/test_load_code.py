@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.loading.load import LoadOptions, load_model
 from portrait_tflite.errors import UsageError
 
@@ -130,6 +131,16 @@ def test_code_outside_of_lambda_layers_is_refused(tmp_path: Path) -> None:
     code.write_text(_HALVE)
     with pytest.raises(UsageError, match=r"layer conv2d\w* holds Python code"):
         load_model(str(path), _options(code))
+
+
+def test_what_the_users_function_does_is_read(tmp_path: Path) -> None:
+    path, code = tmp_path / "net.keras", tmp_path / "functions.py"
+    _lambda_net(path, tmp_path / "marker")
+    function = "def twice(x):\n    return keras.ops.relu(x) * 2.0\n"
+    code.write_text(f"import keras\n{function}LAMBDAS = {{'halve': twice}}\n")
+    graph = trace(load_model(str(path), _options(code)).model)
+    names = [type(node.op).__name__ for node in graph.nodes()]
+    assert names[1:] == ["Conv2D", "Relu", "Multiply", "Conv2D"]  # behind the input
 
 
 @pytest.mark.parametrize(
