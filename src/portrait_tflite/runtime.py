@@ -82,11 +82,26 @@ class Runner:
         self._invoke()
         return [self._interpreter.get_tensor(index) for index in self._output_indices]
 
+    def known_shapes(self) -> dict[int, tuple[int, ...]]:
+        """Shapes of the first graph's tensors by index; without those that only running tells."""
+        return {
+            details["index"]: tuple(int(size) for size in details["shape"])
+            for details in self._interpreter.get_tensor_details()
+            if self._is_allocated(details["index"])
+        }
+
     def time_once(self) -> float:
         """Run on the inputs already set; the milliseconds it took."""
         start = time.perf_counter_ns()
         self._invoke()
         return (time.perf_counter_ns() - start) / 1e6
+
+    def _is_allocated(self, index: int) -> bool:
+        try:
+            self._interpreter.tensor(index)()
+        except ValueError:  # no memory is set aside for it
+            return False
+        return True
 
     def _invoke(self) -> None:
         try:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.files.flatbuffer import op_code_index, read_model, serialize
 from portrait_tflite.convert.files.half_precision import RECORD, is_allowed
 from portrait_tflite.convert.files.model_metadata import with_record
@@ -121,6 +122,22 @@ def test_without_labels_the_same_kernels_compare(
     report = _report(tmp_path / "out")
     assert report["scored_with"] == "cpu"
     assert report["variants"]["int8"]["accuracy"]["labelled"] is False
+
+
+def test_a_free_batch_is_fixed(run: Run, release: Callable[[str], Path], tmp_path: Path) -> None:
+    source = release("naive")
+    assert len(audit_model(source).gpu.outside) > 1  # all that has an open size
+    said = run(
+        "convert", source, "--input-range", "0,1", "--no-benchmark", "--rewrite", "none",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    variants = _report(tmp_path / "out")["variants"]
+    files = {name: (tmp_path / "out" / each["file"]) for name, each in variants.items()}
+    # For its activation alone.
+    assert [op.op for op in audit_model(files["int8"]).gpu.outside] == ["TRANSPOSE_CONV"]
+    assert files["as_released"].read_bytes() == source.read_bytes()
+    assert "fixed_sizes" in said.out
 
 
 def _spoilt(data: bytes) -> bytes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
+from portrait_tflite.convert.delegates.rule import is_custom
 from portrait_tflite.convert.files.flatbuffer import text
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, read_node
 from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out, is_output
@@ -43,7 +46,7 @@ class FoldConstants(FlatbufferRewrite):
         computed = any(not operand.constant for operand in node.given())
         if not node.given() or computed or len(node.outputs) != 1:
             return None
-        if node.op in _KEPT and not _is_number(node):
+        if is_custom(node.op) or (node.op in _KEPT and not _is_number(node)):
             return None
         if is_output(model, node.outputs[0].index):
             return None
@@ -51,15 +54,8 @@ class FoldConstants(FlatbufferRewrite):
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
         """Write the built-in kernels' result into the file."""
-        target = node.outputs[0].index
-        value = open_model(cut_out(model, [], [target]), Delegate.CPU).run()[0]
-        graph = model.subgraphs[0]
-        raw = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8)
-        model.buffers.append(schema.BufferT(data=raw))
-        graph.tensors[target] = tensor = copy.copy(graph.tensors[target])
-        tensor.buffer = len(model.buffers) - 1
-        tensor.shape, tensor.shapeSignature = np.array(value.shape, np.int32), None
-        del graph.operators[node.index]
+        part = cut_out(model, [], [node.outputs[0].index])
+        write_constant(model, node, open_model(part, Delegate.CPU).run()[0])
 
     def apply(self, model: schema.ModelT, judge: Judge = accept) -> Applied:
         """Fold every op; there is no place left to judge, the whole file is compared."""
@@ -74,6 +70,17 @@ class FoldConstants(FlatbufferRewrite):
             else:
                 position += 1
         return Applied(tuple(mended), ())
+
+
+def write_constant(model: schema.ModelT, node: Node, value: NDArray[Any]) -> None:
+    """Put a constant in the place of an op of one output, of that output's type."""
+    graph, target = model.subgraphs[0], node.outputs[0].index
+    raw = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8)
+    model.buffers.append(schema.BufferT(data=raw))
+    graph.tensors[target] = tensor = copy.copy(graph.tensors[target])
+    tensor.buffer = len(model.buffers) - 1
+    tensor.shape, tensor.shapeSignature = np.array(value.shape, np.int32), None
+    del graph.operators[node.index]
 
 
 def _is_number(node: Node) -> bool:

@@ -58,7 +58,7 @@ def spec_of_finished(model: str, spec: SpecArguments) -> ModelSpec | None:
     with quiet():
         # The built-in kernels run files, too, that XNNPACK only loads when they are mended.
         asked = asked_for_class(spec.output, spec.output_channel)
-        released = read_released(path, spec.output, scores_of=asked)
+        released = read_released(path, spec.output, scores_of=asked, size=spec.size)
         runner = open_model(released.data, Delegate.CPU, name=model)
     spec = replace(spec, output=released.output)
     found = spec_of_tflite(path, runner.inputs, runner.outputs, spec)

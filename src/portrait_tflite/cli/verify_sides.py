@@ -115,7 +115,7 @@ def _open_tflite(
     asked = asked_for_class(given.output, given.output_channel)
     # The GPU runs the very file; of one of ours the options say nothing.
     output = None if on_gpu or spec_beside(path) else given.output
-    released = read_released(path, output, scores_of=asked)
+    released = read_released(path, output, scores_of=asked, size=given.size)
     runner = open_model(released.data, host, name=str(path))
     if output is not None:
         given = replace(given, output=released.output)

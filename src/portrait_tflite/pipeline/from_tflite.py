@@ -7,7 +7,7 @@ from pathlib import Path
 
 from portrait_tflite.convert.files.describe import count_parameters
 from portrait_tflite.convert.files.precision import precision_of
-from portrait_tflite.convert.loading.released import asked_for_class, read_released
+from portrait_tflite.convert.loading.released import Released, asked_for_class, read_released
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.raw_input import full_range
 from portrait_tflite.errors import ConversionError, UsageError
@@ -63,7 +63,7 @@ def build_from_tflite(
     require_describable(request, request.tflite_spec)
     path = Path(request.source)
     asked = asked_for_class(request.load.output, request.load.output_channel)
-    released = read_released(path, request.load.output, scores_of=asked)
+    released = read_released(path, request.load.output, scores_of=asked, size=request.load.size)
     data = released.data
     # XNNPACK takes some released files only when they are mended.
     host = Delegate.XNNPACK if runs_on(data, Delegate.XNNPACK) else Delegate.CPU
@@ -103,7 +103,7 @@ def build_from_tflite(
         licence="",
         reference=data,
         files={name: one.data for name, one in built.items()},
-        baselines={AS_RELEASED: Baseline(data, request.tflite_spec)},
+        baselines={AS_RELEASED: Baseline(_as_released(released, host), request.tflite_spec)},
         records=(*released.records, *(each for one in built.values() for each in one.mended)),
         skipped=tuple(skipped for one in built.values() for skipped in one.skipped),
         rewritten=mended.whole,
@@ -111,6 +111,12 @@ def build_from_tflite(
         built=built,
     )
     return network, pictures, folder
+
+
+def _as_released(released: Released, host: Delegate) -> bytes:
+    """Return the file with which the mended one is compared: the one that came, if it runs so."""
+    came = released.as_released
+    return came if came is not None and runs_on(came, host) else released.data
 
 
 def _scored_with(precision: Precision, host: Delegate, pictures: Pictures) -> Delegate:
