@@ -46,8 +46,8 @@ def _transposed(node: Node) -> Iterator[CostedOp]:
 
 def _transpose(node: Node) -> Iterator[CostedOp]:
     source, order = node.given()[:2]
-    axes = [axis % len(source.shape) for axis in numbers(order).tolist()]
-    sizes, moved = _merged(source.shape, axes)
+    axes = [axis % max(1, len(source.shape)) for axis in numbers(order).tolist()]
+    sizes, moved = _merged(source.shape, axes) if source.shape else ([], [])
     if moved == sorted(moved):
         yield _sized(node, node.outputs[0], source, kind="RESHAPE")
         return
@@ -81,8 +81,9 @@ def _merged(shape: tuple[int, ...], order: list[int]) -> tuple[list[int], list[i
 
 def _dense(node: Node) -> Iterator[CostedOp]:
     source, target = node.given()[0], node.outputs[0]
-    rows = target.size // target.shape[-1]
-    yield CostedOp(node.op, rows, 1, source.size // rows, target.shape[-1])
+    units = target.shape[-1] if target.shape else 1
+    rows = max(1, abs(target.size) // max(1, units))
+    yield CostedOp(node.op, rows, 1, abs(source.size) // rows, units)
 
 
 def _pool(node: Node) -> Iterator[CostedOp]:
@@ -123,16 +124,20 @@ def _sized(
     stride: int = 1,
     kind: str | None = None,
 ) -> CostedOp:
-    """Make an op of the size of `target`, whose last dimension is its channels."""
+    """Make an op of the size of `target`, whose last dimension is its channels.
+
+    What a file does not say counts once.
+    """
     channels = target.shape[-1] if target.shape else 1
-    positions = abs(target.size) // max(1, channels)  # a size of -1, known at run time, counts once
+    positions = abs(target.size) // max(1, channels)  # -1 stands for a size
+    rows, columns = kernel or (1, 1)
     return CostedOp(
         kind=kind or node.op,
         height=positions,
         width=1,
         channels_in=source.shape[-1] if source.shape else 1,
         channels_out=channels,
-        kernel=(kernel[0], kernel[1]),
+        kernel=(rows, columns),
         stride=stride,
     )
 

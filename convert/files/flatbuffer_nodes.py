@@ -45,6 +45,11 @@ class Operand:
         return self.data is not None
 
     @property
+    def sized(self) -> bool:
+        """Whether its size is in the file; of unknown size old files have no dimensions at all."""
+        return bool(self.shape) and -1 not in self.shape
+
+    @property
     def size(self) -> int:
         """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))

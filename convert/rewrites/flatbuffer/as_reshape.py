@@ -67,7 +67,7 @@ class SliceThenReshape(FlatbufferRewrite):
         source, *numbers = node.given()
         if len(numbers) != 3 or any(operand.data is None for operand in numbers):
             return RefusedOp(node.tensor, "its borders are computed")
-        if -1 in (*source.shape, *node.outputs[0].shape):
+        if not source.sized or -1 in node.outputs[0].shape:
             return RefusedOp(node.tensor, "a size is known only at run time")
         if node.option("ellipsisMask", 0) or node.option("newAxisMask", 0):
             return RefusedOp(node.tensor, "it adds dimensions, too")

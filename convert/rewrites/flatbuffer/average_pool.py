@@ -41,7 +41,7 @@ class AveragePool(FlatbufferRewrite):
             return None
         source, target = node.given()[0], node.outputs[0]
         # A float pool is delegated as it is.
-        if source.dtype not in LIMITS or not source.scale or -1 in source.shape:
+        if source.dtype not in LIMITS or not source.scale or not source.sized:
             return None
         window = (int(node.option("filterHeight")), int(node.option("filterWidth")))
         # At the border the pool divides by fewer pixels, which no constant weight does.

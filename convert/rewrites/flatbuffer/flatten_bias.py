@@ -41,7 +41,7 @@ class FlattenBias(FlatbufferRewrite):
         if (chain := _to_constant(model, bias)) is None:
             return RefusedOp(node.tensor, "its bias is computed")
         # Not one number per output channel: some other layout that we do not know.
-        if bias.size != weights.shape[0] or bias.shape[-1] != bias.size:
+        if not bias.sized or bias.size != weights.shape[0] or bias.shape[-1] != bias.size:
             return RefusedOp(node.tensor, f"its bias has the shape {list(bias.shape)}")
         # Another op may want the four dimensions.
         if any(_readers(model, tensor) != 1 for tensor in chain):

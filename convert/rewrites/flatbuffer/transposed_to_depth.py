@@ -67,7 +67,7 @@ class TransposedToDepth(FlatbufferRewrite):
             return RefusedOp(node.tensor, f"its numbers are {source.dtype}, its weights are not")
         if bias is not None and held_values(model, bias) is None:
             return RefusedOp(node.tensor, "its bias is known at run time only")
-        if -1 in (*source.shape, *node.outputs[0].shape):
+        if not (source.sized and node.outputs[0].sized):
             return RefusedOp(node.tensor, "its size is known at run time only")
         stride = int(node.option("strideH", 1))
         if stride != int(node.option("strideW", 1)):

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
-from portrait_tflite.convert.mending.mend import MendResult, mend_model
+from portrait_tflite.convert.delegates.gpu import predict_gpu
+from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
+from portrait_tflite.convert.files.file_facts import weigh_file
+from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
+from portrait_tflite.convert.mending.mend import REWRITES, MendResult, mend_model
 from portrait_tflite.convert.mending.mend_burden import is_dearer, weigh
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import Runner, open_model
@@ -79,3 +87,31 @@ def _pairs(before: Runner, after: Runner) -> list[tuple[Any, Any]]:
     rng = np.random.default_rng(7)
     arrays = [random_input(info, rng) for info in before.inputs]
     return list(zip(before.run(*arrays), after.run(*arrays), strict=True))
+
+
+def _without_dimensions(tensor: schema.TensorT) -> None:
+    tensor.shape, tensor.shapeSignature = np.zeros(0, np.int32), None
+
+
+def _open(tensor: schema.TensorT) -> None:
+    tensor.shapeSignature = np.full(len(indices(tensor.shape)), -1, np.int32)
+
+
+def _of_16_bits(tensor: schema.TensorT) -> None:
+    if tensor.type in (schema.TensorType.INT8, schema.TensorType.UINT8):
+        tensor.type = schema.TensorType.INT16
+
+
+@pytest.mark.parametrize("spoil", [_without_dimensions, _open, _of_16_bits])
+def test_nothing_fails_on_what_it_does_not_know(spoil: Callable[[Any], None]) -> None:
+    from ....conftest import TinyGraph
+
+    for data in collect(TinyGraph, COUNT + SPARE):
+        model = read_model(data)
+        for tensor in model.subgraphs[0].tensors:
+            if model.buffers[tensor.buffer].data is None:
+                spoil(tensor)
+        for node, rewrite in product(list_nodes(model), REWRITES):
+            rewrite.match(model, node)
+        found = predict_xnnpack(model), predict_gpu(model), weigh_file(serialize(model))
+        assert all(each is not None for each in found)

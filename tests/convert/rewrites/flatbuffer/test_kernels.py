@@ -103,6 +103,16 @@ def test_a_softmax_that_is_no_sigmoid_stays(
     assert reason in mend_with(data, SoftmaxToLogistic(), accept).refusals[0]
 
 
+def test_a_softmax_that_is_written_in_16_bits_stays(one_op: Build, mend_with: Build) -> None:
+    wide = ("int16", 1 / 32768, 0)
+    shape = (1, 16, 16, 2)
+    options = schema.SoftmaxOptionsT(beta=1)
+    data = one_op("SOFTMAX", (shape, "int8", 0.1, 0), (shape, *wide), options=options)
+    assert mend_with(data, SoftmaxToLogistic(), accept).refusals == [
+        "LOGISTIC has another output scale"
+    ]
+
+
 # average pool
 
 
