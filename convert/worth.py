@@ -13,9 +13,10 @@ from portrait_tflite.convert.costs.costed_nodes import costed_ops, precision_of_
 from portrait_tflite.convert.delegates.fixes import BECOMES, FIXES
 from portrait_tflite.convert.delegates.partitions import find_partitions
 from portrait_tflite.convert.delegates.xnnpack_prediction import predict_xnnpack
-from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
+from portrait_tflite.convert.loading.fixed_sizes import fix_sizes, size_inputs
 from portrait_tflite.convert.mending.mend_judge import PlaceJudge
 from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES
 from portrait_tflite.convert.rewrites.flatbuffer.place import Place
@@ -25,6 +26,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     Verdict,
     copy_graph,
 )
+from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Audit, OutsideOp
 
 _MCYCLES = 1e6
@@ -106,11 +108,30 @@ def _mend(model: schema.ModelT, rewrites: Iterable[FlatbufferRewrite]) -> dict[i
     for number, tensor in enumerate(copied.subgraphs[0].tensors):
         tensor.name = str(number).encode()
     notes = _Notes(PlaceJudge())
+    if rewrites := tuple(rewrites):
+        notes.found |= _fix_sizes(copied)
     for rewrite in rewrites:
         notes.rewrite = rewrite.name
         if rewrite.apply(copied, notes).mended:
             drop_unused(copied)
     return {positions[name]: found for name, found in notes.found.items() if name in positions}
+
+
+def _fix_sizes(model: schema.ModelT) -> dict[str, _Mending]:
+    """Fix the sizes that a copy leaves open, as `convert` does first; which ops that brings inside.
+
+    What it is worth is not known: the table has no ops that compute sizes.
+    """
+    before = _outside(serialize(model))
+    try:
+        size_inputs(model, None, "")
+        records = fix_sizes(model, "")
+    except UsageError:  # it takes any size, or no kernel loads it
+        return {}
+    if not records:
+        return {}
+    gained = before - _outside(serialize(model))
+    return dict.fromkeys(gained, _Mending(records[0].rewrite, None, True))
 
 
 @dataclass

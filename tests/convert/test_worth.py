@@ -54,6 +54,39 @@ def test_what_a_judge_refuses_is_not_promised(
         assert op.partitions_saved == 1
 
 
+def _reading_its_own_size(graph: Any, op: str) -> bytes:
+    """RELU of a free batch, and a RESHAPE to a size that is computed from a SHAPE by an op."""
+    x = graph.tensor("x", (1, 4), "float32")
+    y, z = graph.tensor("y", (1, 4), "float32"), graph.tensor("z", (1, 4), "float32")
+    for tensor in (x, y, z):
+        graph.graph.tensors[tensor].shapeSignature = np.array([-1, 4], np.int32)
+    graph.op("RELU", [x], y, 1)
+    size, same = graph.tensor("size", (2,), "int32"), graph.tensor("same", (2,), "int32")
+    shape = schema.ShapeOptionsT(outType=schema.TensorType.INT32)
+    graph.op("SHAPE", [y], size, 1, shape)
+    graph.op(op, [size, size], same, 1)
+    graph.op("RESHAPE", [y, same], z, 1, schema.ReshapeOptionsT())
+    return bytes(graph.build([x], [z]))
+
+
+def test_what_computes_sizes_comes_inside_as_they_are_fixed(tiny_graph: Build) -> None:
+    outside = _valued(_reading_its_own_size(tiny_graph(), "MAXIMUM")).outside
+    assert [op.op for op in outside] == ["SHAPE", "MAXIMUM", "RESHAPE"]
+    assert {op.rewrite for op in outside} == {"fixed_sizes"}
+    assert outside[0].fix == "`portrait-tflite convert FILE.tflite` does it: fixed_sizes"
+
+
+def test_a_custom_op_on_constants_is_audited(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    x, c = graph.tensor("x", (4,), "float32"), graph.tensor("c", (4,), "float32", data=[1] * 4)
+    made, y = graph.tensor("made", (4,), "float32"), graph.tensor("y", (4,), "float32")
+    graph.op("CUSTOM", [c], made)
+    graph.model.operatorCodes[-1].customCode = b"edgetpu-custom-op"
+    graph.op("ADD", [x, made], y, 1, schema.AddOptionsT())
+    (op,) = _valued(graph.build([x], [y])).outside
+    assert (op.op, op.rewrite) == ("CUSTOM:edgetpu-custom-op", "")
+
+
 def test_nothing_is_tried_without_rewrites(relu_net: Build) -> None:
     outside = _valued(relu_net(), rewrites=()).outside
     assert [(op.rewrite, op.worth_mcycles) for op in outside] == [("", None)] * 2

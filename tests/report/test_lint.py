@@ -55,6 +55,16 @@ def test_worth_is_added_up_over_alike_ops() -> None:
     assert found.worth == ()
 
 
+def test_ops_outside_are_alike_whatever_tensor_their_reason_names() -> None:
+    op = OutsideOp("ADD", "a", "a", "the size of 'x' is open", "fix")
+    others = [replace(op, tensor=name, reason=f"the size of '{name}' is open") for name in "yz"]
+    found = group_outside([op, *others, replace(op, reason="another of 'x'")])
+    assert [(one.count, one.reason) for one in found] == [
+        (3, "the size of 'x' and 2 more is open"),
+        (1, "another of 'x'"),
+    ]
+
+
 def test_the_report_lists_what_lint_found_in_the_main_variant(full_report: Report) -> None:
     assert "mobile lint" not in render_html(full_report)
     linted = replace(full_report.variants["int8"], lint=(_POOL,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from portrait_tflite.report.roles import audit_of, delegate_for, is_shipped
 from portrait_tflite.vocabulary import Delegate, OutsideOp, Report
 
 _SHOWN = 25  # findings of one table; report.json has them all
+_QUOTED = re.compile("'[^']*'")
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,23 @@ def group_outside(
     """
     groups: dict[tuple[str, str, str], list[OutsideOp]] = {}
     for op in outside:
-        groups.setdefault((op.op, op.reason, op.fix), []).append(op)
+        # Each reason names its own tensor.
+        groups.setdefault((op.op, _QUOTED.sub("''", op.reason), op.fix), []).append(op)
     found = [
         Finding(
-            op, len(group), listed(map(_place, group), names), reason, fix, _worth(group, tried)
+            op, len(group), listed(map(_place, group), names), _reason(group), fix,
+            _worth(group, tried),
         )
-        for (op, reason, fix), group in groups.items()
-    ]
+        for (op, _, fix), group in groups.items()
+    ]  # fmt: skip
     return sorted(found, key=lambda finding: -finding.count)
+
+
+def _reason(group: Sequence[OutsideOp]) -> str:
+    """Say the reason of the first op, and how many others name another tensor."""
+    others = len({op.reason for op in group}) - 1
+    reason = group[0].reason
+    return _QUOTED.sub(rf"\g<0> and {others} more", reason, count=1) if others else reason
 
 
 def _place(op: OutsideOp) -> str:
