@@ -23,6 +23,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.convolution_before_bilinear imp
     ConvolutionBeforeBilinear,
 )
 from portrait_tflite.convert.rewrites.flatbuffer.dead_channels import DeadChannels
+from portrait_tflite.convert.rewrites.flatbuffer.dilated_convolution import DilatedConvolution
 from portrait_tflite.convert.rewrites.flatbuffer.flatten_bias import FlattenBias
 from portrait_tflite.convert.rewrites.flatbuffer.float_islands import (
     ClampBeforeQuantize,
@@ -65,7 +66,8 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     FoldConstants(),  # first: what is constant then is seen to be by all others
     FlattenBias(),  # touches a constant only, and the others do not look at it
     DeadChannels(),  # likewise
-    SparseKernel(),  # likewise, and what it leaves may be 1×1
+    DilatedConvolution(),  # before all that look for a convolution beside them
+    SparseKernel(),  # touches a constant only, and what it leaves may be 1×1
     LineIntoConvolution(),  # before TransposedToDepth, which takes the bias along
     TransposedToDepth(),  # not exact, but FuseClamp must see a CONV_2D, which takes activations
     ScaleIntoWeights(),  # before all that cost: XNNPACK gives up on the file as it is
