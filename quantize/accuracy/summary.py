@@ -85,6 +85,24 @@ def summarize(name: str, scores: Sequence[SampleScores], gate: Gate) -> Accuracy
     )
 
 
+def needed_agreement(scores: Sequence[SampleScores], name: str, same_net: str) -> float:
+    """Return the IoU with the reference that a variant needs, where that is another one's.
+
+    It may be as far below as what 95 % of other draws of the pictures leave open.
+
+    Args:
+        same_net: Name of the reference itself, run by other kernels.
+    """
+    itself, own = (
+        np.array([score.variants[each].agreement_iou for score in scores])
+        for each in (same_net, name)
+    )
+    behind = itself - own
+    least = bootstrap_interval(behind[:, None])[0, 0]
+    open_ = max(0.0, float(behind.mean() - least)) if len(scores) >= _FEWEST_DRAWN else 0.0
+    return min(MIN_AGREEMENT_IOU, float(itself.mean()) - open_)
+
+
 def _lost(reference: MaskScore, own: MaskScore) -> list[float]:
     """Return what one image loses, in the order of `Drop`."""
     lost = [

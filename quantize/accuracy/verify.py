@@ -23,6 +23,7 @@ from portrait_tflite.quantize.accuracy.summary import (
     MIN_FLOAT_IOU,
     Gate,
     mean,
+    needed_agreement,
     summarize,
 )
 from portrait_tflite.quantize.accuracy.validation import Sample
@@ -68,7 +69,8 @@ def verify_variants(
         diagnose: Called once where the float model's IoU is below the floor; says what would score
             best (see `diagnose_low_iou`).
         same_net: Name of a variant that is the reference itself run by other kernels. Where even
-            that agrees by less than `MIN_AGREEMENT_IOU`, the others need to agree as well only.
+            that agrees by less than `MIN_AGREEMENT_IOU`, the others need to agree as well only, as
+            far as these pictures can tell.
         video: Whether the samples are frames of one video, and the predictors take them so.
 
     Raises:
@@ -86,13 +88,16 @@ def verify_variants(
     cause = ""
     if labelled and mean(s.iou for s in float_scores) < MIN_FLOAT_IOU and diagnose:
         cause = diagnose()
-    needed = MIN_AGREEMENT_IOU
+    gate = Gate(labelled, max_drop, MIN_AGREEMENT_IOU, cause)
+    gates = dict.fromkeys(variants, gate)
     if same_net is not None:
-        needed = min(needed, mean(score.variants[same_net].agreement_iou for score in scores))
-    gate = Gate(labelled, max_drop, needed, cause)
+        gates = {
+            name: replace(gate, agreement=needed_agreement(scores, name, same_net))
+            for name in variants
+        }
     return {
         name: replace(
-            summarize(name, scores, gate),
+            summarize(name, scores, gates[name]),
             flicker=meter.flicker(_REFERENCE, name) if meter else None,
         )
         for name in variants

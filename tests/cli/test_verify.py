@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -313,6 +314,24 @@ def test_which_channel_of_a_foreign_file_is_never_guessed(
             spec_of_tflite(file, [image], [one], SpecArguments(input_range=(0.0, 1.0), **wrong))
     right = SpecArguments(input_range=(0.0, 1.0), output_channel=1)
     assert spec_of_tflite(file, [image], [two], right).output == OutputSpec(0, 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1001), (1, 1, 1, 1404), (1, 2016, 1), (4, 8, 8, 1)])
+def test_what_is_no_mask_is_refused_before_its_channel_is_asked_for(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    from portrait_tflite.cli.known_spec import spec_of_tflite
+    from portrait_tflite.cli.spec_options import SpecArguments
+    from portrait_tflite.vocabulary import TensorInfo
+
+    image = TensorInfo("image", (1, 8, 8, 3), "float32", 0.0, 0)
+    mask = TensorInfo("mask", (1, 8, 8, 1), "float32", 0.0, 0)
+    scores = TensorInfo("scores", shape, "float32", 0.0, 0)
+    file, given = tmp_path / "foreign.tflite", SpecArguments(input_range=(0.0, 1.0))
+    with pytest.raises(UsageError, match=r"'scores' is \[.*\]\. A classifier or backbone is no"):
+        spec_of_tflite(file, [image], [scores], given)
+    with pytest.raises(UsageError, match="Say by --output N which one is the mask"):
+        spec_of_tflite(file, [image], [mask, scores], replace(given, output=1))
 
 
 def test_each_delegate_named_is_scored(red_net: Callable[..., Path], folder: Path) -> None:

@@ -175,8 +175,25 @@ def _require_choice(
     listed = ", ".join(f"{i}: {list(output.shape)}" for i, output in enumerate(outputs))
     things = f"outputs ({listed})"
     index = _choose(file, "--output", things, len(outputs), given.output, known=known)
+    _require_mask(file, outputs[index], several=len(outputs) > 1)
     channels = _channels(outputs[index])
     _choose(file, "--output-channel", "channels", channels, given.output_channel, known=known)
+
+
+def _require_mask(file: Path, output: TensorInfo, *, several: bool) -> None:
+    """Refuse what has no rows and columns, as classes and landmarks have none."""
+    shape = output.shape
+    if len(shape) in (3, 4) and shape[0] == 1 and min(shape[1:3]) > 1:
+        return
+    advice = (
+        "Say by --output N which one is the mask."
+        if several
+        else "A classifier or backbone is no segmentation network."
+    )
+    raise UsageError(
+        f"a mask [1, height, width, channels] is required. Received: {file.name}, whose output "
+        f"{output.name!r} is {list(shape)}. {advice}"
+    )
 
 
 def _choose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -119,6 +120,23 @@ def test_without_labels_a_net_must_agree_as_well_as_with_itself(red_folder: Buil
     # One that agrees closely with itself asks for no more than always.
     close = verify_variants(red, {**moved, "same": red}, SPEC, samples, 1, same_net="same")
     assert close["better"].reason.endswith("at least 0.98 is required")
+
+
+def test_a_net_that_agrees_as_well_but_for_chance_passes(red_folder: Build) -> None:
+    samples = [Sample(s.name, s.image) for s in load_validation(red_folder(8))]
+
+    def by_turns(first: int, second: int) -> Callable[[Floats], Floats]:
+        turns = itertools.cycle([shifted(first), shifted(second)])
+        return lambda inputs: next(turns)(inputs)
+
+    kernels, other, worse = by_turns(0, 6), by_turns(7, 0), by_turns(7, 6)
+    scores = verify_variants(
+        red, {"kernels": kernels, "other": other, "worse": worse}, SPEC, samples, 1,
+        same_net="kernels",
+    )  # fmt: skip
+    assert scores["other"].agreement_iou < scores["kernels"].agreement_iou
+    assert scores["other"].passed
+    assert not scores["worse"].passed
 
 
 def test_masks_with_nan_fail_and_are_scored_as_background(red_folder: Build) -> None:
