@@ -16,12 +16,17 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
 )
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
+# Where the batch was free, an EXPAND_DIMS stands before each TILE, and rows and columns are chains
+# of their own: the first one is a resize by the time that the second is looked at.
+_CHAIN = frozenset({"EXPAND_DIMS", "RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "SQUEEZE", "TILE"})
+
 
 class NearestChain(FlatbufferRewrite):
     """Say in one op what five at rank 5 do; the later rewrites know that one.
 
     Given:
         y = RESHAPE(TILE(RESHAPE(TILE(RESHAPE(x)))))    # x: [1, h, w, c], y: [1, f·h, g·w, c]
+                                                        # EXPAND_DIMS are reshapes, too
 
     Result:
         y = RESIZE_NEAREST_NEIGHBOR(x)
@@ -67,12 +72,12 @@ def upsampling_factors(source: Operand, target: Operand) -> tuple[int, int] | No
 
 
 def _start(model: schema.ModelT, node: Node) -> Operand | None:
-    """Walk back over RESHAPE and TILE to the tensor that the chain starts from."""
+    """Walk back over reshapes and TILE to the tensor that the chain starts from."""
     tiles = 0
     source = node.given()[0]
     while count_readers(model, source.index) == 1:
         producer = producer_of(model, source.index)
-        if producer is None or producer.op not in {"RESHAPE", "TILE"}:
+        if producer is None or producer.op not in _CHAIN:
             break
         tiles += producer.op == "TILE"
         source = producer.given()[0]

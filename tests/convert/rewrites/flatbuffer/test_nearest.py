@@ -128,26 +128,32 @@ def test_uneven_copies_stay(
     assert reason in mend_with(data, NearestToCopies()).refusals[0]
 
 
-def _chain(graph: Any, size: Any, factor: Any, dtype: str, keep: bool = False) -> bytes:
-    """Build what Keras 3 makes of UpSampling2D(nearest)."""
+def _chain(
+    graph: Any, size: Any, factor: Any, dtype: str, keep: bool = False, expands: bool = False
+) -> bytes:
+    """Build what Keras 3 makes of UpSampling2D(nearest); `expands` where the batch was free."""
     height, width, depth = size
     down, right = factor
     shapes = [
         (1, height, 1, width, depth),
         (1, height, down, width, depth),
+        *([(1, height * down, width, depth)] if expands else []),
         (1, height * down, width, 1, depth),
         (1, height * down, width, right, depth),
         (1, height * down, width * right, depth),
     ]
-    multiples = {1: (1, 1, down, 1, 1), 3: (1, 1, 1, right, 1)}
+    multiples = {1: (1, 1, down, 1, 1), 3 + expands: (1, 1, 1, right, 1)}
+    axes = {0: 2, 3: 3} if expands else {}
     first = source = graph.tensor("x", (1, *size), dtype, *FORMS[dtype])
     inner = []
     for number, shape in enumerate(shapes):
         target = graph.tensor(f"net/up/{number}", shape, dtype, *FORMS[dtype])
-        numbers = multiples.get(number, shape)
+        numbers = multiples.get(number, (axes[number],) if number in axes else shape)
         constant = graph.tensor(f"c{number}", (len(numbers),), "int32", data=numbers)
         if number in multiples:
             graph.op("TILE", [source, constant], target, 3 if dtype == "int8" else 1)
+        elif number in axes:
+            graph.op("EXPAND_DIMS", [source, constant], target, 1, schema.ExpandDimsOptionsT())
         else:
             graph.op(
                 "RESHAPE",
@@ -162,11 +168,14 @@ def _chain(graph: Any, size: Any, factor: Any, dtype: str, keep: bool = False) -
 
 
 @many
-@given(size=sizes, factor=factors, dtype=st.sampled_from(["int8", "float32"]))
+@given(
+    size=sizes, factor=factors, dtype=st.sampled_from(["int8", "float32"]), expands=st.booleans()
+)
 def test_every_chain_of_keras_is_one_resize(
-    tiny_graph: Build, mend_with: Build, size: Any, factor: Any, dtype: str
+    tiny_graph: Build, mend_with: Build, size: Any, factor: Any, dtype: str, expands: bool
 ) -> None:
-    result = mend_with(_chain(tiny_graph(), size, factor, dtype), NearestChain(), accept)
+    data = _chain(tiny_graph(), size, factor, dtype, expands=expands)
+    result = mend_with(data, NearestChain(), accept)
     assert (result.ops, result.steps) == (["RESIZE_NEAREST_NEIGHBOR"], 0)
 
 
