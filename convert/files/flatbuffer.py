@@ -47,6 +47,8 @@ def read_model(source: Path | bytes) -> schema.ModelT:
     try:
         model = schema.ModelT.InitFromPackedBuf(data, 0)
         _bring_inside(model, data)
+        for buffer in (model.buffers or [])[:1]:
+            buffer.data = None  # stands for no data; some writers give it a vector of no bytes
         fault = _find_fault(model)
     except Exception as error:  # the reader trips over broken offsets in a dozen ways
         raise UsageError(

@@ -28,6 +28,7 @@ from portrait_tflite.convert.files.flatbuffer_nodes import (
     op_names,
 )
 from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
+from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 
@@ -293,3 +294,19 @@ def test_macs_of_the_other_kinds(tiny_graph: Build) -> None:
     # output positions × kernel, then input positions × kernel
     assert count_macs(model) == 2 * 2 * 18 + 2 * 2 * 24
     assert list_nodes(model)[0].inputs[2] is None
+
+
+def test_the_first_buffer_is_no_data_though_it_has_a_vector_of_no_bytes(
+    relu_net: Build, run_once: RunOnce
+) -> None:
+    plain = relu_net()
+    model = read_model(plain)
+    model.buffers[0].data = np.zeros(0, np.uint8)
+    builder = flatbuffers.Builder(1 << 10)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    data = bytes(builder.Output())
+    assert schema.ModelT.InitFromPackedBuf(data, 0).buffers[0].data is not None
+    assert not any(node.outputs[0].constant for node in list_nodes(read_model(data)))
+    mended = mend_model(data)
+    assert [record.rewrite for record in mended.records] == ["relu_to_quantize"] * 2
+    assert run_once(mended.data) == run_once(data) == run_once(plain)
