@@ -95,6 +95,8 @@ class ColumnsAsChannels(FlatbufferRewrite):
 
     def _leaves_tiles_idle(self, node: Node) -> bool:
         source, weights = node.given()[:2]
+        if not (source.sized and node.outputs[0].sized):
+            return False
         _, height, width, filters = node.outputs[0].shape
         channels = source.shape[3]
         alone = weights.shape[3] == channels  # no groups

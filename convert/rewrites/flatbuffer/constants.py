@@ -28,7 +28,7 @@ def held_values(model: schema.ModelT, operand: Operand) -> NDArray[Any] | None:
     packed = producer.given()[0]
     if packed.data is None or packed.dtype != "float16":
         return None
-    return stored_values(packed).astype(np.float32).reshape(operand.shape)
+    return stored_values(packed).astype(np.float32).reshape(packed.shape)
 
 
 def real_values(operand: Operand) -> NDArray[np.float64]:
