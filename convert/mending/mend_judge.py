@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.mending.mend_burden import is_dearer, weigh
 from portrait_tflite.convert.mending.place_forms import candidate, no_op
+from portrait_tflite.convert.mending.single_numbers import all_cases_tried
 from portrait_tflite.convert.rewrites.flatbuffer.place import Place
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Verdict
 from portrait_tflite.errors import UsageError
@@ -58,7 +61,8 @@ class PlaceJudge:
         if fault:
             return Verdict(f"undone: {fault}")
         absolute, magnitude = shift, 0.0
-        for arrays in self._inputs(place, before):
+        tried = self._inputs(place, before)
+        for arrays in tried:
             expected = before.run(*arrays)[0]
             found = arrays[place.passed] if after is None else after.run(*arrays)[0]
             fault, error = _compare(expected, found, before.outputs[0], place.exact)
@@ -68,7 +72,8 @@ class PlaceJudge:
             magnitude = max(magnitude, _magnitude(expected, before.outputs[0]))
         relative = absolute / magnitude if magnitude else 0.0
         refusal, forms = self._gain(place)
-        return Verdict(refusal, absolute, relative, forms)
+        certain = not place.observed and all_cases_tried(_ops_of(place), tried)
+        return Verdict(refusal, absolute, relative, forms, certain)
 
     def _gain(self, place: Place) -> tuple[str, tuple[Candidate, ...]]:
         """Say why a place gains nothing, or "", and what both forms cost."""
@@ -88,6 +93,11 @@ class PlaceJudge:
             return _every_value(runner.inputs)
         held = [self.observed[source] for source in place.sources]
         return list(zip(*held, strict=True))
+
+
+def _ops_of(place: Place) -> list[Node]:
+    forms = [form for form in (place.before, place.after) if form is not None]
+    return [node for form in forms for node in list_nodes(read_model(form))]
 
 
 def _rescaled(before: Runner, place: Place) -> tuple[float, str]:
