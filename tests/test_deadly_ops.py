@@ -126,6 +126,30 @@ def _convolution(graph: Any, op: str, factors: list[float], target: str = "y") -
     return bytes(graph.build([x], [y]))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "float32"])
+@pytest.mark.parametrize("delegate", [Delegate.CPU, Delegate.XNNPACK])
+def test_a_depthwise_convolution_needs_its_bias(
+    tiny_graph: Build, dtype: str, delegate: Delegate
+) -> None:
+    graph = tiny_graph()
+    scale = None if dtype == "float32" else 0.1
+    x = graph.tensor("x", (1, 4, 4, 2), dtype, scale)
+    weights = "int8" if dtype == "int16" else dtype
+    w = graph.tensor("w", (1, 3, 3, 2), weights, scale, data=np.ones((1, 3, 3, 2)))
+    y = graph.tensor("net/y", (1, 4, 4, 2), dtype, scale)
+    options = schema.DepthwiseConv2DOptionsT(
+        strideW=1, strideH=1, depthMultiplier=1, dilationWFactor=1, dilationHFactor=1
+    )
+    graph.op("DEPTHWISE_CONV_2D", [x, w], y, 3, options)
+    data = graph.build([x], [y])
+    if dtype != "int16":
+        with pytest.raises(UsageError, match="DEPTHWISE_CONV_2D without a bias, at 'net/y'"):
+            open_model(data, delegate)
+    else:
+        runner = open_model(data, delegate)
+        assert len(runner.run(np.ones((1, 4, 4, 2), dtype))) == 1
+
+
 LINEAR = ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"]
 
 
