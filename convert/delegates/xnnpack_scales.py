@@ -81,10 +81,16 @@ def moved_scale(site: Site) -> str:
     """Find a move of integers whose output, or one of them, has another scale than its input."""
     source = flowing(site)[0]
     wanted = _per_tensor(site, source)
-    if source.dtype not in BYTES:
+    if source.dtype not in BYTES or _is_clamp(site):
         return ""
     other = next((o for o in site.node.outputs if _per_tensor(site, o) != wanted), None)
     return f"{other.name!r} has another scale or zero point than the input" if other else ""
+
+
+def _is_clamp(site: Site) -> bool:
+    """Tell a pool of single pixels with an activation, whose scales nobody compares."""
+    window = site.node.option("filterHeight", 0), site.node.option("filterWidth", 0)
+    return window == (1, 1) and bool(site.node.option("fusedActivationFunction", 0))
 
 
 def joined_scales(site: Site) -> str:

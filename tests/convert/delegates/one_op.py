@@ -115,13 +115,20 @@ def transposed(
     return file_of("TRANSPOSE_CONV", sources, T(shape), options, version)
 
 
-def pool(window: int, stride: int = 2, kind: str = "MAX_POOL_2D", x: T = FLOAT) -> bytes:
-    """Write a pool without padding."""
+def pool(
+    window: int, stride: int = 2, x: T = FLOAT, y: T | None = None, activation: int = 0
+) -> bytes:
+    """Write a MAX_POOL_2D without padding."""
     size = (4 - window) // stride + 1
     options = schema.Pool2DOptionsT(
-        padding=1, strideW=stride, strideH=stride, filterWidth=window, filterHeight=window
+        padding=1,
+        strideW=stride,
+        strideH=stride,
+        filterWidth=window,
+        filterHeight=window,
+        fusedActivationFunction=activation,
     )
-    return file_of(kind, [x], replace(x, shape=(1, size, size, 4)), options)
+    return file_of("MAX_POOL_2D", [x], replace(y or x, shape=(1, size, size, 4)), options)
 
 
 def padded(rows: T, x: T = FLOAT, kind: str = "PAD", options: Any = None) -> bytes:

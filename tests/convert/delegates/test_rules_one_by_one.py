@@ -11,11 +11,13 @@ from portrait_tflite.convert.delegates.xnnpack import XNNPACK_FATAL_RULES, XNNPA
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.errors import UsageError
-from portrait_tflite.runtime import open_model
+from portrait_tflite.runtime import open_model, runs_on
+from portrait_tflite.vocabulary import Delegate
 
 from .gpu_cases import GPU_CASES
+from .one_op import INT8, pool
 from .random_models import loads
-from .rule_files import Case
+from .rule_files import Case, scaled
 from .test_xnnpack_rules import disagreement
 from .xnnpack_cases import FATAL_CASES, XNNPACK_CASES
 
@@ -103,3 +105,14 @@ def test_the_runtime_gives_up_on_what_breaks_it(rule: Rule) -> None:
     assert open_model(case.inside).partitions == 1
     with pytest.raises(UsageError):
         open_model(case.broken)
+
+
+@pytest.mark.parametrize(
+    ("window", "activation", "loads_there"), [(1, 1, True), (1, 0, False), (2, 1, False)]
+)
+def test_a_clamp_that_is_called_a_pool_may_have_another_scale(
+    window: int, activation: int, loads_there: bool
+) -> None:
+    data = pool(window, 1, INT8, scaled(2), activation)
+    assert disagreement(data) == ""
+    assert runs_on(data, Delegate.XNNPACK) is loads_there

@@ -28,7 +28,6 @@ from .one_op import (
 )
 from .rule_files import (
     BILINEAR,
-    DEPTHWISE,
     HALF,
     HALF_BIAS,
     ROWS,
@@ -71,8 +70,8 @@ XNNPACK_CASES = {
     ),
     "input_count CONCATENATION": Case(joined(6), joined(5)),
     "input_count": Case(
-        file_of("DEPTHWISE_CONV_2D", [FLOAT, weights((1, 1, 1, 4))], FLOAT, DEPTHWISE, 1),
-        convolution(bias=weights((4,)), kind="DEPTHWISE_CONV_2D"),
+        file_of("PAD", [FLOAT, ROWS, weights((1,))], T((1, 6, 6, 4)), version=1),
+        padded(ROWS),
     ),
     "split_count SPLIT": Case(split(8), split(4)),
     "data_rank": Case(
