@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.values import Node, Value, apply_op
+from portrait_tflite.errors import ConversionError
 
 Shape = Sequence[int]
 
@@ -71,6 +72,30 @@ class _RunsOnCpu(keras.layers.Conv2DTranspose):
         value = keras.ops.conv(padded, kernel, dilation_rate=self.dilation_rate)
         value = value if self.bias is None else value + self.bias
         return value if self.activation is None else self.activation(value)
+
+
+def require_rows_that_tensorflow_makes(model: keras.Model, source: str) -> None:
+    """Refuse a SAME transposed convolution whose output is not as long as TensorFlow wants it.
+
+    Other backends of Keras train and run it. Per axis `k % 2 + output_padding` rows stand behind
+    the last step; TensorFlow asks for 1 to the stride.
+
+    Raises:
+        ConversionError: There is one; it is named.
+    """
+    for layer in model._flatten_layers():
+        if type(layer) is not keras.layers.Conv2DTranspose or is_dilated_transposed(layer):
+            continue
+        if layer.padding != "same" or layer.output_padding is None:
+            continue
+        added = np.asarray(layer.kernel_size) % 2 + np.asarray(layer.output_padding)
+        if np.any(added < 1) or np.any(added > np.asarray(layer.strides)):
+            raise ConversionError(
+                "TensorFlow must run every layer. Received: "
+                f"{layer.name!r} of {source}, a Conv2DTranspose with padding='same', kernel "
+                f"{layer.kernel_size} and output_padding {layer.output_padding}, whose output it "
+                "does not make. Take padding='valid' and a Cropping2D with the same weights."
+            )
 
 
 def make_runnable(model: keras.Model) -> None:

@@ -41,7 +41,7 @@ def read_config(path: Path) -> Json:
         raise UsageError(f"a Keras model is required ({_ACCEPTED}). Received: {path}.")
     try:
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: its architecture is no JSON ({error}).") from error
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
         raise UsageError(f"{path} holds no Keras model: its architecture has no layers.")

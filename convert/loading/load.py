@@ -13,7 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from portrait_tflite.convert.dilated_transposed import make_runnable
+from portrait_tflite.convert.dilated_transposed import (
+    make_runnable,
+    require_rows_that_tensorflow_makes,
+)
 from portrait_tflite.convert.loading.archive import H5_SUFFIXES, KERAS_SUFFIX, read_config
 from portrait_tflite.convert.loading.broadcasts import follow_batch
 from portrait_tflite.convert.loading.custom_objects import read_custom_objects
@@ -105,7 +108,8 @@ def load_model(source: str, options: LoadOptions | None = None) -> LoadedModel:
     Raises:
         UsageError: The file is missing, damaged or no mask network, or an option that it needs is
             missing or contradicts it.
-        ConversionError: It has other inputs than the picture and the previous mask.
+        ConversionError: It has other inputs than the picture and the previous mask, or a layer that
+            TensorFlow does not run.
     """
     options = options or LoadOptions()
     net = _find_zoo_net(source)
@@ -115,6 +119,8 @@ def load_model(source: str, options: LoadOptions | None = None) -> LoadedModel:
         model = fix_size(_as_graph(model, source, options), options.size, source)
         resolve_channels(model.inputs[0].shape[-1], options.channels, source)
         _require_finite(model, source)
+        _require_float(model, source)
+        require_rows_that_tensorflow_makes(model, source)
         make_runnable(model)
         follow_batch(model)
         names = keras_ends(model.outputs)
@@ -245,6 +251,15 @@ def _require_finite(model: keras.Model, source: str) -> None:
             raise UsageError(
                 f"finite weights are required. Received: NaN or infinity in {weight.path} of "
                 f"{source}. Take an earlier checkpoint."
+            )
+
+
+def _require_float(model: keras.Model, source: str) -> None:
+    for layer in model._flatten_layers():
+        if mode := getattr(layer, "quantization_mode", None):
+            raise UsageError(
+                f"a float network is required. Received: {source}, whose layer {layer.name!r} "
+                f"Keras quantized ({mode}). Save it before model.quantize()."
             )
 
 

@@ -8,15 +8,20 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
 from portrait_tflite.convert import dilated_transposed
 from portrait_tflite.convert.choice import CheapestForm, EveryExactForm
-from portrait_tflite.convert.dilated_transposed import make_runnable
+from portrait_tflite.convert.dilated_transposed import (
+    make_runnable,
+    require_rows_that_tensorflow_makes,
+)
 from portrait_tflite.convert.graph import Graph, trace
 from portrait_tflite.convert.rewriter import rewrite_graph
+from portrait_tflite.errors import ConversionError
 from portrait_tflite.vocabulary import Delegate
 
 Build = Callable[..., Any]
@@ -132,3 +137,28 @@ def test_the_model_itself_runs_then(randomized: Build, padding: str) -> None:
     expected = _scattered(picture[0], model.get_layer("up"), model.output.shape[1:3])
     assert found[0] == pytest.approx(expected, abs=1e-5)
     assert _difference(model, trace(model)) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("kernel", "strides", "added", "runs"),
+    [
+        ((3, 3), 2, (0, 1), True),
+        ((2, 3), 2, (1, 1), True),
+        ((2, 4), 1, (0, 0), False),
+        ((3, 4), 2, (1, 0), False),
+        ((3, 4), 2, None, True),
+    ],
+)
+def test_rows_that_tensorflow_does_not_make_are_refused_by_name(
+    kernel: tuple[int, int], strides: int, added: Any, runs: bool
+) -> None:
+    model = _net((5, 6, 3), kernel, strides=strides, padding="same", output_padding=added)
+    picture = np.zeros((1, 5, 6, 3), np.float32)
+    if runs:
+        require_rows_that_tensorflow_makes(model, "net.keras")
+        model(picture)
+    else:
+        with pytest.raises(ConversionError, match=r"'up' of net\.keras, a Conv2DTranspose"):
+            require_rows_that_tensorflow_makes(model, "net.keras")
+        with pytest.raises(tf.errors.OpError):
+            model(picture)

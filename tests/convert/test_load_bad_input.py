@@ -131,7 +131,7 @@ def test_missing_member(good: Path, name: str) -> None:
     _refused(good, f"no whole Keras model: {name} missing")
 
 
-@pytest.mark.parametrize("text", [b"{", b"[]", b'{"class_name": "Functional"}'])
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"class_name": "Functional"}', b"[" * 100000])
 def test_damaged_architecture(good: Path, text: bytes) -> None:
     _rewrite(good, {"config.json": text})
     _refused(good, "is no JSON|has no layers")
@@ -149,6 +149,16 @@ def test_weights_of_another_architecture(good: Path) -> None:
         config = archive.read("config.json")
     _rewrite(good, {"config.json": config.replace(b'"filters": 4', b'"filters": 5')})
     _refused(good, "cannot be loaded by Keras")
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_what_keras_quantized(tmp_path: Path, mode: str) -> None:
+    image = keras.Input((16, 16, 3))
+    x = layers.Dense(4, activation="relu", name="packed")(image)
+    model = keras.Model(image, layers.Conv2D(1, 1, activation="sigmoid")(x))
+    model.get_layer("packed").quantize(mode)
+    model.save(tmp_path / "net.keras")
+    _refused(tmp_path / "net.keras", f"whose layer 'packed' Keras quantized .{mode}.")
 
 
 def test_weights_only_h5(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Nets that were trained in mixed or half precision are read as float32."""
+"""Nets that were trained in mixed, half or double precision are read as float32."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _net(policy: str) -> keras.Model:
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])
 def test_every_layer_computes_in_float32(tmp_path: Path, policy: str, suffix: str) -> None:
     net = _net(policy)
     path = tmp_path / f"net{suffix}"
