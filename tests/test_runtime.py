@@ -63,6 +63,29 @@ def test_weights_unpacked_for_a_partition_are_inside_it(tiny_graph: Build) -> No
     assert (runner.partitions, runner.outside) == (1, ())
 
 
+@pytest.mark.parametrize("kinds", [("TANH", "LOGISTIC"), ("TANH", "SIGN")])
+def test_ops_that_no_output_needs_are_where_the_delegate_takes_them(
+    tiny_graph: Build, kinds: tuple[str, str]
+) -> None:
+    graph = tiny_graph()
+    shape = (1, 4, 4, 4)
+    x = graph.tensor("x", shape, "float32")
+    y = graph.tensor("y", shape, "float32")
+    graph.op("TANH", [x], y)
+    idle = x
+    for number, kind in enumerate(kinds):
+        numbers = graph.tensor(f"k{number}", shape, "float32", data=np.ones(shape))
+        product, result = (
+            graph.tensor(f"{name}{number}", shape, "float32") for name in ("product", "idle")
+        )
+        graph.op("MUL", [idle, numbers], product, 1, schema.MulOptionsT())
+        graph.op(kind, [product], result)
+        idle = result
+    runner = open_model(graph.build([x], [y]))
+    assert runner.partitions == 1
+    assert [node.op for node in runner.outside] == [k for k in kinds if k == "SIGN"]
+
+
 def test_the_built_in_kernels_have_no_partition(relu_net: Build) -> None:
     runner = open_model(relu_net(), Delegate.CPU)
     assert runner.partitions == 0

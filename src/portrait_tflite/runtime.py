@@ -232,14 +232,18 @@ def _partitions(interpreter: Any, operators: int) -> tuple[int, tuple[OutsideNod
     """Count the delegated partitions and find the ops outside all of them.
 
     The runtime appends one DELEGATE row per partition and keeps listing the ops it took over. An
-    op is inside where a walk back from a row's outputs reaches it before the row's inputs.
+    op is inside where a walk back from a row's outputs reaches it before the row's inputs, or where
+    nobody needs it and the row has all that it reads.
     """
     rows = interpreter._get_ops_details()
     own, delegated = rows[:operators], rows[operators:]
     producer = {int(t): row["index"] for row in own for t in row["outputs"]}
+    outputs = [int(details["index"]) for details in interpreter.get_output_details()]
+    needed = _needed(own, outputs)
     inside: set[int] = set()
     for row in delegated:
-        inside |= _walk_back(row, own, producer)
+        found = _walk_back(row, own, producer)
+        inside |= found | _idle_inside(row, own, found, needed, outputs)
     outside = tuple(
         OutsideNode(row["index"], row["op_name"], *_first_output(interpreter, row["outputs"]))
         for row in own
@@ -259,6 +263,36 @@ def _walk_back(row: dict[str, Any], own: list[Any], producer: dict[int, int]) ->
             continue
         found.add(node)
         pending.extend(int(source) for source in own[node]["inputs"])
+    return found
+
+
+def _needed(own: list[Any], outputs: Sequence[int]) -> set[int]:
+    """Find the ops that the outputs of the graph are computed by."""
+    wanted, found = set(outputs), set()
+    for row in reversed(own):
+        if not wanted.isdisjoint(int(tensor) for tensor in row["outputs"]):
+            found.add(row["index"])
+            wanted.update(int(tensor) for tensor in row["inputs"])
+    return found
+
+
+def _idle_inside(
+    row: dict[str, Any], own: list[Any], inside: set[int], needed: set[int], outputs: Sequence[int]
+) -> set[int]:
+    """Find the ops of a row that no output needs: no walk comes by them.
+
+    A row has all that its ops read for an input, constants too, of which few belong to two ops.
+    What it hands out that is no output of the graph, an op outside reads.
+    """
+    known = {int(tensor) for tensor in row["inputs"]}
+    known.update(int(t) for index in inside for t in own[index]["outputs"])
+    handed_out = {int(tensor) for tensor in row["outputs"]} - set(outputs)
+    found: set[int] = set()
+    for op in own:
+        sources = {int(tensor) for tensor in op["inputs"]} - {-1}
+        if op["index"] not in needed and sources <= known - handed_out:
+            found.add(op["index"])
+            known.update(int(tensor) for tensor in op["outputs"])
     return found
 
 
