@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,15 +31,26 @@ class Budget:
     Attributes:
         max_cost: Most that the file may cost by the table of ARM, plain int8 being 1.
         more_partitions: How many partitions of XNNPACK it may have more than plain int8.
+        max_cycles: Most that the file may cost by that table where plain int8 does not cost more
+            itself.
     """
 
     max_cost: float = 1.25
     more_partitions: int = 1
+    max_cycles: float = math.inf
+
+    def bounded(self, plain: Burden) -> bool:
+        """Tell whether `max_cycles` leaves less room than `max_cost` does."""
+        return self.max_cycles < self.max_cost * plain.cycles
+
+    def most_cost(self, plain: Burden) -> float:
+        """Return the most that a file may cost, plain int8 being 1."""
+        return min(self.max_cost, max(1.0, self.max_cycles / plain.cycles))
 
     def holds(self, burden: Burden, plain: Burden) -> bool:
         """Tell whether a file is within it, beside plain int8; more ops outside never are."""
         return (
-            burden.cycles <= self.max_cost * plain.cycles
+            burden.cycles <= self.most_cost(plain) * plain.cycles
             and burden.partitions <= plain.partitions + self.more_partitions
             and burden.outside <= plain.outside
         )
@@ -106,6 +118,16 @@ class Trial:
     def affordable(self, attempt: Attempt) -> bool:
         """Tell whether a file is within the budget."""
         return self._budget.holds(attempt.burden, self.plain)
+
+    def least_too_dear(self) -> float | None:
+        """Return the least cost of what helped and was too dear, plain int8 being 1, or None."""
+        lost, most = self.attempt([]).harm.points, self._budget.most_cost(self.plain)
+        costs = [
+            tried.burden.cycles / self.plain.cycles
+            for tried in self._made.values()
+            if tried.harm.points < lost
+        ]
+        return min((cost for cost in costs if cost > most), default=None)
 
 
 def _unrounded(network: RangedNetwork, names: Collection[str]) -> bytes:

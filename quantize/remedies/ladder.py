@@ -112,8 +112,8 @@ def _try(
     """Return what a remedy comes to, what it did or why it did nothing, and whether afresh."""
     try:
         treated = remedy.apply(best.network, frames, on_share)
-        if treated is None:
-            return None, "nothing for it to do", False
+        if not isinstance(treated, Treated):
+            return None, treated or "nothing for it to do", False
         return _judged(treated, best, build, judge), treated.detail, treated.afresh
     except (ConversionError, UsageError) as error:  # no file, or none that the runtime loads
         return None, str(error), False

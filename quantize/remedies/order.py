@@ -8,6 +8,7 @@ from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize
 from portrait_tflite.quantize.remedies.bias_absorption import BiasAbsorption
 from portrait_tflite.quantize.remedies.bias_correction import BiasCorrection
 from portrait_tflite.quantize.remedies.equalization import Equalization
+from portrait_tflite.quantize.remedies.float_trials import Budget
 from portrait_tflite.quantize.remedies.ranges import RangeChoice
 from portrait_tflite.quantize.remedies.remedy import Remedy
 from portrait_tflite.quantize.remedies.rounding import Rounding
@@ -26,6 +27,7 @@ def remedies_for(
     *,
     max_drop: float = 1.0,
     finish: Callable[[RangedNetwork], bytes] = quantize_network,
+    budget: Callable[[], Budget] = Budget,
 ) -> list[Remedy]:
     """Make the remedies for a network, cheapest first.
 
@@ -36,8 +38,10 @@ def remedies_for(
         finetuning: The last one, where there are pictures for it: it takes the longest by far.
         max_drop: Points of mIoU that the gate allows.
         finish: Makes the file of a network, as it will be used.
+        budget: Says what layers in float may cost; asked when it comes to them.
     """
-    floating = SelectiveFloat(output, tuple(layers), enough=_ENOUGH * max_drop, finish=finish)
+    enough = _ENOUGH * max_drop
+    floating = SelectiveFloat(output, tuple(layers), budget, enough, finish)
     made = [*_in_order(layers, floating), *([finetuning] if finetuning else [])]
     return [remedy for remedy in made if wanted is None or remedy.name in wanted]
 

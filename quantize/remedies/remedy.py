@@ -47,8 +47,10 @@ class Remedy(Protocol):
 
     def apply(
         self, network: RangedNetwork, frames: Sequence[Frames], on_share: OnShare
-    ) -> Treated | None:
+    ) -> Treated | str | None:
         """Treat a network; None where there is nothing for this remedy in it.
+
+        A sentence where there is something, and why it was not done.
 
         Args:
             network: As the steps before left it.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.files.layer_names import name_layers
+from portrait_tflite.convert.mending.mend_burden import weigh
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quantize.remedies.bias_correction import BiasCorrection
@@ -36,31 +37,32 @@ class SelectiveFloat:
     Attributes:
         output: Which output is the mask.
         layers: Names of the Keras layers where they are known.
-        max_cost: Most that the file may cost by the table of ARM, plain int8 being 1.
-        more_partitions: How many partitions of XNNPACK it may have more than plain int8.
+        budget: Says what layers in float may cost; asked only where there may be some.
         enough: Points of mIoU between its masks and float's at which it stops.
         finish: Makes the file that is scored and priced, as it will be used.
     """
 
     output: OutputSpec = field(default_factory=OutputSpec)
     layers: tuple[str, ...] = ()
-    max_cost: float = 1.25
-    more_partitions: int = 1
+    budget: Callable[[], Budget] = Budget
     enough: float = 0.3
     finish: Callable[[RangedNetwork], bytes] = quantize_network
     name: str = "selective_float"
 
     def apply(
         self, network: RangedNetwork, frames: Sequence[Frames], on_share: OnShare
-    ) -> Treated | None:
-        """Keep in float what is worth it; None where nothing is, or nothing fits the budget."""
+    ) -> Treated | str | None:
+        """Keep in float what is worth it; None where nothing is, or nothing fits the budget.
+
+        Where that is for what it costs alone, it is said.
+        """
         # Biases that make up for what ops lose would be wrong behind ops that lose it no more.
         corrected, network = network.uncorrected is not None, _uncorrected(network)
         errors = sensitivity(
             network, frames, self.output, self.layers, lambda share: on_share(_RANKED * share)
         )
         worst = [error for error in errors if error.points >= _LEAST][:_MOST]
-        budget = Budget(self.max_cost, self.more_partitions)
+        budget = self.budget()
         trial = Trial(network, spread(frames, _PICTURES), self.output, budget, self.finish)
         kept = choose_layers(
             trial,
@@ -70,7 +72,7 @@ class SelectiveFloat:
         )
         if not kept:
             on_share(1.0)
-            return None
+            return _too_dear(trial, budget)
         found = trial.attempt(kept)
         detail, named = _detail(trial, found, kept, budget), self._named(network, kept)
         again = (
@@ -81,7 +83,8 @@ class SelectiveFloat:
             else None
         )
         on_share(1.0)
-        if again is None:
+        # Other ranges may leave a requantization more.
+        if again is None or not budget.holds(weigh(self.finish(again.network)), trial.plain):
             return Treated(found.network, detail, named)
         return Treated(again.network, f"{detail}; then {again.detail} corrected anew", named)
 
@@ -112,11 +115,24 @@ def _reason(error: LayerError) -> str:
 
 
 def _detail(trial: Trial, found: Attempt, kept: Sequence[LayerError], budget: Budget) -> str:
-    share, most = found.burden.cycles / trial.plain.cycles - 1, budget.max_cost - 1
+    share = found.burden.cycles / trial.plain.cycles - 1
     ops = len(list_nodes(read_model(found.network.data)))
     return (
         f"{len(found.network.in_float)} of {ops} ops in "
         f"float for {', '.join(dict.fromkeys(error.layer for error in kept))}: ARM cost "
-        f"{100 * share:+.0f} % of at most {100 * most:+.0f} %, {found.burden.partitions} of at "
+        f"{100 * share:+.0f} % of {_most(trial, budget)}, {found.burden.partitions} of at "
         f"most {trial.plain.partitions + budget.more_partitions} partitions"
     )
+
+
+def _too_dear(trial: Trial, budget: Budget) -> str | None:
+    cost = trial.least_too_dear()
+    if cost is None:
+        return None
+    share = f"{100 * (cost - 1):+.0f} %"
+    return f"layers in float that help: ARM cost {share} of {_most(trial, budget)}"
+
+
+def _most(trial: Trial, budget: Budget) -> str:
+    whose = " (no more than TFLiteConverter's file)" if budget.bounded(trial.plain) else ""
+    return f"at most {100 * (budget.most_cost(trial.plain) - 1):+.0f} %{whose}"

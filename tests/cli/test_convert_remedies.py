@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 Run = Callable[..., Any]
@@ -98,21 +100,93 @@ def test_at_the_top_without_success_the_best_file_is_kept_and_the_layers_to_blam
     assert len(said.err.strip().splitlines()) == 1
 
 
+@pytest.fixture
+def costly(tmp_path: Path) -> Path:
+    """A network as fragile, which plain conversion leaves as it is, and float makes dearer."""
+    import keras
+
+    layers = keras.layers
+    image = keras.Input((32, 32, 3))
+    one, two = (layers.Conv2D(16, 3, padding="same", name=name)(image) for name in ("one", "two"))
+    scaled = layers.Conv2D(1, 1, activation="sigmoid", name="head")
+    model = keras.Model(image, scaled(layers.Subtract(name="difference")([one, two])))
+    for name, red in (("one", 1.0), ("two", 0.0)):
+        kernel = np.zeros((3, 3, 3, 16))
+        kernel[1, 1, :2] = [[red], [300.0]]
+        model.get_layer(name).set_weights([kernel, np.full(16, 0.7)])
+    model.get_layer("head").set_weights([np.full((1, 1, 16, 1), 20 / 16), np.array([-10.0])])
+    path = tmp_path / "costly.keras"
+    model.save(path)
+    return path
+
+
+def test_layers_in_float_cost_no_more_than_the_plain_converter_unless_asked_for(
+    convert: Run, costly: Path, tmp_path: Path
+) -> None:
+    said = convert("out", source=costly)
+    assert said.code == 3
+    assert "--float-budget PERCENT lets layers in float cost more, --finetune DIR" in said.err
+    (step,) = (s for s in _int8(tmp_path / "out")["remedies"] if s["name"] == "selective_float")
+    assert not step["kept"]
+    needed = re.fullmatch(
+        r"layers in float that help: ARM cost \+(\d+) % of at most \+0 % "
+        r"\(no more than TFLiteConverter's file\)",
+        step["detail"],
+    )
+    assert needed is not None
+    percent = 2 * int(needed[1])
+    only = ("--remedies", "selective_float")
+    said = convert("more", *only, "--float-budget", percent, source=costly)
+    assert said.code == 0, said.err
+    (step,) = _int8(tmp_path / "more")["remedies"]
+    assert 1 < step["mcycles_after"] / step["mcycles_before"] <= 1 + percent / 100
+    assert f"of at most +{percent} %, 1 of at most 2 partitions" in step["detail"]
+
+
+def test_a_budget_for_layers_in_float_that_none_may_spend_is_refused(
+    convert: Run, tmp_path: Path
+) -> None:
+    said = convert("out", "--remedies", "ranges,rounding", "--float-budget", 30)
+    assert said.code == 2
+    assert "Received: 30 without that remedy" in said.err
+    said = convert("out", "--float-budget", "-1")
+    assert said.code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_budget_for_layers_in_float_without_int8_is_refused(
+    run: Run, fragile: Path, tmp_path: Path
+) -> None:
+    said = run(
+        "convert", fragile, "--fp32", "--input-range", "0,1", "--float-budget", 30,
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert said.code == 2
+    assert "--float-budget is for --int8" in said.err
+    assert "Received: 30 without --int8" in said.err
+
+
 @pytest.mark.parametrize(
-    ("remedies", "finetuning", "trainable", "said"),
+    ("remedies", "budget", "finetuning", "trainable", "said"),
     [
-        ((), None, object(), "all remedies are tried without --remedies"),
-        (None, None, object(), "--finetune DIR trains the weights for int8"),
-        (None, None, None, ""),  # of a released file there is nothing to train
-        (None, object(), object(), ""),
+        ((), None, None, object(), "all remedies are tried without --remedies"),
+        (
+            *(None, None, None, object()),
+            "--float-budget PERCENT lets layers in float cost more, "
+            "--finetune DIR trains the weights for int8",
+        ),
+        (None, 30.0, None, object(), "--finetune DIR trains the weights for int8"),
+        # Of a released file there is nothing to train.
+        (None, None, None, None, "--float-budget PERCENT lets layers in float cost more"),
+        (None, 30.0, object(), object(), ""),
     ],
 )
 def test_what_is_left_to_try_is_said(
-    remedies: Any, finetuning: Any, trainable: Any, said: str
+    remedies: Any, budget: float | None, finetuning: Any, trainable: Any, said: str
 ) -> None:
     from portrait_tflite.pipeline.remedying import _left
 
-    request = SimpleNamespace(remedies=remedies)
+    request = SimpleNamespace(remedies=remedies, float_budget=budget)
     network, treatable = (
         SimpleNamespace(finetuning=finetuning),
         SimpleNamespace(trainable=trainable),

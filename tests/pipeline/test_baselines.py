@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,8 +14,15 @@ import pytest
 from portrait_tflite.convert.loading.load import LoadedModel
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.pipeline import baselines
-from portrait_tflite.pipeline.baselines import Baselines, build_baselines, spec_of_baseline
+from portrait_tflite.pipeline.baselines import (
+    Baselines,
+    build_baselines,
+    naive_cost,
+    spec_of_baseline,
+)
 from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
+from portrait_tflite.quantize.built import Built
+from portrait_tflite.quantize.variants import build_naive
 from portrait_tflite.vocabulary import ModelSpec, OutputSpec
 
 _SIZE = 8
@@ -48,15 +56,17 @@ def _net(*, by_name: bool) -> keras.Model:
     return keras.Model(image, dict(reversed(named.items())) if by_name else outputs)
 
 
-def _built(model: keras.Model, index: int) -> Baselines:
+def _pictures() -> Iterator[list[np.ndarray]]:
+    yield [np.random.default_rng(0).random((1, _SIZE, _SIZE, 3), np.float32)]
+
+
+def _loaded(model: keras.Model, index: int = 0) -> LoadedModel:
     spec = dataclasses.replace(_SPEC, output=OutputSpec(index=index))
+    return LoadedModel(model, spec, "", "net", zoo=False)
 
-    def representative() -> Iterator[list[np.ndarray]]:
-        yield [np.random.default_rng(0).random((1, _SIZE, _SIZE, 3), np.float32)]
 
-    return build_baselines(
-        LoadedModel(model, spec, "", "net", zoo=False), representative, _progress
-    )
+def _built(model: keras.Model, index: int) -> Baselines:
+    return build_baselines(_loaded(model, index), _pictures, _progress)
 
 
 @pytest.mark.parametrize("by_name", [False, True])
@@ -85,3 +95,36 @@ def test_a_model_that_the_converter_refuses_is_said(monkeypatch: pytest.MonkeyPa
     built = _built(_net(by_name=False), 0)
     assert not built.made
     assert [one.reason for one in built.failed] == ["no builtin"] * 2
+
+
+def test_what_the_plain_converter_costs_is_asked_once_and_only_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded, calls = _loaded(_net(by_name=False)), []
+
+    def counted(*arguments: object, batch_one: bool) -> Built:
+        calls.append(batch_one)
+        return build_naive(*arguments, batch_one=batch_one)
+
+    monkeypatch.setattr(baselines, "build_naive", counted)
+    cost = naive_cost(loaded, _pictures, None)
+    assert calls == []
+    found = cost()
+    assert cost() == found > 0
+    assert calls == [True]
+    made = build_baselines(loaded, _pictures, _progress)
+    calls.clear()
+    assert naive_cost(loaded, _pictures, made)() == found
+    assert calls == []
+
+
+def test_a_model_that_the_converter_refuses_bounds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConversionError("no builtin")
+
+    monkeypatch.setattr(baselines, "build_naive", refuse)
+    loaded = _loaded(_net(by_name=False))
+    for made in (None, Baselines({}, ())):
+        assert naive_cost(loaded, _pictures, made)() == math.inf

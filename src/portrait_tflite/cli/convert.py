@@ -10,6 +10,7 @@ from portrait_tflite.cli.convert_finished import refuse_keras_options, spec_of_f
 from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.cli.explained import print_explanation, print_rewrites
 from portrait_tflite.cli.io_options import io_options
+from portrait_tflite.cli.number_option import FiniteRange
 from portrait_tflite.cli.output import command_line, print_json, progress, results
 from portrait_tflite.cli.remedies_option import parse_remedies
 from portrait_tflite.cli.rewrite_options import RewriteArguments, rewrite_options
@@ -85,6 +86,13 @@ _DEFAULT_VARIANTS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
     f"{', '.join(RemedyName)}, which needs --finetune. [default: all, cheapest first, until it "
     "holds]",
 )
+@click.option(
+    "--float-budget",
+    type=FiniteRange(min=0),
+    metavar="PERCENT",
+    help="ARM cost by the table that an int8 file may pay for layers that stay in float, of its "
+    "own without them. [default: 25, and no more than plain TFLiteConverter's int8 file costs]",
+)
 @spec_options
 @click.option("--random-weights", is_flag=True, help="Take a net of the zoo without weights.")
 @click.option("--min-runtime", default="", metavar="X.Y", help="Oldest TFLite that must load it.")
@@ -121,6 +129,7 @@ def command(
     rewriting: RewriteArguments,
     finetune: Path | None,
     remedies: tuple[RemedyName, ...] | None,
+    float_budget: float | None,
     spec: SpecArguments,
     random_weights: bool,
     min_runtime: str,
@@ -189,6 +198,7 @@ def command(
         command=command_line(),
         finetune=finetune,
         remedies=remedies,
+        float_budget=float_budget,
         metadata=metadata,
         assets=assets,
     )

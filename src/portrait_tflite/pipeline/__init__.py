@@ -15,6 +15,7 @@ from portrait_tflite.pipeline.explaining import explain_network
 from portrait_tflite.pipeline.finishing import finish
 from portrait_tflite.pipeline.from_keras import build_from_keras
 from portrait_tflite.pipeline.from_tflite import build_from_tflite
+from portrait_tflite.pipeline.remedying import require_float_layers
 from portrait_tflite.pipeline.request import Converted, ConvertRequest
 from portrait_tflite.pipeline.selecting import select_rewrites
 from portrait_tflite.progress import Progress
@@ -31,6 +32,7 @@ def convert_model(request: ConvertRequest, progress: Progress) -> Converted:
         ConversionError: The model cannot be converted; nothing is written.
     """
     request = select_rewrites(request)
+    require_float_layers(request)
     assets = assets_folder(request)
     with tempfile.TemporaryDirectory(prefix="portrait-tflite-") as scratch:
         build = build_from_tflite if is_tflite(request.source) else build_from_keras

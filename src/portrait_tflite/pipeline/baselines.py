@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from typing import Any
 
 from portrait_tflite.convert.files.flatbuffer import indices, read_model, text
 from portrait_tflite.convert.loading.load import LoadedModel
+from portrait_tflite.convert.mending.mend_burden import weigh
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.pipeline.network import Baseline
 from portrait_tflite.progress import Progress
@@ -15,8 +20,11 @@ from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.variants import build_naive
 from portrait_tflite.vocabulary import ModelSpec, SkippedRewrite
 
+_NAIVE_BATCH1 = "naive_batch1"
 # Whether the batch is fixed to 1.
-_BATCH_ONE = {"naive": False, "naive_batch1": True}
+_BATCH_ONE = {"naive": False, _NAIVE_BATCH1: True}
+# Pictures to calibrate a file on whose cost alone is asked for: ranges hardly change it.
+_COSTED_ON = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,31 @@ def build_baselines(
                 failed.append(SkippedRewrite(name, loaded.model.name, str(error)))
             update(len(made) + len(failed))
     return Baselines(made, tuple(failed))
+
+
+def naive_cost(
+    loaded: LoadedModel, representative: Representative, baselines: Baselines | None
+) -> Callable[[], float]:
+    """Return a function that says what `naive_batch1` costs, in cycles by the table of ARM.
+
+    The file is made when that is first asked for, unless there is one. It costs infinitely many
+    where `TFLiteConverter` does not take the model.
+    """
+
+    @cache
+    def cycles() -> float:
+        made = baselines.made.get(_NAIVE_BATCH1) if baselines else None
+        if made is not None:
+            return weigh(made.data).cycles
+        try:
+            few = build_naive(
+                loaded.model, lambda: islice(representative(), _COSTED_ON), batch_one=True
+            )
+        except ConversionError:
+            return math.inf
+        return weigh(few.data).cycles
+
+    return cycles
 
 
 def spec_of_baseline(data: bytes, spec: ModelSpec) -> ModelSpec:

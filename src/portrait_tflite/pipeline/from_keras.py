@@ -18,7 +18,7 @@ from portrait_tflite.convert.whole_net import require_same_net, whole_net_error
 from portrait_tflite.images import normalize
 from portrait_tflite.models.registry import find_net
 from portrait_tflite.output_folder import OutputFolder
-from portrait_tflite.pipeline.baselines import build_baselines
+from portrait_tflite.pipeline.baselines import build_baselines, naive_cost
 from portrait_tflite.pipeline.converting import ConvertingSteps
 from portrait_tflite.pipeline.describing import require_describable
 from portrait_tflite.pipeline.explaining import layers_of_graph, require_layer
@@ -155,6 +155,7 @@ def _build(
         built=built,
         fine_tuning=fine_tuning,
         finetuning=int8_tuning(request, unlabelled, graph, mask_spec(loaded.spec), built),
+        naive_cost=naive_cost(loaded, _representative(pictures), baselines),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,6 +56,8 @@ class Network:
         fine_tuning: What fine-tuning approximate forms came to.
         scored_with: Who runs the files for scoring.
         finetuning: The remedy that trains for int8, where there are pictures for it.
+        naive_cost: Says what plain `TFLiteConverter`'s int8 file costs, in cycles by the table of
+            ARM; None where there is no Keras model.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Network:
     fine_tuning: tuple[FineTuning, ...] = ()
     scored_with: Delegate = Delegate.XNNPACK
     finetuning: Remedy | None = None
+    naive_cost: Callable[[], float] | None = None
 
     @property
     def everything(self) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from portrait_tflite.errors import UsageError
 from portrait_tflite.pipeline.blaming import blame, find_culprits
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.pipeline.request import ConvertRequest
@@ -16,6 +17,7 @@ from portrait_tflite.quantize.accuracy.summary import MIN_FLOAT_IOU
 from portrait_tflite.quantize.accuracy.verify import verify_variants
 from portrait_tflite.quantize.built import Built, Treatable
 from portrait_tflite.quantize.pictures import Pictures
+from portrait_tflite.quantize.remedies.float_trials import Budget
 from portrait_tflite.quantize.remedies.ladder import Rung, climb, loss, step_not_needed
 from portrait_tflite.quantize.remedies.order import remedies_for
 from portrait_tflite.quantize.remedies.remedy import OnShare, Remedy
@@ -71,6 +73,23 @@ class Remedied:
         return found
 
 
+def require_float_layers(request: ConvertRequest) -> None:
+    """Refuse `--float-budget` before the work starts where no layer may stay in float.
+
+    Raises:
+        UsageError: The remedy is not among those named, or int8 not among the variants.
+    """
+    if request.float_budget is None:
+        return
+    named = request.remedies is None or RemedyName.SELECTIVE_FLOAT in request.remedies
+    if not named or (request.variants and Precision.INT8 not in request.variants):
+        raise UsageError(
+            f"--float-budget is for --int8 with the remedy {RemedyName.SELECTIVE_FLOAT}. "
+            f"Received: {request.float_budget:g} without {'--int8' if named else 'that remedy'}. "
+            "Allow it, or leave --float-budget out."
+        )
+
+
 def remedy(
     request: ConvertRequest,
     network: Network,
@@ -96,6 +115,7 @@ def remedy(
                 network.finetuning,
                 max_drop=request.max_drop,
                 finish=lambda treated: treatable.build(treated).data,
+                budget=lambda: _budget(request, network),
             ),
             treatable.frames,
             treatable.build,
@@ -124,13 +144,26 @@ def remedy(
     )
 
 
+def _budget(request: ConvertRequest, network: Network) -> Budget:
+    """Say what layers in float may cost: what was asked for, or never more than what it replaces.
+
+    What plain `TFLiteConverter` makes of a Keras model is what a file of ours stands in for.
+    """
+    if request.float_budget is not None:
+        return Budget(max_cost=1 + request.float_budget / 100)
+    return Budget() if network.naive_cost is None else Budget(max_cycles=network.naive_cost())
+
+
 def _left(request: ConvertRequest, network: Network, treatable: Treatable) -> str:
     """Say what was not tried; "" where that is nothing."""
     if request.remedies is not None and not set(request.remedies) >= _EVERY:
         return "all remedies are tried without --remedies"
+    left = []
+    if request.float_budget is None:
+        left.append("--float-budget PERCENT lets layers in float cost more")
     if network.finetuning is None and treatable.trainable is not None:
-        return "--finetune DIR trains the weights for int8"
-    return ""
+        left.append("--finetune DIR trains the weights for int8")
+    return ", ".join(left)
 
 
 def _loses(accuracy: Accuracy) -> bool:

@@ -39,6 +39,8 @@ class ConvertRequest:
         explained: Name of a layer that must exist, because it will be explained; or None.
         finetune: Folder of unlabelled pictures to recover approximate forms and int8 on, or None.
         remedies: What an int8 file may have that misses the gate; everything where None.
+        float_budget: Percent of ARM cost that an int8 file may pay for layers in float; None for
+            25, and no more than plain `TFLiteConverter`'s int8 file costs.
         metadata: Whether the files describe themselves to MediaPipe.
         assets: Folder for what an app needs, or None.
     """
@@ -62,6 +64,7 @@ class ConvertRequest:
     explained: str | None = None
     finetune: Path | None = None
     remedies: tuple[RemedyName, ...] | None = None
+    float_budget: float | None = None
     metadata: bool = False
     assets: Path | None = None
 

@@ -71,6 +71,18 @@ def test_each_limit_of_the_budget_holds(changed: dict[str, Any], *, within: bool
     assert budget.holds(replace(_PLAIN, **changed), _PLAIN) is within
 
 
+@pytest.mark.parametrize(
+    ("max_cycles", "most"), [(1.1e6, 1.1e6), (9e5, 1e6), (1e6, 1e6), (9e6, 1.2e6)]
+)
+def test_cycles_bound_a_file_that_costs_more_than_plain_int8(
+    max_cycles: float, most: float
+) -> None:
+    budget = Budget(max_cost=1.2, max_cycles=max_cycles)
+    assert budget.holds(replace(_PLAIN, cycles=most), _PLAIN)
+    assert not budget.holds(replace(_PLAIN, cycles=most + 1), _PLAIN)
+    assert budget.bounded(_PLAIN) == (most < 1.2e6)
+
+
 def test_partitions_bound_what_is_chosen() -> None:
     class _Costly(_Together):
         """Each layer in float splits the file once more."""

@@ -19,12 +19,14 @@ from portrait_tflite.convert.rewrites.flatbuffer.place import cut_out
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.int8.tensor_ranges import Frames, measure_ranges, observe_tensors
+from portrait_tflite.quantize.remedies.float_trials import Budget
 from portrait_tflite.quantize.remedies.linear_ops import (
     linear_ops,
     read_bias,
     read_weights,
     write_bias,
 )
+from portrait_tflite.quantize.remedies.remedy import Treated
 from portrait_tflite.quantize.remedies.rounding import Rounding
 from portrait_tflite.quantize.remedies.selective_float import SelectiveFloat
 from portrait_tflite.quantize.sensitivity.mask_harm import harm_of, masks_of_file
@@ -83,6 +85,10 @@ def _decide(model: Any, inputs: Any) -> None:
 def _harm(network: RangedNetwork, frames: list[Frames]) -> float:
     expected = masks_of_file(network.data, frames, OutputSpec())
     return harm_of(masks_of_file(quantize_network(network), frames, OutputSpec()), expected).points
+
+
+def _floating(max_cost: float, **options: Any) -> SelectiveFloat:
+    return SelectiveFloat(budget=lambda: Budget(max_cost), **options)
 
 
 def test_the_culprit_is_named_first(network: RangedNetwork, frames: list[Frames]) -> None:
@@ -194,7 +200,7 @@ def test_what_is_in_float_harms_nothing(network: RangedNetwork, frames: list[Fra
 def test_the_worst_layer_stays_in_float(network: RangedNetwork, frames: list[Frames]) -> None:
     plain = _harm(network, frames)
     assert plain > 5
-    remedy = SelectiveFloat(layers=("uneven", "mixed", "moved"), max_cost=3.0)
+    remedy = _floating(3.0, layers=("uneven", "mixed", "moved"))
     treated = remedy.apply(network, frames, lambda _: None)
     assert treated is not None
     assert _harm(treated.network, frames) < plain / 4
@@ -207,8 +213,21 @@ def test_the_worst_layer_stays_in_float(network: RangedNetwork, frames: list[Fra
     assert "float32" in {node.outputs[0].dtype for node in list_nodes(read_model(data))}
 
 
-def test_what_costs_too_much_is_not_done(network: RangedNetwork, frames: list[Frames]) -> None:
-    assert SelectiveFloat(max_cost=0.5).apply(network, frames, lambda _: None) is None
+def test_what_costs_too_much_is_not_done_and_said(
+    network: RangedNetwork, frames: list[Frames]
+) -> None:
+    said = _floating(0.5).apply(network, frames, lambda _: None)
+    assert isinstance(said, str)
+    assert said.startswith("layers in float that help: ARM cost -")
+    assert said.endswith(" % of at most -50 %")
+
+
+def test_where_no_layer_harms_there_is_nothing_to_do(
+    network: RangedNetwork, frames: list[Frames]
+) -> None:
+    names = frozenset(node.tensor for node in list_nodes(read_model(network.data)))
+    done = replace(network, in_float=names)
+    assert SelectiveFloat().apply(done, frames, lambda _: None) is None
 
 
 def test_the_budget_is_for_the_finished_file(network: RangedNetwork, frames: list[Frames]) -> None:
@@ -220,13 +239,14 @@ def test_the_budget_is_for_the_finished_file(network: RangedNetwork, frames: lis
     whole = weigh(network.data).cycles / weigh(quantize_network(network)).cycles
     assert whole < 1  # so small a network is the cheaper in float
     less, more = (
-        SelectiveFloat(max_cost=whole * share, finish=finish).apply(network, frames, lambda _: None)
+        _floating(whole * share, finish=finish).apply(network, frames, lambda _: None)
         for share in (0.95, 1.05)
     )
-    assert less is None
-    assert more is not None
-    expected = f"ARM cost {100 * (whole - 1):+.0f} % of at most {100 * (1.05 * whole - 1):+.0f} %"
-    assert f"{expected}, 1 of at most 2 partitions" in more.detail
+    cost = f"ARM cost {100 * (whole - 1):+.0f} % of at most"
+    assert less == f"layers in float that help: {cost} {100 * (0.95 * whole - 1):+.0f} %"
+    assert isinstance(more, Treated)
+    expected = f"{cost} {100 * (1.05 * whole - 1):+.0f} %, 1 of at most 2 partitions"
+    assert expected in more.detail
 
 
 def test_an_op_in_float_has_its_own_weights_again(
@@ -235,7 +255,7 @@ def test_an_op_in_float_has_its_own_weights_again(
     rounded = Rounding().apply(network, frames, lambda _: None)
     assert rounded is not None
     assert rounded.network.reference == network.data
-    treated = SelectiveFloat(max_cost=3.0).apply(rounded.network, frames, lambda _: None)
+    treated = _floating(3.0).apply(rounded.network, frames, lambda _: None)
     assert treated is not None
     original, fitted, found = (
         {op.node.tensor: read_weights(model, op) for op in linear_ops(model)}
@@ -255,7 +275,7 @@ def test_it_starts_from_biases_that_were_not_corrected(
     """Corrected biases make up for what ops lose that are in float now."""
     moved = _with_moved_biases(network.data)
     corrected = replace(network, data=moved, exact=network.data, uncorrected=network.data)
-    treated = SelectiveFloat(max_cost=3.0).apply(corrected, frames, lambda _: None)
+    treated = _floating(3.0).apply(corrected, frames, lambda _: None)
     assert treated is not None
     assert treated.network.in_float
     started_from = treated.network.uncorrected or treated.network.data
