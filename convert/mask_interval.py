@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -47,17 +49,50 @@ def is_unit(interval: Interval | None) -> bool:
 
 
 def from_zero_to_one(model: keras.Model, index: int) -> keras.Model:
-    """Bring an output that goes from −1 to 1 or from 0 to 255 to 0 to 1; leave others alone."""
+    """Bring an output that goes from −1 to 1 or from 0 to 255 to 0 to 1; leave others alone.
+
+    That is done where its interval comes from, before what only moves or mixes its values and in
+    place of what rescales them: there it becomes part of a sigmoid, or nothing at all.
+    """
     interval = mask_interval(model, index)
     if interval is None or not any(np.allclose(interval, known) for known in (_TANH, _BYTES)):
         return model
-    low, high = interval
-    scale = 1 / (high - low)
     outputs = list(model.outputs)
-    rescaling = keras.layers.Rescaling(scale, -low * scale, name="mask_probability")
-    outputs[index] = rescaling(outputs[index])
     inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
+    source, behind = _source_of(outputs[index])
+    known = mask_interval(keras.Model(inputs, source), 0)
+    if known is None:
+        source, behind, known = outputs[index], [], interval
+    if not is_unit(known):
+        scale = 1 / (known[1] - known[0])
+        rescaling = keras.layers.Rescaling(scale, -known[0] * scale, name="mask_probability")
+        source = rescaling(source)
+    for layer in reversed(behind):
+        source = layer(source)
+    outputs[index] = source
     return keras.Model(inputs, outputs if len(outputs) > 1 else outputs[0], name=model.name)
+
+
+def _source_of(output: Any) -> tuple[Any, list[keras.layers.Layer]]:
+    """Return the tensor that a mask is moved and rescaled from, and what moves it, last first."""
+    tensor, behind = output, []
+    while True:
+        layer = tensor._keras_history.operation
+        if not isinstance(layer, keras.layers.Layer) or len(layer._inbound_nodes) != 1:
+            return tensor, behind
+        # A border of zeros would be another one behind the rescaling.
+        if type(layer).__name__ in PASSING and not getattr(layer, "pad_to_aspect_ratio", False):
+            behind.append(layer)
+        elif not _rescales_upwards(layer):
+            return tensor, behind
+        tensor = layer.input
+
+
+def _rescales_upwards(layer: keras.layers.Layer) -> bool:
+    """Whether the larger number stays the larger one: else the mask would be turned round."""
+    if type(layer) is not keras.layers.Rescaling:
+        return False
+    return np.ndim(layer.scale) == np.ndim(layer.offset) == 0 and layer.scale > 0
 
 
 def _interval_of(value: Value) -> Interval | None:

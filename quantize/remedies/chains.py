@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import indices
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand, list_nodes
 from portrait_tflite.quantize.int8.tensor_ranges import activation_tensors
+from portrait_tflite.quantize.remedies.gates import Gate, read_gate
 from portrait_tflite.quantize.remedies.linear_ops import NONE, RELU, LinearOp, linear_ops
 
 # f(s · x) = s · f(x) for every s > 0, channel for channel.
@@ -39,12 +40,14 @@ class Chain:
         seconds: Read them.
         tensors: Between the two, in their order.
         rounded: Those of them that int8 rounds before a sum or a second: what the scale matters to.
+        gates: Gates whose factors are among them: int8 rounds these, too.
     """
 
     firsts: tuple[LinearOp, ...]
     seconds: tuple[LinearOp, ...]
     tensors: tuple[int, ...]
     rounded: tuple[int, ...]
+    gates: tuple[Gate, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -56,6 +59,9 @@ def find_chains(model: schema.ModelT) -> list[Chain]:
     """Find the chains of a float file, in its order.
 
     Given:  linear+ → [ReLU, pooling, padding, resizing, sum]* → linear+, read by nothing else
+
+    The channels of a gate's product are scaled with its factors, and not with the picture, which
+    other ops read as well.
     """
     graph = model.subgraphs[0]
     nodes, linear = list_nodes(model), {op.node.index: op for op in linear_ops(model)}
@@ -65,6 +71,8 @@ def find_chains(model: schema.ModelT) -> list[Chain]:
     for node in nodes:
         if node.index in linear:
             _tie_linear(tied, linear[node.index])
+        elif (gate := read_gate(node)) and tied.join([gate.factors, gate.product]):
+            tied.bar([gate.picture.index])
         elif not _scales_through(node) or not tied.join(_touched(node)):
             tied.bar(operand.index for operand in (*node.given(), *node.outputs))
     found = [_chain(members, nodes, linear) for members in tied.groups()]
@@ -138,7 +146,9 @@ def _chain(
         return None
     added = {o.index for node in nodes if node.op in _SUMS for o in node.given()}
     read = added | {op.source for op in seconds}
-    return Chain(firsts, seconds, tuple(members), tuple(n for n in members if n in read))
+    gates = [gate for gate in map(read_gate, nodes) if gate and gate.factors.index in inside]
+    rounded = tuple(n for n in members if n in read)
+    return Chain(firsts, seconds, tuple(members), rounded, tuple(gates))
 
 
 def _reads_each_channel(op: LinearOp) -> bool:

@@ -24,6 +24,7 @@ from portrait_tflite.quantize.remedies.channel_statistics import (
     ChannelStatistics,
     channel_statistics,
 )
+from portrait_tflite.quantize.remedies.gates import scalable_gates
 from portrait_tflite.quantize.remedies.linear_ops import (
     LinearOp,
     read_bias,
@@ -82,25 +83,30 @@ class Equalization:
         self, network: RangedNetwork, frames: Sequence[Frames], on_share: OnShare
     ) -> Treated | None:
         """Equalize every chain that gains by it; see `Remedy`."""
-        model = read_model(network.data)
+        before = scalable_gates(network.data)
+        model = read_model(before)
         chains = find_chains(model)
         if not chains:
             return None
-        tensors = {number for chain in chains for number in chain.tensors}
-        seen = channel_statistics(network.data, spread(frames, _OBSERVED_ON), tensors, on_share)
+        tensors = {number for chain in chains for number in _observed(chain)}
+        seen = channel_statistics(before, spread(frames, _OBSERVED_ON), tensors, on_share)
         scaled = _choose(model, chains, seen)
         same = same_function(network.data, frames)
-        if not same(_scale(network.data, scaled)):
-            scaled = [each for each in scaled if same(_scale(network.data, [each]))]
-        if not scaled or not same(data := _scale(network.data, scaled)):
+        if not same(_scale(before, scaled)):
+            scaled = [each for each in scaled if same(_scale(before, [each]))]
+        if not scaled or not same(data := _scale(before, scaled)):
             return None
         measured = network.ranges if network.measured is None else network.measured
         ranges = {**measured, **_ranges(measured, scaled, seen)}
-        exact = network.exact and _scale(network.exact, scaled)
+        exact = network.exact and _scale(scalable_gates(network.exact), scaled)
         treated = replace(network, data=data, ranges=ranges, exact=exact, measured=None)
         widest = max(float(each.factors.max() / each.factors.min()) for each in scaled)
         detail = f"{len(scaled)} of {len(chains)} chains, channels up to 1 : {widest:.3g} apart"
         return Treated(treated, detail, afresh=network.measured is not None)
+
+
+def _observed(chain: Chain) -> set[int]:
+    return {*chain.tensors, *(gate.picture.index for gate in chain.gates)}
 
 
 def _choose(
@@ -140,7 +146,13 @@ def choose_factors(
     if not readers:
         return None
     largest = np.max([reader.largest() for reader in readers], axis=0)
-    noise_of = _noise_of(readers, [(held[number], seen[number]) for number in chain.rounded])
+    # What a step of a tensor does behind it: nothing where it is zero; and for a gate's factor it
+    # is multiplied by what that multiplies.
+    held_and_weighed = [(held[number], seen[number].nonzero) for number in chain.rounded]
+    for gate in chain.gates:
+        magnitudes = _largest(seen[gate.factors.index])
+        held_and_weighed.append((magnitudes, seen[gate.picture.index].square))
+    noise_of = _noise_of(readers, held_and_weighed)
     best, least = None, _WORTH * noise_of(np.ones_like(channels))
     for a, b in product(_BY_RANGE, _BY_WEIGHTS):
         factors = channels**a / largest**b
@@ -177,9 +189,9 @@ class _Reader:
         shares = self.weights.max(0) / self.weights.max()
         return np.asarray(np.maximum(shares, _LEAST_CHANNEL), np.float32)
 
-    def of_tensor(self, factors: Floats, nonzero: Floats) -> float:
+    def of_tensor(self, factors: Floats, weighed: Floats) -> float:
         """Predict the squared noise behind the op for a step of 1 of a tensor."""
-        return float(((self.weights * factors) ** 2 * nonzero).sum())
+        return float(((self.weights * factors) ** 2 * weighed).sum())
 
     def of_weights(self, factors: Floats) -> float:
         """Predict the squared noise that its rounded weights add."""
@@ -200,7 +212,7 @@ def _by_input(op: LinearOp, weights: Floats, channels: int) -> Floats:
 
 
 def _noise_of(
-    readers: Sequence[_Reader], held: Sequence[tuple[Floats, ChannelStatistics]]
+    readers: Sequence[_Reader], held: Sequence[tuple[Floats, Floats]]
 ) -> Callable[[Floats], float]:
     """Return what predicts the squared noise behind the readers by the factors.
 
@@ -209,14 +221,14 @@ def _noise_of(
 
     Args:
         readers: The ops behind.
-        held: Largest magnitudes of the channels of what is rounded, and what else is known of it.
+        held: Largest magnitudes of the channels of what is rounded, and how much a squared step of
+            it counts.
     """
 
     def noise(reader: _Reader, factors: Floats) -> float:
         of_tensors = sum(
-            float((magnitudes / factors).max() / _STEPS) ** 2
-            * reader.of_tensor(factors, seen.nonzero)
-            for magnitudes, seen in held
+            float((magnitudes / factors).max() / _STEPS) ** 2 * reader.of_tensor(factors, weighed)
+            for magnitudes, weighed in held
         )
         return of_tensors + reader.of_weights(factors)
 

@@ -20,7 +20,7 @@ Run = Callable[..., Any]
 # has the figures.
 HELD_BY = {
     "uneven_depthwise": ("equalization",),
-    "gated": ("rounding", "selective_float"),
+    "gated": ("equalization", "rounding", "bias_correction", "selective_float"),
     "unbounded": ("ranges",),
     "normalized_behind": ("ranges", "equalization"),
 }

@@ -92,6 +92,33 @@ def test_bytes_are_brought_from_zero_to_one(
     np.testing.assert_allclose(mask, np.asarray(model(images)) / 255, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("head", "last"),
+    [
+        (lambda y: layers.UpSampling2D(2, interpolation="bilinear")(_tanh(y)), "UpSampling2D"),
+        (lambda y: layers.MaxPooling2D(3, 1)(layers.Cropping2D(1)(_tanh(y))), "MaxPooling2D"),
+        (lambda y: layers.Rescaling(127.5, 127.5)(_tanh(y)), "Rescaling"),
+        (lambda y: layers.Rescaling(255.0)(layers.Activation("sigmoid")(y)), "Activation"),
+        (lambda y: layers.Rescaling(-255.0, 255.0)(ops.sigmoid(y)), "Rescaling"),
+        (
+            lambda y: layers.Resizing(20, 16, pad_to_aspect_ratio=True)(_tanh(y)),
+            "Rescaling",
+        ),
+    ],
+)
+def test_it_is_brought_so_where_its_interval_comes_from(
+    tmp_path: Path, images_for: Build, randomized: Build, head: Build, last: str
+) -> None:
+    """Behind a resize it would be an op of its own, and two rescalings two."""
+    model = randomized(_net(head))
+    images = images_for(model)
+    loaded = _load(model, tmp_path).model
+    low, high = mask_interval(model, 0) or (0, 0)
+    expected = (np.asarray(model(images)) - low) / (high - low)
+    np.testing.assert_allclose(np.asarray(loaded(images)), expected, atol=1e-6)
+    assert type(loaded.outputs[0]._keras_history.operation).__name__ == last
+
+
 def test_unless_it_is_said_to_be_something(
     tmp_path: Path, images_for: Build, randomized: Build
 ) -> None:
