@@ -75,7 +75,7 @@ def from_zero_to_one(model: keras.Model, index: int) -> keras.Model:
 
 def _source_of(output: Any) -> tuple[Any, list[keras.layers.Layer]]:
     """Return the tensor that a mask is moved and rescaled from, and what moves it, last first."""
-    tensor, behind = output, []
+    tensor, behind = output, list[keras.layers.Layer]()
     while True:
         layer = tensor._keras_history.operation
         if not isinstance(layer, keras.layers.Layer) or len(layer._inbound_nodes) != 1:

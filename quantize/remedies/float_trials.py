@@ -53,6 +53,8 @@ class Budget:
             burden.cycles <= self.most_cost(plain) * plain.cycles
             and burden.partitions <= plain.partitions + self.more_partitions
             and burden.outside <= plain.outside
+            # What the table does not know is no bargain.
+            and burden.unknown <= plain.unknown
         )
 
 

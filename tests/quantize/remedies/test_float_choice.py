@@ -63,6 +63,7 @@ _PLAIN = Burden(
         ({"cycles": 1.21e6}, False),
         ({"partitions": 5}, False),
         ({"outside": 3}, False),
+        ({"unknown": 1}, False),
         ({"cycles": 0.5e6, "partitions": 1, "outside": 3}, False),
     ],
 )
