@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -102,7 +103,7 @@ def test_at_the_top_without_success_the_best_file_is_kept_and_the_layers_to_blam
 
 @pytest.fixture
 def costly(tmp_path: Path) -> Path:
-    """A network as fragile, which plain conversion leaves as it is, and float makes dearer."""
+    """A network as fragile, which float makes dearer than what it may cost."""
     import keras
 
     layers = keras.layers
@@ -111,7 +112,7 @@ def costly(tmp_path: Path) -> Path:
     scaled = layers.Conv2D(1, 1, activation="sigmoid", name="head")
     model = keras.Model(image, scaled(layers.Subtract(name="difference")([one, two])))
     for name, red in (("one", 1.0), ("two", 0.0)):
-        kernel = np.zeros((3, 3, 3, 16))
+        kernel = np.full((3, 3, 3, 16), 1e-3)  # no smaller kernel is the same
         kernel[1, 1, :2] = [[red], [300.0]]
         model.get_layer(name).set_weights([kernel, np.full(16, 0.7)])
     model.get_layer("head").set_weights([np.full((1, 1, 16, 1), 20 / 16), np.array([-10.0])])
@@ -120,7 +121,22 @@ def costly(tmp_path: Path) -> Path:
     return path
 
 
-def test_layers_in_float_cost_no_more_than_the_plain_converter_unless_asked_for(
+def test_layers_in_float_cost_no_more_than_the_plain_converter_unless_asked_for() -> None:
+    from portrait_tflite.pipeline.remedying import _budget
+
+    def asked(budget: float | None, naive: float | None) -> Any:
+        cost = None if naive is None else lambda: naive
+        network = SimpleNamespace(naive_cost=cost)
+        return _budget(SimpleNamespace(float_budget=budget), network)
+
+    default = asked(None, 1.1e6)
+    assert (default.max_cost, default.max_cycles) == (1.25, 1.1e6)
+    # Of a released file there is no plain conversion; and what is asked for has no other bound.
+    assert (asked(None, None).max_cost, asked(None, None).max_cycles) == (1.25, math.inf)
+    assert (asked(40.0, 1.1e6).max_cost, asked(40.0, 1.1e6).max_cycles) == (1.4, math.inf)
+
+
+def test_a_larger_budget_for_layers_in_float_is_named_and_spent(
     convert: Run, costly: Path, tmp_path: Path
 ) -> None:
     said = convert("out", source=costly)
@@ -129,11 +145,10 @@ def test_layers_in_float_cost_no_more_than_the_plain_converter_unless_asked_for(
     (step,) = (s for s in _int8(tmp_path / "out")["remedies"] if s["name"] == "selective_float")
     assert not step["kept"]
     needed = re.fullmatch(
-        r"layers in float that help: ARM cost \+(\d+) % of at most \+0 % "
-        r"\(no more than TFLiteConverter's file\)",
+        r"layers in float that help: ARM cost \+(\d+) % of at most \+\d+ %.*",
         step["detail"],
     )
-    assert needed is not None
+    assert needed is not None, step["detail"]
     percent = 2 * int(needed[1])
     only = ("--remedies", "selective_float")
     said = convert("more", *only, "--float-budget", percent, source=costly)
