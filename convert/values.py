@@ -53,10 +53,15 @@ class Node:
         return f"Node({self.name!r}, {self.shapes})"
 
     def __call__(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Call the operation on `tensors`, one per input; always a list of outputs."""
+        """Call the operation on `tensors`, one per input, as at inference; a list of outputs."""
         assert self.op is not None
         fill = filler(tensors)
-        result = self.op(*map_tree(fill, self.args), **map_tree(fill, self.kwargs))
+        kwargs = map_tree(fill, self.kwargs)
+        if isinstance(self.op, keras.Layer):
+            # As a network does at inference. Unsaid, the first layer inside that has a default of
+            # its own (Resizing: True) decides for all that are called behind it.
+            kwargs = {**kwargs, "training": False}
+        result = self.op(*map_tree(fill, self.args), **kwargs)
         return list(keras.tree.flatten(result))  # a SavedModel's signature gives a dict
 
 

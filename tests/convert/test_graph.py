@@ -106,6 +106,37 @@ def test_a_graph_computes_what_its_model_does(
         assert sorted(n.name for n in graph.nodes() if n.op) == sorted(names)
 
 
+class _Pooled(layers.Layer):
+    """Pools, resizes back and normalizes, as keras-hub's atrous pyramid does.
+
+    Resizing takes itself to be in training unless told otherwise, and with it what comes behind.
+    """
+
+    def __init__(self, walkable: bool) -> None:
+        super().__init__(name="pooled")
+        self.conv = layers.Conv2D(4, 1, name="hidden")
+        self.resize = layers.Resizing(*SIZE[:2], name="resize")
+        self.norm = layers.BatchNormalization(name="norm")
+        self.walkable = walkable
+
+    def call(self, x: Any) -> Any:
+        y = self.norm(self.resize(self.conv(x[:, ::2, ::2])))
+        return y if self.walkable else tf.identity(y)
+
+
+@pytest.mark.parametrize("walkable", [True, False])
+def test_a_layer_within_a_layer_computes_as_at_inference(
+    randomized: Build, images_for: Build, walkable: bool
+) -> None:
+    x = keras.Input(SIZE)
+    model = randomized(keras.Model(x, layers.Conv2D(1, 1, name="mask")(_Pooled(walkable)(x))))
+    graph = trace(model)
+    images = images_for(model)
+    expected = model(images, training=False)
+    np.testing.assert_allclose(graph(images), expected, rtol=1e-6, atol=1e-6)
+    assert ("norm" in [node.name for node in graph.nodes()]) == walkable
+
+
 @pytest.mark.parametrize("index", [0, 1])
 def test_one_of_several_outputs_is_taken(randomized: Build, images_for: Build, index: int) -> None:
     x = keras.Input(SIZE)
