@@ -55,6 +55,15 @@ class LinearOp:
         return self.node.op == "DEPTHWISE_CONV_2D"
 
     @property
+    def groups(self) -> int:
+        """Into how many parts its input channels are divided, each with its own outputs."""
+        source, weights = (
+            next(o.shape[-1] for o in self.node.given() if o.index == number)
+            for number in (self.source, self.weights)
+        )
+        return int(source if self.depthwise else max(source // weights, 1))
+
+    @property
     def activation(self) -> int:
         """The schema's number of its fused activation."""
         return int(self.node.option("fusedActivationFunction", NONE))

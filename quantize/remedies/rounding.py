@@ -33,6 +33,7 @@ from portrait_tflite.quantize.remedies.remedy import OnShare, Treated
 _PICTURES = 32
 _PATCHES = 128  # of a picture
 _WIDEST = 2400  # weights of an output channel: their products are inverted as one matrix
+_MOST = 2**24  # numbers in the matrices of a convolution in groups, which has one per channel
 _OBSERVING = 0.8  # its share of the work
 
 
@@ -40,7 +41,8 @@ _OBSERVING = 0.8  # its share of the work
 class Products:
     """Sums over patches `x` of what a layer reads: `x` and `x · xᵀ`.
 
-    For a depthwise convolution per output channel, `[o, n]` and `[o, n, n]`; else `[n]`, `[n, n]`.
+    Of a convolution in groups, a depthwise one included, per output channel, `[o, n]` and
+    `[o, n, n]`; else `[n]`, `[n, n]`.
     """
 
     count: int = 0
@@ -50,11 +52,13 @@ class Products:
     def add(self, op: LinearOp, patches: Floats) -> None:
         """Add patches `[p, taps, i]`."""
         count, taps, channels = patches.shape
-        if op.depthwise:
-            outputs = op.node.outputs[0].shape[-1]
-            rows = np.repeat(patches.transpose(2, 0, 1), outputs // channels, axis=0)
-            squares = rows.transpose(0, 2, 1) @ rows
-            sums = rows.sum(axis=1)
+        groups = op.groups
+        if op.depthwise or groups > 1:
+            parts = patches.reshape(count, taps, groups, channels // groups)
+            seen = parts.transpose(2, 0, 1, 3).reshape(groups, count, -1)
+            outputs = op.node.outputs[0].shape[-1] // groups
+            squares = np.repeat(seen.transpose(0, 2, 1) @ seen, outputs, axis=0)
+            sums = np.repeat(seen.sum(axis=1), outputs, axis=0)
         else:
             rows = patches.reshape(count, taps * channels)
             squares, sums = rows.T @ rows, rows.sum(axis=0)
@@ -138,7 +142,9 @@ def _may_round(op: LinearOp, network: RangedNetwork) -> bool:
     if op.node.tensor in network.in_float:
         return False
     sizes = {operand.index: operand.size for operand in op.node.given()}
-    return sizes[op.weights] // op.node.outputs[0].shape[-1] <= _WIDEST
+    channels = op.node.outputs[0].shape[-1]
+    width = sizes[op.weights] // channels
+    return width <= _WIDEST and (op.groups == 1 or channels * width**2 <= _MOST)
 
 
 def _round(model: schema.ModelT, op: LinearOp, products: Products) -> float:

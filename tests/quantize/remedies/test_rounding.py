@@ -49,6 +49,7 @@ def network() -> RangedNetwork:
     y = layers.Conv2D(8, 3, 2, "same", activation="relu", **uniform)(x)
     y = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, **uniform)(y)
     y = layers.Conv2D(8, 3, dilation_rate=2, padding="same", **uniform)(y)
+    y = layers.Conv2D(12, 3, groups=4, padding="same", **uniform)(y)
     y = layers.Conv2DTranspose(4, 3, 2, "same", **uniform)(y)
     y = layers.Conv2D(4, 3, padding="valid", **uniform)(y)
     data = Export(trace(keras.Model(x, y))).float_model(Precision.FLOAT32)
@@ -100,12 +101,10 @@ def test_patches_are_what_the_weights_are_multiplied_by(network: RangedNetwork) 
         places = np.random.default_rng(7)
         rows, columns = (places.integers(0, size, 50) for size in given_there.shape[1:3])
         weights = op.by_output(read_weights(model, op))
-        if op.depthwise:
-            each = np.repeat(patches, len(weights) // patches.shape[-1], axis=2)
-            found = np.einsum("pto,ot->po", each, weights)
-        else:
-            found = patches.reshape(50, -1) @ weights.T
-        found += read_bias(model, op)
+        parts = patches.reshape(*patches.shape[:2], op.groups, -1)
+        filters = weights.reshape(op.groups, -1, weights.shape[1])
+        each = parts.transpose(2, 0, 1, 3).reshape(op.groups, 50, -1) @ filters.transpose(0, 2, 1)
+        found = each.transpose(1, 0, 2).reshape(50, -1) + read_bias(model, op)
         expected = given_there[0, rows, columns]
         if op.activation:
             found = np.maximum(found, 0)
@@ -138,7 +137,7 @@ def test_the_quantizer_takes_the_weights_as_they_are(network: RangedNetwork) -> 
             scales, np.abs(op.by_output(read_weights(model, op))).max(1)[:, None] / 127
         )
         changed += not np.array_equal(stored.data, before.data)
-    assert changed == 5
+    assert changed == 6
 
 
 def test_the_network_gives_what_it_gave_more_nearly(network: RangedNetwork) -> None:
