@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from portrait_tflite.quantize.int8.pool_borders import with_pool_borders
 from portrait_tflite.quantize.int8.probabilities import with_probabilities
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
 from portrait_tflite.quantize.int8.tensor_ranges import Frames, Range, measure_ranges
@@ -17,11 +18,14 @@ def measured_network(
 ) -> RangedNetwork:
     """Measure what each tensor of a float file holds; probabilities may be all of 0 to 1.
 
+    What pads for a maximum pooling holds what is pooled.
+
     Args:
         data: The float32 `.tflite`.
         frames: The calibration inputs: an array `[1, h, w, c]` per input each.
         picture: What the picture has steps for; None for what the pictures hold.
         on_images: Called with how many of them were seen.
     """
-    network = with_probabilities(RangedNetwork(data, measure_ranges(data, frames, on_images)))
+    measured = RangedNetwork(data, measure_ranges(data, frames, on_images))
+    network = with_pool_borders(with_probabilities(measured))
     return network if picture is None else network.with_picture(picture)
