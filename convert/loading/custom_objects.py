@@ -23,7 +23,8 @@ class CustomObjects:
 
     Attributes:
         lambdas: `LAMBDAS`: by name of the Lambda layer, the function that stands in for it.
-        classes: `CUSTOM_OBJECTS`: by name in the model file, a layer class or function.
+        classes: `CUSTOM_OBJECTS`: by name in the model file, a layer class or function; and every
+            layer class of the file by its own name.
         rewrites: `REWRITES`: rewrites of the user's own, not yet looked at.
     """
 
@@ -52,16 +53,17 @@ class FunctionLayer(keras.layers.Layer):
 
 
 def read_custom_objects(path: Path | None) -> CustomObjects:
-    """Run the user's file and take `LAMBDAS`, `CUSTOM_OBJECTS` and `REWRITES` from it.
+    """Run the user's file and take its layers, `LAMBDAS`, `CUSTOM_OBJECTS` and `REWRITES` from it.
 
-    A file that did not change since is not run again. None gives nothing.
+    A file that did not change since is not run again. What it registers with Keras, Keras finds by
+    itself. None gives nothing.
 
     Raises:
         UsageError: There is no such file, it fails, or it defines none of the three as it must.
     """
     if path is None:
         return CustomObjects()
-    names = _run(path, _read(path))
+    names, registers = _run(path, _read(path))
     lambdas, classes = names.get("LAMBDAS", {}), names.get("CUSTOM_OBJECTS", {})
     for name, value in (("LAMBDAS", lambdas), ("CUSTOM_OBJECTS", classes)):
         if not isinstance(value, dict) or not all(map(callable, value.values())):
@@ -75,13 +77,24 @@ def read_custom_objects(path: Path | None) -> CustomObjects:
             f"REWRITES in {path} must be a tuple of rewrites. Received: {rewrites!r:.80}. "
             "See docs/writing-a-rewrite.md."
         )
-    if not lambdas and not classes and not rewrites:
+    classes = {**_layer_classes(names), **classes}
+    if not lambdas and not classes and not rewrites and not registers:
         raise UsageError(
-            f'{path} must define LAMBDAS = {{"layer": function}}, '
+            f'{path} must define layers, LAMBDAS = {{"layer": function}}, '
             'CUSTOM_OBJECTS = {"Name": class} or REWRITES = (rewrite,). '
             "Received: a file with none of them."
         )
     return CustomObjects(lambdas, classes, tuple(rewrites))
+
+
+def _layer_classes(names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the layers and models that a file defines or imports, without those of Keras."""
+    classes = (value for value in names.values() if isinstance(value, type))
+    return {
+        one.__name__: one
+        for one in classes
+        if issubclass(one, keras.Layer) and not one.__module__.startswith("keras.")
+    }
 
 
 def _read(path: Path) -> bytes:
@@ -95,7 +108,9 @@ def _read(path: Path) -> bytes:
 
 # Its rewrites are wanted before the model is read, and its layers then.
 @lru_cache(maxsize=1)
-def _run(path: Path, code: bytes) -> dict[str, Any]:
+def _run(path: Path, code: bytes) -> tuple[dict[str, Any], bool]:
+    """Return the names of the file, and whether it registered something with Keras."""
+    registered = dict(keras.saving.get_custom_objects())
     module = types.ModuleType(_MODULE)
     module.__file__ = str(path)
     sys.modules[_MODULE] = module  # dataclasses and pickling look their module up
@@ -106,4 +121,4 @@ def _run(path: Path, code: bytes) -> dict[str, Any]:
         raise UsageError(
             f"--custom-objects {path} fails with {type(error).__name__}: {error}."
         ) from error
-    return vars(module)
+    return vars(module), keras.saving.get_custom_objects() != registered

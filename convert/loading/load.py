@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ from portrait_tflite.vocabulary import (
     StateSpec,
 )
 
+_UNKNOWN = re.compile(r"(?:locate|Unknown) (?:class|layer|object):? '?([\w>]+)")
+_NOT_IMPORTED = re.compile(r"deserialize \w+ '([\w>]+)' because its parent module ([\w.]+) cannot")
 _PATH_SUFFIXES = (KERAS_SUFFIX, *H5_SUFFIXES, TFLITE_SUFFIX, ".pb", ".onnx", ".pt", ".pth")
 
 
@@ -155,6 +157,7 @@ def _read(path: Path, options: LoadOptions) -> keras.Model:
     custom = read_custom_objects(options.custom_objects)
     repaired = repair_config(path, config, custom)
     classes = {**CLASSES, **custom.classes, **placeholder_classes(custom.lambdas)}
+    classes |= _under_their_packages(classes, repaired)
     with tempfile.TemporaryDirectory() as folder:
         # Keras reads files only, so a repaired architecture goes into a copy of the file.
         readable = path if repaired == config else write_repaired(path, repaired, Path(folder))
@@ -168,15 +171,36 @@ def _load_keras(path: Path, readable: Path, classes: dict[str, Any]) -> keras.Mo
         )
     # Keras lets through whatever a layer's constructor raises.
     except Exception as error:
-        reason = first_sentence(error)
-        unknown = re.search(r"(?:locate|Unknown) (?:class|layer|object):? '?(\w+)", str(error))
-        if unknown:
-            name = unknown.group(1)
-            raise UsageError(
-                f"{path} uses {name}, which Keras does not have.\nDefine it in a file with "
-                f'CUSTOM_OBJECTS = {{"{name}": {name}}} and give it by --custom-objects FILE.py.'
-            ) from error
-        raise UsageError(f"{path} cannot be loaded by Keras: {reason}") from error
+        raise UsageError(_why_not_loaded(path, error)) from error
+
+
+def _why_not_loaded(path: Path, error: Exception) -> str:
+    unknown = _UNKNOWN.search(str(error)) or _NOT_IMPORTED.search(str(error))
+    if unknown is None:
+        return f"{path} cannot be loaded by Keras: {first_sentence(error)}"
+    name, module = (*unknown.groups(), "")[:2]
+    name = name.rpartition(">")[2]
+    define = (
+        f'efine it in a file with CUSTOM_OBJECTS = {{"{name}": {name}}} and give it by '
+        "--custom-objects FILE.py."
+    )
+    if not module:
+        return f"{path} uses {name}, which Keras does not have.\nD{define}"
+    return (
+        f"{path} uses {name} of {module}, which cannot be imported here.\n"
+        f"Install {module.partition('.')[0]} beside portrait-tflite, or d{define}"
+    )
+
+
+def _under_their_packages(classes: Mapping[str, Any], config: Any) -> dict[str, Any]:
+    """Return the classes that the file has registered in a package, by their names there."""
+    found: dict[str, Any] = {}
+    for part in config.values() if isinstance(config, dict) else config:
+        if isinstance(part, dict | list):
+            found |= _under_their_packages(classes, part)
+        elif isinstance(part, str) and (name := part.rpartition(">")[2]) in classes:
+            found[part] = classes[name]
+    return found
 
 
 def _build_net(net: Net, options: LoadOptions) -> keras.Model:

@@ -187,6 +187,60 @@ def test_unknown_layer_class_says_how_to_go_on(tmp_path: Path) -> None:
     assert load_model(str(tmp_path / "net.keras"), _options(code)).spec.height == 16
 
 
+_OWN = """import keras
+{}class Own(keras.layers.Layer):
+    def call(self, x):
+        return x * 2
+"""
+_REGISTERED = "@keras.saving.register_keras_serializable(package='mine')\n"
+
+
+def _save_own(path: Path, module: str, *, registered: bool) -> None:
+    """Save a network with a layer of its own, of which Keras knows nothing afterwards."""
+
+    class Own(layers.Layer):
+        def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+            return x * 2
+
+    Own.__module__ = module
+    if registered:
+        keras.saving.register_keras_serializable(package="mine")(Own)
+    image = keras.Input((16, 16, 3))
+    mask = layers.Conv2D(1, 3, padding="same", activation="sigmoid")(Own()(image))
+    keras.Model(image, mask).save(path)
+    keras.saving.get_custom_objects().pop("mine>Own", None)
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["saved plainly", "saved registered"])
+@pytest.mark.parametrize("decorator", ["", _REGISTERED], ids=["plain", "registered"])
+def test_a_layer_class_needs_no_dict(tmp_path: Path, saved: bool, decorator: str) -> None:
+    _save_own(tmp_path / "net.keras", "nowhere.blocks", registered=saved)
+    code = tmp_path / "own.py"
+    code.write_text(_OWN.format(decorator))
+    assert load_model(str(tmp_path / "net.keras"), _options(code)).spec.height == 16
+    keras.saving.get_custom_objects().pop("mine>Own", None)
+
+
+def test_a_file_may_only_import_what_registers_itself(tmp_path: Path) -> None:
+    _save_own(tmp_path / "net.keras", "nowhere.blocks", registered=True)
+    code = tmp_path / "imports.py"
+    code.write_text(
+        f"def define():\n    {_OWN.format('').replace(chr(10), chr(10) + '    ')}\n"
+        "    keras.saving.register_keras_serializable(package='mine')(Own)\ndefine()\n"
+    )
+    assert load_model(str(tmp_path / "net.keras"), _options(code)).spec.height == 16
+    keras.saving.get_custom_objects().pop("mine>Own", None)
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_a_class_of_a_library_that_is_not_here_names_both(tmp_path: Path, registered: bool) -> None:
+    # Keras looks into its own libraries by itself, and into no others.
+    _save_own(tmp_path / "net.keras", "keras_hub.nowhere", registered=registered)
+    message = r"uses Own of keras_hub\.nowhere, which cannot .*\nInstall keras_hub .*\"Own\": Own"
+    with pytest.raises(UsageError, match=message):
+        load_model(str(tmp_path / "net.keras"), _RANGE)
+
+
 @pytest.mark.parametrize(("factor", "known"), [("0.5", True), ("9.0", False)])
 def test_a_mask_that_the_users_function_makes_is_measured(
     tmp_path: Path, factor: str, known: bool
