@@ -14,7 +14,7 @@ from portrait_tflite.convert.rewrites.keras.affine import ChannelAffine, affine_
 from portrait_tflite.convert.rewrites.keras.affine_before import FoldAffineBefore
 from portrait_tflite.convert.rewrites.keras.packed_columns import ColumnsAsChannels
 from portrait_tflite.convert.rewrites.keras.site import Site, Uses, single
-from portrait_tflite.convert.spec import BYTES
+from portrait_tflite.convert.stated_range import BYTES
 from portrait_tflite.images import Floats, affine_of_bytes, normalizes_alike
 from portrait_tflite.vocabulary import Delegate, ModelSpec, RewriteRecord, SkippedRewrite
 

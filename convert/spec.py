@@ -6,20 +6,13 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import keras
-import numpy as np
-
 from portrait_tflite.convert.previous_mask import STATE_CHANNEL
+from portrait_tflite.convert.stated_range import stated_range
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Channels, ModelSpec, OutputSpec
 
 if TYPE_CHECKING:
     from portrait_tflite.convert.loading.load import LoadOptions
-
-Range = tuple[float, float]
-
-BYTES: Range = (0.0, 255.0)
-UNIT: Range = (0.0, 1.0)
 
 
 def resolve_spec(
@@ -82,51 +75,6 @@ def resolve_channels(count: int | None, wanted: Channels | None, source: str) ->
             f"{fitting}. Received: {channels}."
         )
     return channels
-
-
-def stated_range(image: Any) -> Range | None:
-    """Return the range that the network's own first layer expects; None where it states none.
-
-    Only a Rescaling or Normalization layer that takes the whole input states one: 0–255 where it
-    shrinks bytes, 0–1 where its numbers are those of fractions. One that takes a previous mask
-    with the colours states none: they need not have the same range.
-    """
-    if image.shape[-1] == STATE_CHANNEL + 1:
-        return None
-    consumers = _consumers(image)
-    while len(consumers) == 1 and getattr(consumers[0], "inputs", None):  # a nested network
-        consumers = _consumers(consumers[0].inputs[0])
-    if len(consumers) != 1:
-        return None
-    layer = consumers[0]
-    if isinstance(layer, keras.layers.Rescaling):
-        return _rescaling_range(np.asarray(layer.scale, np.float64))
-    if isinstance(layer, keras.layers.Normalization):
-        return _normalization_range(layer)
-    return None
-
-
-def _consumers(image: Any) -> list[Any]:
-    operation = image._keras_history.operation
-    return [node.operation for node in operation._outbound_nodes]
-
-
-def _rescaling_range(scale: np.ndarray[Any, Any]) -> Range | None:
-    """Take 1/255 and 1/127.5 for bytes, 1 and 2 for fractions; anything else is not known."""
-    span = np.abs(scale)
-    if np.all((span * 255 >= 0.5) & (span * 255 <= 8)):
-        return BYTES
-    return UNIT if np.all((span >= 0.5) & (span <= 8)) else None
-
-
-def _normalization_range(layer: Any) -> Range | None:
-    mean = np.asarray(layer.mean, np.float64)
-    std = np.sqrt(np.asarray(layer.variance, np.float64))
-    if np.all((mean > 2) & (mean < 255) & (std > 2)):
-        return BYTES
-    if np.all((mean > 0) & (mean < 1) & (std < 1)):
-        return UNIT
-    return None
 
 
 def _check_options(options: LoadOptions, count: int) -> None:

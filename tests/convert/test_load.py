@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from portrait_tflite.convert.loading.load import LoadOptions, load_model
+from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Activation, Channels, Fit, Interpolation, OutputSpec
 
 Net = Callable[..., keras.Model]
@@ -104,6 +106,35 @@ def test_the_first_layer_states_the_range(
     tmp_path: Path, net: Net, first: keras.layers.Layer, expected: tuple[float, float]
 ) -> None:
     net(first=first).save(tmp_path / "net.keras")
+    assert load_model(str(tmp_path / "net.keras")).spec.input_range == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (keras.applications.mobilenet_v2.preprocess_input, (0.0, 255.0)),
+        (keras.applications.densenet.preprocess_input, (0.0, 255.0)),
+        (lambda x: x * (1 / 255), (0.0, 255.0)),
+        (lambda x: (x - 127.5) / 128.0, (0.0, 255.0)),
+        (lambda x: keras.ops.cast(x, "float32") / 255.0 * 2 - 1, (0.0, 255.0)),
+        (lambda x: (x - 0.5) / 0.5, (0.0, 1.0)),
+        (lambda x: 2 * x - 1, (0.0, 1.0)),
+        (lambda x: x - 0.5, None),
+        (lambda x: x / 20.0, None),
+        (lambda x: keras.ops.relu(x) / 255.0, None),
+        (lambda x: x[..., ::-1] / 255.0, None),
+    ],
+)
+def test_operators_at_the_input_state_the_range(
+    tmp_path: Path, first: Callable[[Any], Any], expected: tuple[float, float] | None
+) -> None:
+    image = keras.Input((16, 16, 3))
+    mask = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="mask")(first(image))
+    keras.Model(image, mask).save(tmp_path / "net.keras")
+    if expected is None:
+        with pytest.raises(UsageError, match="--input-range is required"):
+            load_model(str(tmp_path / "net.keras"))
+        return
     assert load_model(str(tmp_path / "net.keras")).spec.input_range == expected
 
 
