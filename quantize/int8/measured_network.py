@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from portrait_tflite.quantize.int8.centred_factors import with_centred_factors
 from portrait_tflite.quantize.int8.pool_borders import with_pool_borders
 from portrait_tflite.quantize.int8.probabilities import with_probabilities
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
@@ -18,7 +19,7 @@ def measured_network(
 ) -> RangedNetwork:
     """Measure what each tensor of a float file holds; probabilities may be all of 0 to 1.
 
-    What pads for a maximum pooling holds what is pooled.
+    What pads for a maximum pooling holds what is pooled; second factors of matrices lie about 0.
 
     Args:
         data: The float32 `.tflite`.
@@ -27,5 +28,5 @@ def measured_network(
         on_images: Called with how many of them were seen.
     """
     measured = RangedNetwork(data, measure_ranges(data, frames, on_images))
-    network = with_pool_borders(with_probabilities(measured))
+    network = with_centred_factors(with_pool_borders(with_probabilities(measured)))
     return network if picture is None else network.with_picture(picture)
