@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from portrait_tflite.convert.previous_mask import find_inputs, keras_ends
 from portrait_tflite.errors import UsageError
 
 Size = tuple[int, int]
+
+_BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
 
 
 def order_inputs(model: keras.Model, source: str) -> list[Any]:
@@ -63,8 +66,13 @@ def fix_size(model: keras.Model, size: Size | None, source: str) -> keras.Model:
 
 
 def first_sentence(error: Exception) -> str:
-    """Return what a Keras error says first, without the configuration it prints."""
+    """Return what a Keras error says first, without the configuration it prints.
+
+    Of a call that fails that is why, which Keras prints in bold below its first line.
+    """
     text = str(error).rsplit("Exception encountered:", 1)[-1].strip()
+    if causes := _BOLD.findall(text):
+        text = causes[-1].rsplit("Error encountered:", 1)[-1].strip()
     line = text.splitlines()[0] if text else type(error).__name__
     sentence = line.split(". ")[0].split(" Full object config")[0]
     return sentence[:200].rstrip(". ") + "."

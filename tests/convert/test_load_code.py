@@ -221,6 +221,14 @@ def test_a_layer_class_needs_no_dict(tmp_path: Path, saved: bool, decorator: str
     keras.saving.get_custom_objects().pop("mine>Own", None)
 
 
+def test_a_layer_that_fails_says_why(tmp_path: Path) -> None:
+    _save_own(tmp_path / "net.keras", "nowhere.blocks", registered=False)
+    code = tmp_path / "own.py"
+    code.write_text(_OWN.format("").replace("x * 2", "self.missing(x)"))
+    with pytest.raises(UsageError, match=r"by Keras: .*has no attribute .missing"):
+        load_model(str(tmp_path / "net.keras"), _options(code))
+
+
 def test_a_file_may_only_import_what_registers_itself(tmp_path: Path) -> None:
     _save_own(tmp_path / "net.keras", "nowhere.blocks", registered=True)
     code = tmp_path / "imports.py"
