@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from portrait_tflite import deadly_ops
 from portrait_tflite.convert.loading.load import LoadedModel
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.pipeline import baselines
@@ -95,6 +96,13 @@ def test_a_model_that_the_converter_refuses_is_said(monkeypatch: pytest.MonkeyPa
     built = _built(_net(by_name=False), 0)
     assert not built.made
     assert [one.reason for one in built.failed] == ["no builtin"] * 2
+
+
+def test_a_file_that_litert_dies_of_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadly_ops, "find_deadly_op", lambda *_: "an ADD that ends it")
+    built = _built(_net(by_name=False), 0)
+    assert not built.made
+    assert ["an ADD that ends it" in one.reason for one in built.failed] == [True, True]
 
 
 def test_what_the_plain_converter_costs_is_asked_once_and_only_then(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from portrait_tflite.convert.rewrites.flatbuffer.identity_add import IdentityAdd
+from portrait_tflite.convert.rewrites.flatbuffer.identity_add import LOST_SKIP, IdentityAdd
 from portrait_tflite.report.cautions import cautions
 from portrait_tflite.report.html import render_html
 from portrait_tflite.report.io_card import card_lines
@@ -17,7 +17,7 @@ from portrait_tflite.vocabulary import Level, Report, RewriteRecord
 
 def _dropped(layer: str) -> RewriteRecord:
     name = IdentityAdd.name
-    return RewriteRecord(name, Level.FLATBUFFER, layer, True, 0.0, 0.0, name, (), "lost")
+    return RewriteRecord(name, Level.FLATBUFFER, layer, True, 0.0, 0.0, name, (), LOST_SKIP)
 
 
 @pytest.mark.parametrize(

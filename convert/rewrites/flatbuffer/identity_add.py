@@ -28,6 +28,10 @@ from portrait_tflite.convert.rewrites.flatbuffer.single_op import (
 # XNNPACK's limits for each operand of an int8 ADD [V: xnnpack_delegate.cc, VisitBinaryNode].
 ADD_RATIO = (2.0**-10, 2.0**8)
 
+LOST_SKIP = "a skip that int8 has lost: the other operand never reaches half a step"
+# Such as what keeps a variance from 0.
+_LOST_NUMBER = "a number that never reaches half a step"
+
 
 class IdentityAdd(FlatbufferRewrite):
     """Drop an addition whose one operand cannot move the sum by half a step.
@@ -93,7 +97,7 @@ class IdentityAdd(FlatbufferRewrite):
         # The skip is heard after all.
         if moved:
             return RefusedOp(node.tensor, f"the small operand moves {moved} of 65,536 sums")
-        reason = "a skip that int8 has lost: the other operand never reaches half a step"
+        reason = _LOST_NUMBER if operands[1 - alive].constant else LOST_SKIP
         source = operands[alive].index
         # Of another scale the same integers stand for other numbers.
         same = form_of(operands[alive]) == form_of(target) and not is_output(model, target.index)

@@ -13,12 +13,13 @@ from typing import Any
 from portrait_tflite.convert.files.flatbuffer import indices, read_model, text
 from portrait_tflite.convert.loading.load import LoadedModel
 from portrait_tflite.convert.mending.mend_burden import weigh
-from portrait_tflite.errors import ConversionError
+from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.pipeline.network import Baseline
 from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.variants import build_naive
-from portrait_tflite.vocabulary import ModelSpec, SkippedRewrite
+from portrait_tflite.runtime import require_harmless
+from portrait_tflite.vocabulary import Delegate, ModelSpec, SkippedRewrite
 
 _NAIVE_BATCH1 = "naive_batch1"
 # Whether the batch is fixed to 1.
@@ -45,8 +46,9 @@ def build_baselines(
         for name, batch_one in _BATCH_ONE.items():
             try:
                 data = build_naive(loaded.model, representative, batch_one=batch_one).data
+                require_harmless(data, Delegate.XNNPACK, name)
                 made[name] = Baseline(data, spec_of_baseline(data, loaded.spec))
-            except ConversionError as error:
+            except (ConversionError, UsageError) as error:
                 failed.append(SkippedRewrite(name, loaded.model.name, str(error)))
             update(len(made) + len(failed))
     return Baselines(made, tuple(failed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from portrait_tflite.convert.rewrites.flatbuffer.identity_add import LOST_SKIP
 from portrait_tflite.report.formats import count
 from portrait_tflite.report.io_card import io_card
 from portrait_tflite.report.roles import shipped_variants
@@ -18,8 +19,6 @@ from portrait_tflite.vocabulary import (
 
 # A quantized probability may go beyond 0 and 1 by what calibration rounds; logits go farther.
 _BEYOND = 0.25
-# The rewrite that drops an addition whose one operand does nothing.
-_LOST_SKIP = "identity_add"
 
 
 def cautions(report: Report) -> tuple[str, ...]:
@@ -76,7 +75,7 @@ def _logits(variant: Variant, network: ModelSpec) -> Iterator[str]:
 
 def _lost_skips(rewrites: Sequence[RewriteRecord]) -> Iterator[str]:
     """Tell of the sums that one operand had no say in: calibration or training went wrong there."""
-    layers = [record.layer for record in rewrites if record.rewrite == _LOST_SKIP]
+    layers = [record.layer for record in rewrites if record.reason == LOST_SKIP]
     if layers:
         skips = "a skip" if len(layers) == 1 else f"{len(layers)} skips"
         yield (

@@ -110,6 +110,18 @@ def test_a_dead_skip_that_xnnpack_takes_is_dropped(tiny_graph: Build, run_once: 
     assert "lost" in result.records[0].reason
 
 
+def test_a_number_that_is_lost_is_no_skip(tiny_graph: Build) -> None:
+    """What keeps a variance from 0 is as small as that by design."""
+    graph = tiny_graph()
+    x, total = (graph.tensor(f"net/{n}/op", (1, 4, 4, 4), "int8", 0.05, 2) for n in ("x", "add"))
+    epsilon = graph.tensor("epsilon", (1,), "int8", 1e-5, 0, data=[100])
+    graph.op("ADD", [x, epsilon], total, 2, schema.AddOptionsT())
+    y = graph.tensor("net/act/Sigmoid", (1, 4, 4, 4), "int8", 1 / 256, -128)
+    graph.op("LOGISTIC", [total], y, 2)
+    (record,) = mend_model(graph.build([x], [y])).records
+    assert (record.rewrite, "lost" in record.reason) == ("identity_add", False)
+
+
 def test_a_skip_heard_by_one_value_stays(tiny_graph: Build) -> None:
     # 132 steps of it are just more than half a step of the sum.
     data = _dead_skip(tiny_graph(), 0.05 * 0.502 / 132)
