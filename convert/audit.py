@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
@@ -55,8 +54,7 @@ def audit_model(source: Path | bytes, layers: Iterable[str] = ()) -> Audit:
 
 
 def _audit_xnnpack(model: schema.ModelT, source: Path | bytes, found: _Found) -> DelegateAudit:
-    with np.errstate(all="ignore"):  # broken scales have no ratio
-        predicted = predict_xnnpack(model)
+    predicted = predict_xnnpack(model)
     count = len(predicted.partitions)
     # The runtime does not even load a file with a custom op that it has not.
     if found.custom():

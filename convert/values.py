@@ -60,7 +60,7 @@ class Node:
         if isinstance(self.op, keras.Layer):
             # As a network does at inference. Unsaid, the first layer inside that has a default of
             # its own (Resizing: True) decides for all that are called behind it.
-            kwargs = {**kwargs, "training": False}
+            kwargs = {"training": False, **kwargs}
         result = self.op(*map_tree(fill, self.args), **kwargs)
         return list(keras.tree.flatten(result))  # a SavedModel's signature gives a dict
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from portrait_tflite.convert.costs.cost_table import CostTable
 from portrait_tflite.convert.costs.costed_nodes import costed_ops, looked_up, precision_of_node
 from portrait_tflite.convert.costs.costed_op import BUILTIN, INT8, CostedOp
@@ -61,8 +59,7 @@ def predict(data: bytes, table: CostTable, outside: Collection[int] | None = Non
     """
     model = read_model(data)
     if outside is None:
-        with np.errstate(all="ignore"):  # broken scales have no ratio
-            outside = predict_xnnpack(model).refused
+        outside = predict_xnnpack(model).refused
     return predict_nodes(list_nodes(model), table, outside, indices(model.subgraphs[0].outputs))
 
 

@@ -26,6 +26,8 @@ def fewer_dimensions(site: Site) -> str:
 
 
 def _of_transpose(shape: tuple[int, ...], order: tuple[int, ...]) -> str:
+    if len(shape) != len(order):  # a file that says none
+        return ""
     if order == _BLOCKS and shape[3] == shape[4]:
         return f"use keras.ops.depth_to_space, or DEPTH_TO_SPACE, with a block of {shape[3]}"
     if order == _BLOCKS and shape[2] == shape[4]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.partitions import find_partitions
@@ -39,6 +40,7 @@ class Prediction:
     fatal: dict[int, Refusal]
 
 
+@np.errstate(all="ignore")  # broken scales have no ratio
 def predict_xnnpack(model: schema.ModelT, rules: Sequence[Rule] = XNNPACK_RULES) -> Prediction:
     """Predict which ops of the first subgraph XNNPACK takes, and in how many partitions."""
     nodes = list_nodes(model)

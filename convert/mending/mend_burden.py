@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.costs.cost_prediction import predict_nodes
@@ -87,8 +86,7 @@ def _delegation(data: bytes, model: schema.ModelT) -> tuple[int, list[int], int]
     try:
         runner = open_model(data, Delegate.XNNPACK)
     except UsageError:
-        with np.errstate(all="ignore"):  # such scales have no ratio
-            found = predict_xnnpack(model)
+        found = predict_xnnpack(model)
         return 1, [*found.refused, *found.fatal], len(found.partitions)
     return 0, [node.index for node in runner.outside], runner.partitions
 
