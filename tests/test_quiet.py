@@ -80,3 +80,24 @@ def test_verbose_lets_everything_through(
     with quiet():
         os.write(1, b"heard\n")
     assert capfd.readouterr().out == "heard\n"
+
+
+def test_a_handler_made_meanwhile_writes_to_the_real_stream(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """TensorFlow makes its own when it is imported."""
+    logger = logging.getLogger("somebody")
+    with quiet():
+        handler = logging.StreamHandler()
+        logger.addHandler(handler)
+    try:
+        logger.warning("heard")
+        assert capsys.readouterr().err == "heard\n"
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_warnings_of_tensorflow_are_chatter() -> None:
+    with quiet():
+        pass
+    assert not logging.getLogger("tensorflow").isEnabledFor(logging.WARNING)

@@ -7,6 +7,7 @@ enough; their Python parts print to `sys.stdout`, which need not be descriptor 1
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -14,6 +15,9 @@ from collections.abc import Iterator
 from typing import IO
 
 VERBOSE_VARIABLE = "PORTRAIT_TFLITE_VERBOSE"
+
+# What these warn of is nothing that a user could do anything about: graphs that are traced anew.
+_CHATTING_LOGGERS = ("tensorflow", "absl")
 
 _NOTE_CHARACTERS = 4000  # the end of what was said; enough for the line that names the fault
 
@@ -47,6 +51,8 @@ def quiet() -> Iterator[None]:
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as sink:
         _State.depth += 1
         try:
+            for name in _CHATTING_LOGGERS:
+                logging.getLogger(name).setLevel(logging.ERROR)
             with _redirected(sink):
                 yield
         except BaseException as error:
@@ -54,6 +60,7 @@ def quiet() -> Iterator[None]:
             raise
         finally:
             _State.depth -= 1
+            _release(sink)
 
 
 @contextlib.contextmanager
@@ -73,6 +80,17 @@ def _redirected(sink: IO[str]) -> Iterator[None]:
         for number, copy in saved.items():
             os.dup2(copy, number)
             os.close(copy)
+
+
+def _release(sink: IO[str]) -> None:
+    """Give handlers that a library made meanwhile, as TensorFlow when imported, the real stderr."""
+    loggers = [
+        logging.getLogger(),
+        *map(logging.getLogger, list(logging.Logger.manager.loggerDict)),
+    ]
+    for handler in {each for logger in loggers for each in logger.handlers}:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sink:
+            handler.setStream(sys.stderr)
 
 
 def _flush() -> None:
