@@ -26,6 +26,7 @@ from portrait_tflite.quantize.int8.picture_scale import put_rescalings, take_res
 from portrait_tflite.quantize.int8.shared_scales import spare_other_readers
 from portrait_tflite.quantize.int8.stand_ins import put_stand_ins, take_stand_ins_away
 from portrait_tflite.quantize.int8.tensor_ranges import Range
+from portrait_tflite.quantize.int8.tied_scales import tied_ranges
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import IoType
 
@@ -89,15 +90,25 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
 
     Weights are per channel and symmetric, activations per tensor, biases int32. Ranges that are too
     small to be scaled to are widened (`lift_ranges`), and such that would be others' as well
-    (`spare_other_readers`).
+    (`spare_other_readers`). Where it finds no scales that agree, it is given such (`tied_ranges`).
 
     Raises:
         ConversionError: The quantizer does not take the file.
     """
+    try:
+        return _quantize(network, network.ranges, io)
+    except ConversionError:
+        tied = tied_ranges(read_model(network.data), network.ranges)
+        if tied == network.ranges:
+            raise
+        return _quantize(network, tied, io)
+
+
+def _quantize(network: RangedNetwork, given: Mapping[int, Range], io: IoType) -> bytes:
     from tensorflow.lite.python.convert import mlir_quantize
 
     model = read_model(network.data)
-    ranges = spare_other_readers(model, network.ranges)
+    ranges = spare_other_readers(model, given)
     _write_ranges(model, lift_ranges(model, ranges))
     rescaled = put_rescalings(model)
     names = put_stand_ins(model)

@@ -9,8 +9,9 @@ from math import inf, log
 from portrait_tflite.convert.files.flatbuffer import indices, read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
-from portrait_tflite.quantize.int8.moves import MOVES, ONE_SCALE
+from portrait_tflite.quantize.int8.moves import MOVES
 from portrait_tflite.quantize.int8.tensor_ranges import Range, activation_tensors, common
+from portrait_tflite.quantize.int8.tied_scales import tied_tensors
 
 # Their int8 kernels have the scale of the output in them.
 _FIXED = frozenset({"LOGISTIC", "SOFTMAX", "LOG_SOFTMAX", "TANH", "L2_NORMALIZATION"})
@@ -39,26 +40,9 @@ def scale_families(data: bytes) -> list[list[int]]:
     only moves these.
     """
     model = read_model(data)
-    tensors = activation_tensors(model)
-    nodes = list_nodes(model)
-    root = {number: number for number in tensors}
-
-    def find(number: int) -> int:
-        while root[number] != number:
-            number = root[number]
-        return number
-
-    for node in nodes:
-        if node.op in ONE_SCALE:
-            first, *others = [n for n in _touched(node) if n in root]
-            for other in others:
-                root[find(other)] = find(first)
-    given = {find(n) for n in indices(model.subgraphs[0].inputs) if n in root}
-    given |= {find(o.index) for n in nodes if n.op in _FIXED for o in n.outputs if o.index in root}
-    families: dict[int, list[int]] = {}
-    for number in tensors:
-        families.setdefault(find(number), []).append(number)
-    return [members for first, members in families.items() if first not in given]
+    given = {*indices(model.subgraphs[0].inputs)}
+    given |= {o.index for node in list_nodes(model) if node.op in _FIXED for o in node.outputs}
+    return [family for family in tied_tensors(model) if given.isdisjoint(family)]
 
 
 def told_apart(data: bytes) -> dict[int, Range]:
@@ -104,7 +88,3 @@ def _clamp(node: Node) -> Range | None:
     if node.op == "MAXIMUM":
         return Range(float(numbers.min()), inf)
     return Range(-inf, float(numbers.max()))
-
-
-def _touched(node: Node) -> list[int]:
-    return [o.index for o in (*node.given(), *node.outputs)]

@@ -16,10 +16,12 @@ from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes, op_names
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.errors import ConversionError
+from portrait_tflite.quantize.int8.measured_network import measured_network
 from portrait_tflite.quantize.int8.post_training import configure
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, quantize_network
 from portrait_tflite.quantize.int8.tensor_ranges import Range, measure_ranges
 from portrait_tflite.runtime import open_model
+from portrait_tflite.tensor_values import to_real, to_stored
 from portrait_tflite.vocabulary import IoType, Precision
 
 SHAPE = (16, 16, 3)
@@ -129,3 +131,29 @@ def test_what_is_refused_is_one_clear_line(
     monkeypatch.setattr(converter, "mlir_quantize", refuse)
     with pytest.raises(ConversionError, match="can quantize is required.*no such op$"):
         quantize_network(network)
+
+
+def test_a_dense_block_with_a_tanh_gets_scales_that_agree() -> None:
+    """Each concatenation would have another scale; `TFLiteConverter` alone refuses the network."""
+    keras.utils.set_random_seed(1)
+    x = keras.Input((8, 8, 3), batch_size=1)
+    first = layers.Conv2D(4, 3, padding="same")(x)
+    bounded = layers.Conv2D(2, 1, activation="tanh")(first)
+    both = layers.Concatenate()([first, bounded])
+    third = layers.Conv2D(2, 1, activation="relu")(both)
+    mask = layers.Conv2D(1, 1, activation="sigmoid")
+    model = keras.Model(x, mask(layers.Concatenate()([first, bounded, third])))
+    data = Export(trace(model)).float_model(Precision.FLOAT32)
+    rng = np.random.default_rng(2)
+    pictures = [rng.random((1, 8, 8, 3), np.float32) for _ in range(4)]
+    network = measured_network(data, [(picture,) for picture in pictures])
+    joined = [node for node in list_nodes(read_model(data)) if node.op == "CONCATENATION"]
+    assert len({network.ranges[node.outputs[0].index] for node in joined}) == 2
+    quantized = quantize_network(network)
+    runner = open_model(quantized)
+    found = to_real(runner.run(to_stored(pictures[0], runner.inputs[0]))[0], runner.outputs[0])
+    assert float(np.abs(found - np.asarray(model(pictures[0]))).max()) < 0.03
+    scales = {
+        n.outputs[0].scale for n in list_nodes(read_model(quantized)) if n.op == "CONCATENATION"
+    }
+    assert len(scales) == 1
