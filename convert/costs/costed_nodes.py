@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import prod
 
 from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp, copied
+from portrait_tflite.convert.delegates.fewer_dimensions import merge_dimensions
 from portrait_tflite.convert.delegates.site import numbers
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 
@@ -47,8 +48,9 @@ def _transposed(node: Node) -> Iterator[CostedOp]:
 def _transpose(node: Node) -> Iterator[CostedOp]:
     source, order = node.given()[:2]
     axes = [axis % max(1, len(source.shape)) for axis in numbers(order).tolist()]
-    sizes, moved = _merged(source.shape, axes) if source.shape else ([], [])
-    if moved == sorted(moved):
+    merged, moved = merge_dimensions(source.shape, axes) if source.shape else ((), ())
+    sizes = [abs(size) for size in merged]  # -1 stands for one
+    if list(moved) == sorted(moved):
         yield _sized(node, node.outputs[0], source, kind="RESHAPE")
         return
     last = len(sizes) - 1
@@ -59,24 +61,6 @@ def _transpose(node: Node) -> Iterator[CostedOp]:
     runs = abs(source.size) // max(1, length)
     stride = min(sizes[last], sizes[moved[-1]])
     yield CostedOp(node.op, runs, 1, length, length, stride=stride)
-
-
-def _merged(shape: tuple[int, ...], order: list[int]) -> tuple[list[int], list[int]]:
-    """Leave out dimensions of 1, and make one of those that stay neighbours, as XNNPACK does.
-
-    Returns:
-        The sizes in their old order, and where each of the new ones was.
-    """
-    kept = [axis for axis in order if shape[axis] != 1]
-    groups: list[list[int]] = []
-    for axis in kept:
-        between = shape[groups[-1][-1] + 1 : axis] if groups and axis > groups[-1][-1] else None
-        if between is not None and all(size == 1 for size in between):
-            groups[-1].append(axis)
-        else:
-            groups.append([axis])
-    old = sorted(groups)
-    return [abs(prod(shape[a] for a in group)) for group in old], [old.index(g) for g in groups]
 
 
 def _dense(node: Node) -> Iterator[CostedOp]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from portrait_tflite.convert.delegates.site import Site
 
@@ -39,9 +40,11 @@ def _of_transpose(shape: tuple[int, ...], order: tuple[int, ...]) -> str:
 
 
 def merge_dimensions(
-    shape: tuple[int, ...], order: tuple[int, ...]
+    shape: Sequence[int], order: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Take as one what a transpose leaves side by side, and leave out dimensions of 1.
+
+    XNNPACK does so, too.
 
     Returns:
         The shape and the order that move the same numbers to the same places.
