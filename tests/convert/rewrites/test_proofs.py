@@ -40,6 +40,8 @@ MODULES = {
     for path in sorted(FOLDER.rglob("test_*.py"))
     if path.parent != FOLDER
 }
+# Settings that several of them import.
+DRAWING = ast.parse((FOLDER / "flatbuffer" / "drawing.py").read_text())
 
 
 @functools.cache
@@ -105,7 +107,9 @@ def _examples(module: ast.Module, test: ast.FunctionDef) -> int:
     """Read how many configurations a test draws: at its own settings, or at those of a name."""
     if not any(_called(decorator) == "given" for decorator in test.decorator_list):
         return 0
-    named = dict(pair for node in module.body for pair in _defined(node))
+    named = dict(
+        pair for each in (DRAWING, module) for node in each.body for pair in _defined(node)
+    )
     for decorator in test.decorator_list:
         settings = named.get(decorator.id) if isinstance(decorator, ast.Name) else decorator
         if settings is not None and _called(settings) == "settings":

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.mending.mend import mend_model
@@ -17,13 +17,9 @@ from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.runtime import open_model
 
+from .drawing import many
+
 Build = Callable[..., Any]
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 FORMS = {"int8": (0.05, 3), "uint8": (0.05, 120), "float32": (None, 0)}
 dtypes = st.sampled_from(sorted(FORMS))
 sizes = st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(1, 4))

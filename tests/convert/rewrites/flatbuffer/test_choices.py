@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.mending.mend import mend_model
@@ -18,15 +18,11 @@ from portrait_tflite.convert.rewrites.flatbuffer.select_to_leaky_relu import Sel
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 from portrait_tflite.runtime import open_model
 
+from .drawing import many
+
 Build = Callable[..., Any]
 SHAPE = (1, 8, 8, 4)
 LEAKY, NUMBERS = SelectToLeakyRelu(), ChoiceToNumbers()
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 ABOVE, BELOW = ("GREATER", "GREATER_EQUAL"), ("LESS", "LESS_EQUAL")
 _OPTIONS = {
     "EQUAL": schema.EqualOptionsT,

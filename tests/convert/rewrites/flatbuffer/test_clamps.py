@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.rewrites.flatbuffer.fuse_clamp import FuseClamp
@@ -16,18 +16,13 @@ from portrait_tflite.convert.rewrites.flatbuffer.relu_to_quantize import ReluToQ
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.runtime import open_model
 
+from .drawing import many
 from .producers import CLAMPING, produce
 from .producers import SHAPE as PRODUCED
 
 Build = Callable[..., Any]
 SHAPE = (1, 16, 16, 2)
 VERSIONS = {"RELU": 2, "RELU6": 2, "RELU_0_TO_1": 1, "RELU_N1_TO_1": 1}
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.files.flatbuffer import read_model
@@ -23,15 +23,11 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
+from .drawing import many
+
 Build = Callable[..., Any]
 EVERY = ColumnsAsChannels(fewest=1)
 PACKED = ["RESHAPE", "CONV_2D", "RESHAPE"]
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.delegates.gpu import predict_gpu
@@ -21,13 +21,9 @@ from portrait_tflite.convert.rewrites.flatbuffer.fold_constants import (
 )
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Applied, MendedOp, accept
 
+from .drawing import many
+
 Build = Callable[..., Any]
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 OPTIONS = {
     "ADD": schema.AddOptionsT,
     "MUL": schema.MulOptionsT,

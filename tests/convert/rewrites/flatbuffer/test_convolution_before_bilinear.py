@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.files.flatbuffer import read_model
@@ -21,14 +21,10 @@ from portrait_tflite.convert.rewrites.flatbuffer.convolution_before_bilinear imp
 )
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Match, RefusedOp, accept
 
+from .drawing import many
+
 Build = Callable[..., Any]
 CLAMPS = {1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 @dataclass(frozen=True)

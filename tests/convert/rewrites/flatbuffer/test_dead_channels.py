@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.mending.mend import mend_model
@@ -16,14 +16,10 @@ from portrait_tflite.convert.rewrites.flatbuffer.dead_channels import DeadChanne
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.runtime import open_model
 
+from .drawing import many
+
 Build = Callable[..., Any]
 RunOnce = Callable[[bytes], list[bytes]]
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 def _convolution(graph: Any, op: str, scales: Any, seed: int = 0, numbers: int = 3000) -> bytes:

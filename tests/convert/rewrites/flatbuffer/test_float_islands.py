@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, read_node
@@ -20,14 +20,10 @@ from portrait_tflite.convert.rewrites.flatbuffer.float_islands import (
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Match, RefusedOp, accept
 from portrait_tflite.runtime import open_model
 
+from .drawing import many
+
 Build = Callable[..., Any]
 MOVE, CLAMP = MoveStoredNumbers(), ClampBeforeQuantize()
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 scales = st.floats(0.001, 0.2)
 points = st.integers(-128, 127)
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5))

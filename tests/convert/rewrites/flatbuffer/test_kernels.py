@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.mending.mend import mend_model
@@ -18,15 +18,11 @@ from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import Soft
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
+from .drawing import many
+
 Build = Callable[..., Any]
 SHAPE = (1, 16, 16, 4)
 PROBABILITY = ("int8", 1 / 256, -128)
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 points = st.integers(-128, 127)
 
 

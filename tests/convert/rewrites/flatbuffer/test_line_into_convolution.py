@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.files.flatbuffer import read_model
@@ -18,6 +18,8 @@ from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.line_into_convolution import LineIntoConvolution
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Match, accept
 
+from .drawing import many
+
 Build = Callable[..., Any]
 OPTIONS = {
     "ADD": schema.AddOptionsT,
@@ -25,12 +27,6 @@ OPTIONS = {
     "MUL": schema.MulOptionsT,
     "DIV": schema.DivOptionsT,
 }
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 @dataclass(frozen=True)

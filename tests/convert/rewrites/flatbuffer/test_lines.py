@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.mending.mend import mend_model
@@ -20,14 +20,10 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
 
+from .drawing import many
+
 Build = Callable[..., Any]
 SHAPE = (1, 16, 16, 4)
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 points = st.integers(-128, 127)
 OPTIONS = {
     "MUL": schema.MulOptionsT,

@@ -9,21 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 
+from .drawing import many
+
 Build = Callable[..., Any]
 WINDOW_OPS = ["CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"]
 LEAST = {"int8": -128, "float32": float("-inf")}
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 

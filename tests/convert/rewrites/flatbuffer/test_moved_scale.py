@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.audit import audit_model
@@ -18,13 +18,9 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 
+from .drawing import many
+
 Build = Callable[..., Any]
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 SIZE = (1, 4, 4, 4)
 POOL = schema.Pool2DOptionsT(padding=1, strideW=2, strideH=2, filterWidth=2, filterHeight=2)
 # What each move makes of SIZE, its lists and its options.

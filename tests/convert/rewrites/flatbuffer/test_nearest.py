@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.delegates.gpu import predict_gpu
@@ -24,14 +24,10 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
+from .drawing import many
+
 Build = Callable[..., Any]
 FORMS = {"int8": (0.05, 3), "float32": (None, 0)}
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 5))
 factors = st.tuples(st.integers(1, 7), st.integers(1, 7)).filter(lambda f: f != (1, 1))
 

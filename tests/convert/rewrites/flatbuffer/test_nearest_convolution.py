@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.files.flatbuffer import read_model
@@ -18,13 +18,9 @@ from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_convolution import NearestConvolution
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Match, RefusedOp, accept
 
+from .drawing import many
+
 Build = Callable[..., Any]
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 @dataclass(frozen=True)

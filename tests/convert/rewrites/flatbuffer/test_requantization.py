@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.files.flatbuffer import read_model
@@ -23,15 +23,10 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import Match, accept
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
+from .drawing import many
 from .producers import RESCALING, SHAPE, produce
 
 Build = Callable[..., Any]
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 points = st.integers(-128, 127)
 MOVES = ["", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "MAX_POOL_2D", "PAD", "RESHAPE"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.files.flatbuffer import read_model
@@ -24,14 +24,10 @@ from portrait_tflite.convert.rewrites.flatbuffer.cancel import Cancel, MergePair
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.runtime import open_model
 
+from .drawing import many
+
 Build = Callable[..., Any]
 FORMS = {"int8": (0.05, 3), "float32": (None, 0)}
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 dtypes = st.sampled_from(["int8", "float32"])
 shapes = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 

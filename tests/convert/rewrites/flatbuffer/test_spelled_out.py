@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.mending.mend import mend_model
@@ -17,6 +17,8 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 from portrait_tflite.convert.rewrites.flatbuffer.spelled_out import SpelledOut
 from portrait_tflite.runtime import open_model
+
+from .drawing import many
 
 Build = Callable[..., Any]
 SHAPE = (1, 8, 8, 4)
@@ -32,12 +34,6 @@ OPS = {
     "L2_NORMALIZATION": ["MUL", "SUM", "MAXIMUM", "RSQRT", "MUL"],
     "LOG_SOFTMAX": ["REDUCE_MAX", "SUB", "EXP", "SUM", "LOG", "SUB"],
 }
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 @many

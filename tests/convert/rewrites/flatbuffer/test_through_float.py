@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_tflite.convert.mending.mend import mend_model
@@ -17,14 +17,10 @@ from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFlo
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
+from .drawing import many
+
 Build = Callable[..., Any]
 SHAPE = (1, 8, 8, 4)
-many = settings(
-    deadline=None,
-    max_examples=200,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 dtypes = st.sampled_from(["int8", "uint8"])
 points = st.integers(0, 255)
 
