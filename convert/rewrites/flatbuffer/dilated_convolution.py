@@ -28,7 +28,6 @@ from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 _PICTURE = 4  # dimensions
 _DILATED_DEPTHWISE = 2  # the first version that has a dilation
-_PADS_BYTES = 2  # of PAD
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,7 @@ class DilatedConvolution(FlatbufferRewrite):
         built = Replacement(model, node)
         read = source.index
         if parts.borders is not None:
-            amounts = np.array([(0, 0), *parts.borders, (0, 0)], np.int32)
-            sizes = np.add(source.shape, amounts.sum(axis=1))
-            read = built.tensor([int(size) for size in sizes], source)
-            version = 1 if source.dtype == "float32" else _PADS_BYTES
-            pad = Op("PAD", version, schema.PadOptionsT())
-            built.op(pad, [source.index, built.constant(amounts)], read)
+            read = built.pad(source, parts.borders)
         version = convolution.version
         if convolution.op == "DEPTHWISE_CONV_2D":
             version = max(version, _DILATED_DEPTHWISE)

@@ -87,11 +87,4 @@ class JointPhases:
         axes = (self.rows, self.columns)
         if all(axis.pads_like_same for axis in axes):
             return source.index, SAME
-        amounts = np.array([(0, 0), *(axis.padding for axis in axes), (0, 0)], np.int32)
-        rows, columns = (
-            size + sum(axis.padding) for size, axis in zip(source.shape[1:3], axes, strict=True)
-        )
-        padded = built.tensor((source.shape[0], rows, columns, source.shape[3]), source)
-        pad = Op("PAD", 2 if source.scale else 1, schema.PadOptionsT())
-        built.op(pad, [source.index, built.constant(amounts)], padded)
-        return padded, VALID
+        return built.pad(source, [axis.padding for axis in axes]), VALID

@@ -94,6 +94,19 @@ class Replacement:
         options = schema.ReshapeOptionsT(newShape=sizes)
         self.op(Op("RESHAPE", 1, options), [source, self.constant(sizes)], output)
 
+    def pad(self, source: Operand, borders: Sequence[tuple[int, int]]) -> int:
+        """Add a PAD of a picture `[n, h, w, c]`, and return what it gives.
+
+        Args:
+            source: The picture.
+            borders: Rows above and below, columns left and right.
+        """
+        amounts = np.array([(0, 0), *borders, (0, 0)], np.int32)
+        padded = self.tensor([int(n) for n in np.add(source.shape, amounts.sum(axis=1))], source)
+        pad = Op("PAD", 2 if source.scale else 1, schema.PadOptionsT())
+        self.op(pad, [source.index, self.constant(amounts)], padded)
+        return padded
+
     def concatenate(
         self, sources: Sequence[int], axis: int, like: Operand, output: int | None = None
     ) -> None:
