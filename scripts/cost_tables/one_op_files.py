@@ -168,6 +168,22 @@ def _unary(version: int, scale: float, zero_point: int, record: Any = None) -> A
     return build
 
 
+def _of_positive(version: int) -> Callable[[OneOpNet, CostedOp], bytes]:
+    """An op that the built-in kernels have of positive integers alone."""
+
+    def build(net: OneOpNet, op: CostedOp) -> bytes:
+        inputs = (net.add_input(*output_of(op), zero_point=-128),)
+        return net.finish(op.kind, version, inputs, output_of(op))
+
+    return build
+
+
+def _division(net: OneOpNet, op: CostedOp) -> bytes:
+    shape = output_of(op)
+    inputs = (net.add_input(*shape), net.add_operand(*shape, positive=True))
+    return net.finish(op.kind, 2, inputs, shape, schema.DivOptionsT())
+
+
 def _leaky(net: OneOpNet, op: CostedOp) -> bytes:
     options = schema.LeakyReluOptionsT(alpha=0.1)
     return net.finish("LEAKY_RELU", 2, (net.add_input(*output_of(op)),), output_of(op), options)
@@ -199,12 +215,23 @@ _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     "ADD": _binary(schema.AddOptionsT),
     "SUB": _binary(schema.SubOptionsT),
     "MUL": _binary(schema.MulOptionsT),
+    "MAXIMUM": _binary(schema.MaximumMinimumOptionsT),
+    "MINIMUM": _binary(schema.MaximumMinimumOptionsT),
+    "SQUARED_DIFFERENCE": _binary(schema.SquaredDifferenceOptionsT),
     "ADD_CHANNELS": _channelwise("ADD", schema.AddOptionsT),
     "MUL_CHANNELS": _channelwise("MUL", schema.MulOptionsT),
     "LOGISTIC": _unary(2, 1 / 256, -128),
     "TANH": _unary(2, 1 / 128, 0),
     "RELU": _unary(2, ACTIVATION_SCALE, -128),
     "RELU6": _unary(2, ACTIVATION_SCALE, -128),
+    "DIV": _division,
+    "LOG": _of_positive(2),
+    "RSQRT": _of_positive(2),
+    "SQRT": _of_positive(1),
+    "ABS": _unary(2, ACTIVATION_SCALE, 0, schema.AbsOptionsT),
+    "ELU": _unary(1, ACTIVATION_SCALE, 0),
+    "EXP": _unary(2, ACTIVATION_SCALE, -128, schema.ExpOptionsT),
+    "GELU": _unary(2, ACTIVATION_SCALE, 0, schema.GeluOptionsT),
     "HARD_SWISH": _unary(1, ACTIVATION_SCALE, 0, schema.HardSwishOptionsT),
     "LEAKY_RELU": _leaky,
     "PRELU": _channelwise("PRELU", version=1),

@@ -38,9 +38,9 @@ class OneOpNet:
             version=3, operatorCodes=[], subgraphs=[self._graph], buffers=[schema.BufferT()]
         )
 
-    def add_input(self, *shape: int, scale: float = ACTIVATION_SCALE) -> int:
+    def add_input(self, *shape: int, scale: float = ACTIVATION_SCALE, zero_point: int = 0) -> int:
         """Add an activation that is given."""
-        index = self._activation(shape, scale, 0)
+        index = self._activation(shape, scale, zero_point)
         self._graph.inputs.append(index)
         return index
 
@@ -61,11 +61,12 @@ class OneOpNet:
         scales = np.full(channels, WEIGHT_SCALE * ACTIVATION_SCALE)
         return self._constant(values, scales, rank - 1)
 
-    def add_operand(self, *shape: int) -> int:
-        """Add a random constant of the activations' kind."""
+    def add_operand(self, *shape: int, positive: bool = False) -> int:
+        """Add a random constant of the activations' kind; one to divide by is positive."""
         if not self._integer:
-            return self._constant(self._rng.normal(0, 1, shape).astype(np.float32))
-        values = self._rng.integers(-127, 128, shape, np.int8)
+            values = self._rng.normal(0, 1, shape).astype(np.float32)
+            return self._constant(np.abs(values) + 0.1 if positive else values)
+        values = self._rng.integers(1 if positive else -127, 128, shape, np.int8)
         return self._constant(values, np.array([ACTIVATION_SCALE]))
 
     def add_numbers(self, values: Any) -> int:

@@ -21,8 +21,9 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 # What XNNPACK has no kernels for, so that the built-in ones were counted.
 OUTSIDE = {
-    INT8: {"AVERAGE_POOL_2D", "HARD_SWISH", "PRELU", "RELU", "RELU6", "RESIZE_NEAREST_NEIGHBOR"}
-    | {"SOFTMAX", "TILE", *BUILTIN.values()},
+    INT8: {"ABS", "AVERAGE_POOL_2D", "DIV", "EXP", "GELU", "HARD_SWISH", "LOG", "MAXIMUM"}
+    | {"MINIMUM", "PRELU", "RELU", "RELU6", "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SOFTMAX", "SQRT"}
+    | {"SQUARED_DIFFERENCE", "TILE", *BUILTIN.values()},
     FLOAT32: {"RESIZE_NEAREST_NEIGHBOR", "TILE", *BUILTIN.values()},
 }
 
