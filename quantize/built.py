@@ -71,6 +71,7 @@ class Treatable:
         mending: Rewrites of the finished file.
         layers: Names of the Keras layers where they are known.
         delegate: Who is to run it.
+        naive_cost: As of `mend_model`.
         before: What was done before, for this variant alone.
         trainable: The Keras graph that it was exported from; None of a released file.
     """
@@ -82,6 +83,7 @@ class Treatable:
     mending: Sequence[FlatbufferRewrite]
     layers: Sequence[str] = ()
     delegate: Delegate = Delegate.XNNPACK
+    naive_cost: Callable[[], float] | None = None
     before: Built = Built(b"")
     trainable: Trainable | None = None
 
@@ -94,7 +96,9 @@ class Treatable:
         treated = replace(self, network=network or self.network)
         with quiet():
             data = quantize_ranged(treated.network, self.io)
-            mended = mend_model(data, self.checks, self.mending, self.layers, self.delegate)
+            mended = mend_model(
+                data, self.checks, self.mending, self.layers, self.delegate, self.naive_cost
+            )
         return replace(
             self.before.with_mended(mended),
             data=mended.data,

@@ -65,6 +65,7 @@ class _Source:
     Attributes:
         before: What was done for this variant alone.
         trainable: What `graph` was made of for this variant; None where it is that itself.
+        naive_cost: As of `mend_model`.
     """
 
     graph: Graph
@@ -73,6 +74,7 @@ class _Source:
     spec: ModelSpec | None
     before: Built = _NOTHING
     trainable: Trainable | None = None
+    naive_cost: Callable[[], float] | None = None
 
     @property
     def layers(self) -> list[str]:
@@ -92,6 +94,7 @@ def build_variants(
     spec: ModelSpec | None = None,
     *,
     one_range: bool = False,
+    naive_cost: Callable[[], float] | None = None,
 ) -> dict[str, Built]:
     """Export, quantize and mend every variant asked for.
 
@@ -103,6 +106,7 @@ def build_variants(
         spec: What the network takes, where the int8 file may know it: its input then has a step for
             every byte of a picture, and with `IoType.UINT8` takes the bytes as they are.
         one_range: Whether inputs are to have one range for all channels, where they can.
+        naive_cost: What the int8 file may cost if need be; see `mend_model`.
 
     Returns:
         By name of the precision, in the order asked for.
@@ -112,7 +116,8 @@ def build_variants(
     for precision in precisions:
         if on_variant:
             on_variant(precision)
-        source = _Source(graphs[delegate_of(precision, target)], representative, checks, spec)
+        graph = graphs[delegate_of(precision, target)]
+        source = _Source(graph, representative, checks, spec, naive_cost=naive_cost)
         taken = _taken(spec, precision, io, one_range=one_range)
         if taken is not None:
             source = _taking(source, taken)
@@ -190,6 +195,7 @@ def _treatable(
         mending=mending,
         layers=source.layers,
         delegate=delegate,
+        naive_cost=source.naive_cost,
         before=source.before.with_mended(prepared),
         trainable=source.trainable or Trainable(source.graph),
     )
@@ -231,7 +237,7 @@ def _taking(source: _Source, taken: ModelSpec) -> _Source:
 
     done = Built(b"", found.records, spec=taken)
     trainable = Trainable(source.graph, exported)
-    return _Source(found.graph, pictures, checks, taken, done, trainable)
+    return _Source(found.graph, pictures, checks, taken, done, trainable, source.naive_cost)
 
 
 def build_naive(model: keras.Model, representative: Representative, *, batch_one: bool) -> Built:

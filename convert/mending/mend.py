@@ -18,7 +18,7 @@ from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
 from portrait_tflite.convert.files.layer_names import name_layers
 from portrait_tflite.convert.files.model_metadata import attach_files, attached_files
-from portrait_tflite.convert.mending.mend_burden import Burden, is_dearer, weigh
+from portrait_tflite.convert.mending.mend_burden import Burden, is_dearer_file, weigh
 from portrait_tflite.convert.mending.mend_judge import PlaceJudge
 from portrait_tflite.convert.rewrites.failure import named_failure
 from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES
@@ -69,6 +69,7 @@ def mend_model(
     rewrites: Iterable[FlatbufferRewrite] = REWRITES,
     layers: Iterable[str] = (),
     delegate: Delegate = Delegate.XNNPACK,
+    naive_cost: Callable[[], float] | None = None,
 ) -> MendResult:
     """Apply every rewrite that leaves the outputs byte-equal, or moves an op by one step.
 
@@ -81,6 +82,9 @@ def mend_model(
         layers: Names of the Keras layers, to name the places by.
         delegate: Who is to run the file; for the GPU, rewrites that are of no use there are left
             out.
+        naive_cost: Cycles of what plain `TFLiteConverter` makes of the same model, asked where the
+            result costs more than `data`: it may as long as it costs no more than that. None where
+            there is no model.
 
     Raises:
         UsageError: Not a `.tflite`, or one that the built-in kernels cannot run.
@@ -93,8 +97,9 @@ def mend_model(
     forms = tuple(rewrite for rewrite in rewrites if rewrite.helps_gpu or not gpu)
     run = _Run(data, checks, name_of, delegate)
     burden = run.apply_all(forms)
+    before = weigh(data)
     # What brings an op inside may cost more than it did outside: together that must not be.
-    if is_dearer(burden, before := weigh(data)):
+    if is_dearer_file(burden, before) and not (naive_cost and burden.cycles <= naive_cost()):
         run = _Run(data, checks, name_of, delegate, thrifty=True)
         burden = run.apply_all(forms)
     # Each place is cheaper on its own; together they might still cut the graph in more pieces.

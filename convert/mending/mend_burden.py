@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -22,9 +22,13 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
-# The table is off by that at times, and what is outside it knows least; of a single op most.
-_MARGIN = 1.1
-_LITTLE_CYCLES = 10_000
+# A file's two forms share most of their ops, so that the table's errors cancel: no ratio of two
+# decimals shows less. What brings ops to the GPU may cost a CPU more.
+_FILE_MARGIN = 1.005
+_GPU_MARGIN = 1.1
+_LITTLE_CYCLES = 500
+# Of a single op the table is off by so much at times.
+_PLACE_MARGIN = 1.25
 _BYTES = frozenset({"int8", "uint8"})
 
 
@@ -42,6 +46,7 @@ class Burden:
         cycles: Predicted cost on the target.
         ops: Number of ops.
         size_bytes: Of the file.
+        unpriced: The kinds of ops that `unknown` counts.
     """
 
     unloadable: int
@@ -52,6 +57,7 @@ class Burden:
     cycles: float
     ops: int
     size_bytes: int
+    unpriced: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def weigh(data: bytes) -> Burden:
@@ -63,22 +69,30 @@ def weigh(data: bytes) -> Burden:
     table = CostTable.load(TARGET)
     outputs = indices(model.subgraphs[0].outputs)
     prediction = predict_nodes(nodes, table, outside, outputs)
+    unpriced = {*prediction.unknown, *_priced_as_inside([nodes[i] for i in outside])}
     return Burden(
         unloadable=unloadable,
         outside=len(outside),
         refused=0 if integer else len(predict_gpu(model)),
         partitions=partitions,
-        unknown=len(prediction.unknown) + len(_priced_as_inside([nodes[i] for i in outside])),
+        unknown=len(unpriced),
         cycles=prediction.cycles,
         ops=len(nodes),
         size_bytes=len(data),
+        unpriced=frozenset(unpriced),
     )
 
 
-def is_dearer(new: Burden, old: Burden) -> bool:
-    """Tell whether a graph costs clearly more, as far as the table knows both forms' ops."""
-    more = new.cycles > max(old.cycles * _MARGIN, old.cycles + _LITTLE_CYCLES)
-    return more and new.unknown >= old.unknown
+def is_dearer_file(new: Burden, old: Burden) -> bool:
+    """Tell whether a file costs more than another, where the table can tell."""
+    margin = _GPU_MARGIN if new.refused < old.refused else _FILE_MARGIN
+    more = new.cycles > max(old.cycles * margin, old.cycles + _LITTLE_CYCLES)
+    return more and old.unpriced <= new.unpriced
+
+
+def is_dearer_place(new: Burden, old: Burden) -> bool:
+    """Tell whether a place costs clearly more, where the table can tell."""
+    return new.cycles > old.cycles * _PLACE_MARGIN and old.unpriced <= new.unpriced
 
 
 def _delegation(data: bytes, model: schema.ModelT) -> tuple[int, list[int], int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
-from portrait_tflite.convert.mending.mend_burden import is_dearer, weigh
+from portrait_tflite.convert.mending.mend_burden import is_dearer_place, weigh
 from portrait_tflite.convert.mending.place_forms import candidate, no_op
 from portrait_tflite.convert.mending.single_numbers import all_cases_tried
 from portrait_tflite.convert.rewrites.flatbuffer.place import Place
@@ -23,6 +23,7 @@ from portrait_tflite.vocabulary import Candidate, Delegate, TensorInfo
 Array = NDArray[Any]
 
 _FLOAT_TOLERANCE = 1e-5  # of the largest magnitude
+_TOO_DEAR = "cheaper where it is; the file would cost more than it came with"
 _RANDOM_DRAWS = 2
 _MOST_RAMPS = 16
 _SEED = 20240
@@ -86,7 +87,8 @@ class PlaceJudge:
         forms = kept, candidate(place.after, new, self.delegate)
         if not new < old:
             return f"{kept.form}: nothing gained", forms
-        return f"{kept.form}: cheaper" if self.thrifty and is_dearer(new, old) else "", forms
+        dear = self.thrifty and is_dearer_place(new, old)
+        return f"{kept.form}: {_TOO_DEAR}" if dear else "", forms
 
     def _inputs(self, place: Place, runner: Runner) -> list[tuple[Array, ...]]:
         if not place.observed:

@@ -26,17 +26,21 @@ def int8_of(model: keras.Model, spec: ModelSpec, pictures: NDArray[np.float32]) 
         _frames(pictures),
         IoType.INT8,
         [(pictures[:1],)],
+        naive_cost=lambda: predict(_naive(model, pictures), CostTable.load("arm64")).cycles,
     )
     return built["int8"].data
 
 
 def arm_ratio(model: keras.Model, ours: bytes, pictures: NDArray[np.float32]) -> float:
     """Predict the cost of `naive_batch1` over that of `ours`; every op of both must be known."""
-    naive = build_naive(model, _frames(pictures), batch_one=True).data
     table = CostTable.load("arm64")
-    costs = [predict(data, table) for data in (naive, ours)]
+    costs = [predict(data, table) for data in (_naive(model, pictures), ours)]
     assert [cost.unknown for cost in costs] == [(), ()]
     return costs[0].cycles / costs[1].cycles
+
+
+def _naive(model: keras.Model, pictures: NDArray[np.float32]) -> bytes:
+    return build_naive(model, _frames(pictures), batch_one=True).data
 
 
 def _frames(pictures: NDArray[np.float32]) -> Any:

@@ -211,10 +211,17 @@ def test_a_file_must_not_become_dearer(tiny_graph: Build) -> None:
     result = mend_model(data, rewrites=(_Dear(),))
     assert result.data is data
     (skipped,) = result.skipped
-    assert skipped.reason == "RELU: cheaper"
+    assert skipped.reason.startswith("RELU: cheaper where it is")
     kept, refused = skipped.candidates
     assert (kept.form, kept.outside, refused.form, refused.outside) == ("RELU", 1, "CONV_2D", 0)
     assert 0 < kept.cost < refused.cost
+
+
+@pytest.mark.parametrize(("naive", "taken"), [(float("inf"), 1), (0.0, 0)])
+def test_it_may_cost_what_it_stands_for(tiny_graph: Build, naive: float, taken: int) -> None:
+    data = _clamps(tiny_graph(), "RELU")
+    result = mend_model(data, rewrites=(_Dear(),), naive_cost=lambda: naive)
+    assert len(result.records) == taken
 
 
 def test_one_dear_place_may_be_where_the_file_gets_cheaper(tiny_graph: Build) -> None:

@@ -63,6 +63,16 @@ def _exponential() -> keras.Model:
     return keras.Model(x, layers.Conv2D(1, 3, padding="same")(y))
 
 
+def _larger(how: str = "") -> keras.Model:
+    """The larger of two tensors, which no form inside of XNNPACK is as cheap as."""
+    x = keras.Input((SIDE, SIDE, 3))
+    y = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+    y = layers.Maximum()([y, layers.Conv2D(8, 1)(y)])
+    if how:
+        y = upsample(layers.Conv2D(8, 3, strides=2, padding="same")(y), 8, how, "up")
+    return keras.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(y))
+
+
 def _clean() -> keras.Model:
     """Nothing to rewrite."""
     x = keras.Input((SIDE, SIDE, 3))
@@ -80,6 +90,7 @@ NETS: dict[str, tuple[Callable[[], keras.Model], float]] = {
     "normalized": (_normalized, 1.2),
     "two classes": (_two_classes, 2.5),
     "exponential": (_exponential, 1.1),
+    "larger": (lambda: _larger("nearest_conv"), 1.4),
     "clean": (_clean, 1.0),
 }
 
@@ -95,6 +106,15 @@ def test_a_net_costs_no_more_than_plain_conversion(randomized: Build, name: str)
     assert (audit.partitions, audit.outside) == (1, ())
     require_ends(ours, IoType.INT8)
     assert float_ops(ours) == ()
+
+
+def test_what_is_cheaper_outside_stays_there_where_nothing_else_is_gained(
+    randomized: Build,
+) -> None:
+    model = randomized(_larger())
+    ours = int8_of(model, SPEC, PICTURES)
+    assert arm_ratio(model, ours, PICTURES) >= 1
+    assert [op.op for op in audit_model(ours).xnnpack.outside] == ["MAXIMUM"]
 
 
 def test_a_dearer_file_is_found_out(randomized: Build, monkeypatch: pytest.MonkeyPatch) -> None:

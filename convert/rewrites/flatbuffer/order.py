@@ -36,6 +36,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.fold_constants import (
 from portrait_tflite.convert.rewrites.flatbuffer.fuse_clamp import FuseClamp
 from portrait_tflite.convert.rewrites.flatbuffer.identity_add import IdentityAdd
 from portrait_tflite.convert.rewrites.flatbuffer.line_into_convolution import LineIntoConvolution
+from portrait_tflite.convert.rewrites.flatbuffer.maximum_as_pooling import MaximumAsPooling
 from portrait_tflite.convert.rewrites.flatbuffer.merge_pad import MergePad
 from portrait_tflite.convert.rewrites.flatbuffer.minmax_to_quantize import MinmaxToQuantize
 from portrait_tflite.convert.rewrites.flatbuffer.moved_scale import ReadAnew, ScaleIntoWeights
@@ -106,6 +107,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     ChannelLine(),  # what could not be merged
     ColumnsAsChannels(),  # after all that fuses into a convolution: a reshape would be in the way
     ChoiceToNumbers(),  # what no clamp and no slope is
+    MaximumAsPooling(),  # before ThroughFloat, which takes it for more
     SpelledOut(),  # in float, too, from the beginning
     ThroughFloat(),  # what is still outside, and has a form in float
     ShareConstants(),  # last: the others add constants

@@ -55,7 +55,7 @@ def build_baselines(
 
 
 def naive_cost(
-    loaded: LoadedModel, representative: Representative, baselines: Baselines | None
+    loaded: LoadedModel, representative: Representative, baselines: Baselines | None = None
 ) -> Callable[[], float]:
     """Return a function that says what `naive_batch1` costs, in cycles by the table of ARM.
 

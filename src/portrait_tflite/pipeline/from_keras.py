@@ -125,6 +125,7 @@ def _build(
             request.rewrite.flatbuffer if opaque else request.rewrite.behind_keras,
             mask_spec(loaded.spec),
             one_range=request.metadata,  # MediaPipe has one for all channels
+            naive_cost=naive_cost(loaded, _representative(pictures)),
         )
     reference = _reference(plans, graph, built)
     baselines = (

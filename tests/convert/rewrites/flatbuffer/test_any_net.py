@@ -17,7 +17,7 @@ from portrait_tflite.convert.files.file_facts import weigh_file
 from portrait_tflite.convert.files.flatbuffer import indices, read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.mending.mend import REWRITES, MendResult, mend_model
-from portrait_tflite.convert.mending.mend_burden import is_dearer, weigh
+from portrait_tflite.convert.mending.mend_burden import is_dearer_file, weigh
 from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import Runner, open_model
 from portrait_tflite.tensor_values import random_input
@@ -59,7 +59,7 @@ def test_no_net_gets_worse(mended: list[tuple[bytes, MendResult]]) -> None:
     for data, result in mended:
         old, new = weigh(data), weigh(result.data)
         assert new <= old
-        assert not is_dearer(new, old)
+        assert not is_dearer_file(new, old)
         assert not result.records or result.data != data
 
 
