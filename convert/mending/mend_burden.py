@@ -92,6 +92,8 @@ def is_dearer_file(new: Burden, old: Burden) -> bool:
 
 def is_dearer_place(new: Burden, old: Burden) -> bool:
     """Tell whether a place costs clearly more, where the table can tell."""
+    if new.refused < old.refused:  # the GPU takes more of it, which no CPU's cost outweighs
+        return False
     return new.cycles > old.cycles * _PLACE_MARGIN and old.unpriced <= new.unpriced
 
 

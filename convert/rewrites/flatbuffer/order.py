@@ -60,6 +60,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.spelled_out import SpelledOut
 from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
+from portrait_tflite.convert.rewrites.flatbuffer.transpose_of_fewer import TransposeOfFewer
 from portrait_tflite.convert.rewrites.flatbuffer.transposed_to_depth import TransposedToDepth
 
 # The order matters; each line says why it stands where it does.
@@ -83,6 +84,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     NearestToCopies(),
     SliceThenReshape(),
     AsReshape(),  # before Cancel, which then knows one kind of reshape
+    TransposeOfFewer(),  # before Cancel, for which its reshapes leave something
     PackToConcatenation(),
     TileToConcatenation(),
     ClampBeforeQuantize(),  # before MoveStoredNumbers, for which it is in the way

@@ -46,6 +46,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import Soft
 from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
+from portrait_tflite.convert.rewrites.flatbuffer.transpose_of_fewer import TransposeOfFewer
 
 Build = Callable[..., Any]
 Tamper = Callable[[Any, int], None]
@@ -224,6 +225,32 @@ def _resized_clamp(graph: Any) -> bytes:
     return bytes(graph.build([x], [y]))
 
 
+def _shuffled(graph: Any) -> bytes:
+    """Two groups of channels change places, at rank 5."""
+    spread = (1, 16, 16, 2, 2)
+    x, y = (graph.tensor(f"net/{n}/op", SHAPE, "float32") for n in "xy")
+    wide, moved = (graph.tensor(f"net/{n}", spread, "float32") for n in ("wide", "moved"))
+    order = graph.tensor("order", (5,), "int32", data=[0, 1, 2, 4, 3])
+    for source, target, shape in ((x, wide, spread), (moved, y, SHAPE)):
+        sizes = graph.tensor("sizes", (len(shape),), "int32", data=shape)
+        options = schema.ReshapeOptionsT(newShape=np.array(shape))
+        graph.op("RESHAPE", [source, sizes], target, 1, options)
+        if target == wide:
+            graph.op("TRANSPOSE", [wide, order], moved, 1, schema.TransposeOptionsT())
+    return bytes(graph.build([x], [y]))
+
+
+def _transposed_back(model: Any, first: int) -> None:
+    """Leave the numbers where they are: [0, 1, 3, 2] sorted."""
+    for tensor in model.subgraphs[0].tensors[first:]:
+        data = model.buffers[tensor.buffer].data
+        if data is not None and sorted(numbers := data.view(np.int32).tolist()) == [0, 1, 2, 3]:
+            assert numbers != sorted(numbers)
+            model.buffers[tensor.buffer] = schema.BufferT(
+                data=np.arange(4, dtype=np.int32).view(np.uint8)
+            )
+
+
 def _joined(graph: Any) -> bytes:
     forms = [(0.02, 3), (0.03, 9)]
     inputs = [graph.tensor(f"x{n}", SHAPE, "uint8", *form) for n, form in enumerate(forms)]
@@ -301,6 +328,7 @@ CASES = [
     _graph_case(_pair, MergePair(), _other_op("ABS")),
     _graph_case(_chain_of_keras, NearestChain(), _other_option("alignCorners", True)),
     _graph_case(_resized_clamp, PointwiseBeforeNearest(), _wrong_zero_point),
+    _graph_case(_shuffled, TransposeOfFewer(), _transposed_back),
     _graph_case(_joined, ConcatenateOneScale(), _swapped_inputs),
     _op_case(
         ("PADV2", X, ((1, 18, 18, 4), "int8", 0.05, 3),
