@@ -82,9 +82,9 @@ def mend_model(
         layers: Names of the Keras layers, to name the places by.
         delegate: Who is to run the file; for the GPU, rewrites that are of no use there are left
             out.
-        naive_cost: Cycles of what plain `TFLiteConverter` makes of the same model, asked where the
-            result costs more than `data`: it may as long as it costs no more than that. None where
-            there is no model.
+        naive_cost: Cycles of what plain `TFLiteConverter` makes of the same model, which the file
+            must not cost more than; asked where it costs more than `data`. None where there is no
+            model: a tenth more than `data` is let pass then.
 
     Raises:
         UsageError: Not a `.tflite`, or one that the built-in kernels cannot run.
@@ -97,9 +97,8 @@ def mend_model(
     forms = tuple(rewrite for rewrite in rewrites if rewrite.helps_gpu or not gpu)
     run = _Run(data, checks, name_of, delegate)
     burden = run.apply_all(forms)
-    before = weigh(data)
     # What brings an op inside may cost more than it did outside: together that must not be.
-    if is_dearer_file(burden, before) and not (naive_cost and burden.cycles <= naive_cost()):
+    if is_dearer_file(burden, before := weigh(data), naive_cost):
         run = _Run(data, checks, name_of, delegate, thrifty=True)
         burden = run.apply_all(forms)
     # Each place is cheaper on its own; together they might still cut the graph in more pieces.

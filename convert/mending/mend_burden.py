@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ai_edge_litert import schema_py_generated as schema
@@ -22,10 +22,10 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
-# A file's two forms share most of their ops, so that the table's errors cancel: no ratio of two
-# decimals shows less. What brings ops to the GPU may cost a CPU more.
-_FILE_MARGIN = 1.005
-_GPU_MARGIN = 1.1
+# What one partition instead of many may cost a file: the table has no price for passing between.
+_FILE_MARGIN = 1.1
+# Of plain conversion, of which no ratio of two decimals shows less.
+_NAIVE_MARGIN = 1.005
 _LITTLE_CYCLES = 500
 # Of a single op the table is off by so much at times.
 _PLACE_MARGIN = 1.25
@@ -83,11 +83,23 @@ def weigh(data: bytes) -> Burden:
     )
 
 
-def is_dearer_file(new: Burden, old: Burden) -> bool:
-    """Tell whether a file costs more than another, where the table can tell."""
-    margin = _GPU_MARGIN if new.refused < old.refused else _FILE_MARGIN
-    more = new.cycles > max(old.cycles * margin, old.cycles + _LITTLE_CYCLES)
-    return more and old.unpriced <= new.unpriced
+def is_dearer_file(new: Burden, old: Burden, naive_cost: Callable[[], float] | None = None) -> bool:
+    """Tell whether a file costs more than it may, where the table can tell.
+
+    Args:
+        new: The mended file.
+        old: The file as it came.
+        naive_cost: As of `mend_model`.
+    """
+    if not old.unpriced <= new.unpriced or _within(new, old.cycles, _NAIVE_MARGIN):
+        return False
+    if naive_cost is None:
+        return not _within(new, old.cycles, _FILE_MARGIN)
+    return not _within(new, naive_cost(), _NAIVE_MARGIN)
+
+
+def _within(burden: Burden, cycles: float, margin: float) -> bool:
+    return burden.cycles <= max(cycles * margin, cycles + _LITTLE_CYCLES)
 
 
 def is_dearer_place(new: Burden, old: Burden) -> bool:
