@@ -1,8 +1,8 @@
 """Architectures that Keras 2 wrote, in the words of Keras 3.
 
 What changed between the two: names of modules, precision policies, initializers, the numbering of
-calls of a nested Sequential, names with slashes, `hard_sigmoid`, and TensorFlow functions between
-layers.
+calls of a nested Sequential, names with slashes, `hard_sigmoid`, MultiHeadAttention, and TensorFlow
+functions between layers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from portrait_tflite.convert.loading.keras2_attention import ATTENTION, mend_attention
 from portrait_tflite.convert.loading.keras2_functions import TensorFlowFunction, hard_sigmoid
 from portrait_tflite.convert.loading.keras2_operators import OPERATOR_LAYERS, as_function_layer
 from portrait_tflite.vocabulary import Json
@@ -106,6 +107,8 @@ def _mend_graph(graph: Json) -> None:
         if layer["class_name"] in OPERATOR_LAYERS:
             as_function_layer(layer)
             layer["registered_name"] = None
+        if layer["class_name"] == ATTENTION:
+            mend_attention(layer)
         if layer["class_name"] in _MODELS:
             _state_module(layer)
         elif layer.get("registered_name") is None:  # none of the user's own

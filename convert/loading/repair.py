@@ -7,6 +7,7 @@ function from the user's file takes its place, or the model is refused.
 from __future__ import annotations
 
 import copy
+import io
 import json
 import shutil
 import zipfile
@@ -16,9 +17,10 @@ from typing import Any
 
 import h5py
 
-from portrait_tflite.convert.loading.archive import CONFIG, KERAS_SUFFIX
+from portrait_tflite.convert.loading.archive import CONFIG, KERAS_SUFFIX, WEIGHTS
 from portrait_tflite.convert.loading.custom_objects import CustomObjects, FunctionLayer
 from portrait_tflite.convert.loading.keras2 import is_keras2, mend_keras2, walk_layers
+from portrait_tflite.convert.loading.keras2_attention import rename_sublayers
 from portrait_tflite.convert.loading.single_precision import in_single_precision
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Json
@@ -53,13 +55,25 @@ def write_repaired(path: Path, config: Json, folder: Path) -> Path:
     if path.suffix.lower() == KERAS_SUFFIX:
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(copied, "w") as target:
             for member in source.infolist():
-                data = text if member.filename == CONFIG else source.read(member)
+                data = text.encode() if member.filename == CONFIG else source.read(member)
+                if member.filename == WEIGHTS:
+                    data = _with_names_of_keras3(data)
                 target.writestr(member.filename, data)
         return copied
     shutil.copyfile(path, copied)
     with h5py.File(copied, "r+") as file:
         file.attrs["model_config"] = text
     return copied
+
+
+def _with_names_of_keras3(weights: bytes) -> bytes:
+    held = io.BytesIO(weights)
+    try:
+        with h5py.File(held, "r+") as file:
+            rename_sublayers(file)
+    except OSError:  # Keras says what is wrong with it
+        return weights
+    return held.getvalue()
 
 
 def placeholder_classes(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:

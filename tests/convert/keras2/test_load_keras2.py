@@ -22,7 +22,8 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Json
 
 _RANGE = LoadOptions(input_range=(0.0, 1.0))
-_NETS = ("of_layers", "of_functions", "nested", "encoder", "called_twice", "mixed")
+_PLAIN = ("of_layers", "of_functions", "nested", "encoder", "called_twice", "mixed")
+_NETS = (*_PLAIN, "attention", "attention_by_name")
 
 
 # What is written to the user's file for nets with layers that Keras 3 cannot build.

@@ -73,6 +73,28 @@ def called_twice() -> Any:
     return keras2.Model(x, mask)
 
 
+def _attending(call: Callable[[Any, Any, Any, Any], Any]) -> Any:
+    x = keras2.Input((16, 16, 3))
+    stem = layers.Conv2D(8, 3, strides=4, padding="same", input_shape=(16, 16, 3))
+    y = keras2.Sequential([stem, layers.Reshape((16, 8))])(x)
+    value, key = layers.Dense(8)(y), layers.LayerNormalization()(layers.Dense(8)(y))
+    z = call(
+        layers.MultiHeadAttention(2, 4, value_dim=3), y, layers.LayerNormalization()(value), key
+    )
+    z = layers.Reshape((4, 4, 8))(layers.Add()([y, z]))
+    return keras2.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(z))
+
+
+def attention() -> Any:
+    """Attention to what a nested model gives."""
+    return _attending(lambda layer, query, value, key: layer(query, value, key))
+
+
+def attention_by_name() -> Any:
+    """The same with its tensors in another order, in which Keras 2 keeps the layers."""
+    return _attending(lambda layer, query, value, key: layer(query, key=key, value=value))
+
+
 def mixed() -> Any:
     """Computed in float16."""
     half = keras2.mixed_precision.Policy("mixed_float16")
@@ -119,5 +141,5 @@ def write(folder: Path, net: Callable[[], Any]) -> None:
 
 if __name__ == "__main__":
     plain = (of_layers, of_functions, nested, encoder, called_twice, mixed)
-    for one in (*plain, own_layer, own_function):
+    for one in (*plain, attention, attention_by_name, own_layer, own_function):
         write(Path(sys.argv[1]), one)
