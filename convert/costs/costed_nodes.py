@@ -36,7 +36,16 @@ def looked_up(row: Sequence[Node]) -> CostedOp:
 
 def _convolution(node: Node) -> Iterator[CostedOp]:
     source, weights = node.given()[:2]
-    yield _sized(node, node.outputs[0], source, weights.shape[1:3], _stride(node))
+    op = _sized(node, node.outputs[0], source, weights.shape[1:3], _stride(node))
+    groups = op.channels_in // max(1, weights.shape[3]) if node.op == "CONV_2D" else 1
+    if groups <= 1:
+        yield op
+    # XNNPACK takes its depthwise kernels where each group has one channel and makes one.
+    elif groups == op.channels_in == op.channels_out:
+        yield replace(op, kind="DEPTHWISE_CONV_2D")
+    else:
+        depths = {"channels_in": weights.shape[3], "channels_out": op.channels_out // groups}
+        yield from [replace(op, **depths)] * groups
 
 
 def _transposed(node: Node) -> Iterator[CostedOp]:

@@ -98,6 +98,28 @@ def test_a_transposed_convolution_that_xnnpack_leaves_has_an_entry_of_its_own(
 
 
 @pytest.mark.parametrize(
+    ("depth", "filters", "expected"),
+    [
+        (8, 8, [CostedOp("CONV_2D", 16, 1, 8, 8, (3, 3))]),
+        (2, 12, [CostedOp("CONV_2D", 16, 1, 2, 3, (3, 3))] * 4),
+        (1, 16, [CostedOp("CONV_2D", 16, 1, 1, 2, (3, 3))] * 8),
+        (1, 8, [CostedOp("DEPTHWISE_CONV_2D", 16, 1, 8, 8, (3, 3))]),
+    ],
+)
+def test_a_convolution_in_groups_is_that_of_each_group(
+    tiny_graph: Build, depth: int, filters: int, expected: list[CostedOp]
+) -> None:
+    graph = tiny_graph()
+    source = graph.tensor("x", (1, 4, 4, 8), "float32")
+    shape = (filters, 3, 3, depth)
+    weights = graph.tensor("w", shape, "float32", data=[0.0] * (filters * 9 * depth))
+    target = graph.tensor("y", (1, 4, 4, filters), "float32")
+    graph.op("CONV_2D", [source, weights], target, 1, schema.Conv2DOptionsT(strideH=1, strideW=1))
+    (node,) = list_nodes(read_model(graph.build([source], [target])))
+    assert list(costed_ops(node)) == expected
+
+
+@pytest.mark.parametrize(
     ("shape", "order", "positions", "run", "stride"),
     [
         ((8, 12, 3, 5), (0, 2, 1, 3), 8 * 12 * 3, 5, 3),

@@ -20,15 +20,17 @@ def convolution(
     strides: tuple[int, int] = (1, 1),
     padding: str = "valid",
     dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
     activation: Any = None,
 ) -> Value:
-    """Add a Conv2D with weights; `kernel` is `[kh, kw, in, out]`, `bias` `[out]`."""
+    """Add a Conv2D with weights; `kernel` is `[kh, kw, in ÷ groups, out]`, `bias` `[out]`."""
     layer = keras.layers.Conv2D(
         kernel.shape[3],
         kernel.shape[:2],
         strides=strides,
         padding=padding,
         dilation_rate=dilation,
+        groups=groups,
         use_bias=bias is not None,
         activation=activation,
         name=name,
@@ -90,7 +92,7 @@ def rebuilt(
     """Add a convolution shaped as `layer` with other weights and another activation.
 
     Args:
-        layer: A Conv2D, DepthwiseConv2D or Conv2DTranspose without groups.
+        layer: A Conv2D, DepthwiseConv2D or Conv2DTranspose.
         name: Name of the new layer.
         source: Its input.
         kernel: In the layout of the layer's own kernel.
@@ -99,17 +101,15 @@ def rebuilt(
     """
     if isinstance(layer, keras.layers.Conv2DTranspose):
         return transposed(name, source, kernel, bias, layer, activation)
-    add = depthwise if isinstance(layer, keras.layers.DepthwiseConv2D) else convolution
-    return add(
-        name,
-        source,
-        kernel,
-        bias,
-        strides=layer.strides,
-        padding=layer.padding,
-        dilation=layer.dilation_rate,
-        activation=activation,
-    )
+    settings = {
+        "strides": layer.strides,
+        "padding": layer.padding,
+        "dilation": layer.dilation_rate,
+        "activation": activation,
+    }
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return depthwise(name, source, kernel, bias, **settings)
+    return convolution(name, source, kernel, bias, groups=layer.groups, **settings)
 
 
 def reconfigured(name: str, layer: Any, source: Value, **changes: Any) -> Value:

@@ -149,7 +149,7 @@ def _is_linear_convolution(node: Node) -> bool:
     # Subclasses may compute something else.
     if type(layer) not in _CONVOLUTIONS or layer.data_format != "channels_last":
         return False
-    return getattr(layer, "groups", 1) == 1 and is_linear(layer.activation)
+    return is_linear(layer.activation)
 
 
 def _parts(joint: Node, affine: ChannelAffine) -> list[ChannelAffine] | None:

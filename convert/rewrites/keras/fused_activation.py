@@ -42,7 +42,7 @@ class FuseActivation:
             keras.layers.DepthwiseConv2D,
             keras.layers.Conv2DTranspose,
         )
-        if not plain or not is_linear(layer.activation) or getattr(layer, "groups", 1) != 1:
+        if not plain or not is_linear(layer.activation):
             return None
         # The tensor before the activation is needed by somebody else (a pre-activation skip).
         if uses[node.inputs[0]] > 1:

@@ -18,6 +18,7 @@ from portrait_tflite.convert.rewrites.keras.exponential_activation import (
     ExponentialActivation,
 )
 from portrait_tflite.convert.rewrites.keras.fused_activation import FuseActivation
+from portrait_tflite.convert.rewrites.keras.grouped_as_depthwise import GroupedAsDepthwise
 from portrait_tflite.convert.rewrites.keras.mask_head import SelectChannel, TwoClassHead
 from portrait_tflite.convert.rewrites.keras.merged_frames import MergeFrames
 from portrait_tflite.convert.rewrites.keras.nearest_convolution import (
@@ -44,6 +45,7 @@ REWRITES: tuple[KerasRewrite, ...] = (
     MergeFrames(),  # before what reads a padding
     PaddingIntoSame(),  # before all that look for convolutions
     DenseAsConvolution(),  # likewise
+    GroupedAsDepthwise(),  # likewise
     ActivationByHand(),  # before the folds, which would take its numbers apart
     SigmoidByHand(),  # before the folds, which would take its halves along
     SmoothActivation(),  # behind those that read a swish; before the fuses, which take ReLU6 along

@@ -93,14 +93,21 @@ def test_a_tensor_that_others_need_stays(randomized: Build, rewrite_with: Build)
     assert outcome.reasons == ["the output of conv is also used elsewhere"]
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [layers.Conv2D(4, 3, activation="relu"), layers.Conv2D(3, 3, groups=3)],
-    ids=["activated", "grouped"],
-)
-def test_other_producers_are_none_of_its_business(layer: Any) -> None:
-    graph = trace(_behind(layer, layers.BatchNormalization()))
+def test_a_convolution_with_an_activation_is_none_of_its_business() -> None:
+    graph = trace(_behind(layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization()))
     assert BEHIND.match(graph.output, graph.uses()) is None
+
+
+@pytest.mark.parametrize("filters", [3, 6])
+def test_a_convolution_keeps_its_groups(
+    randomized: Build, rewrite_with: Build, filters: int
+) -> None:
+    model = randomized(
+        _behind(layers.Conv2D(filters, 3, groups=3), layers.BatchNormalization(name="bn"))
+    )
+    outcome = rewrite_with(model, [BEHIND])
+    assert (outcome.forms, outcome.ops) == (["folded"], ["Conv2D"])
+    assert outcome.error <= 1e-5
 
 
 @pytest.mark.parametrize("rewrite", [BEHIND, SPLIT, DEPTHWISE])
