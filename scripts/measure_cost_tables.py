@@ -27,7 +27,7 @@ from portrait_tflite.benchmarks.arm.setup import status
 from portrait_tflite.convert.costs.cost_prediction import predict
 from portrait_tflite.convert.costs.cost_series import Axis, Series
 from portrait_tflite.convert.costs.cost_table import CostTable, write_table
-from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costs.costed_op import BUILTIN, FLOAT32, INT8, CostedOp
 from portrait_tflite.vocabulary import ArmCost, Delegate
 
 _TABLE = Path(__file__).parent.parent / "convert" / "costs" / "arm64.json"
@@ -38,7 +38,8 @@ _NOTHING = CostedOp("LOGISTIC", 1, 1, 1, 1)
 
 _SPOT_SIDES, _SPOT_CHANNELS = (3, 6, 10, 14), (24, 40, 48, 96, 144)
 
-_NO_OP = ("DEQUANTIZE", FLOAT32)
+# XNNPACK takes every product of two matrices in float.
+_NO_OPS = {("DEQUANTIZE", FLOAT32), (BUILTIN["BATCH_MATMUL"], FLOAT32)}
 
 _MAX_ERROR_PERCENT = 15.0
 
@@ -163,7 +164,7 @@ def draw_ops(per_series: int) -> Iterator[tuple[CostedOp, str]]:
 def plan_series() -> Iterator[tuple[Grid, str]]:
     """Yield every grid with each precision in which the op exists."""
     for grid in GRIDS:
-        yield from ((grid, p) for p in (INT8, FLOAT32) if (grid.kind, p) != _NO_OP)
+        yield from ((grid, p) for p in (INT8, FLOAT32) if (grid.kind, p) not in _NO_OPS)
 
 
 def count_ops(ops: Sequence[tuple[CostedOp, str]]) -> list[int]:

@@ -79,6 +79,17 @@ def _dense(node: Node) -> Iterator[CostedOp]:
     yield CostedOp(node.op, rows, 1, abs(source.size) // rows, units)
 
 
+def _matrix_product(node: Node) -> Iterator[CostedOp]:
+    source, target = node.given()[0], node.outputs[0]
+    if len(source.shape) < 2 or len(target.shape) < 2:  # a file that is damaged
+        yield from _elementwise(node)
+        return
+    rows, units = map(abs, target.shape[-2:])
+    depth = source.shape[-2 if node.option("adjX", False) else -1]
+    products = abs(target.size) // max(1, rows * units)
+    yield from [CostedOp(node.op, rows, 1, abs(depth), units)] * products
+
+
 def _pool(node: Node) -> Iterator[CostedOp]:
     window = (node.option("filterHeight", 1), node.option("filterWidth", 1))
     yield _sized(node, node.outputs[0], node.given()[0], window, _stride(node))
@@ -144,6 +155,7 @@ _READERS: dict[str, Callable[[Node], Iterator[CostedOp]]] = {
     "DEPTHWISE_CONV_2D": _convolution,
     "TRANSPOSE_CONV": _transposed,
     "FULLY_CONNECTED": _dense,
+    "BATCH_MATMUL": _matrix_product,
     "MAX_POOL_2D": _pool,
     "AVERAGE_POOL_2D": _pool,
     "MEAN": _mean,

@@ -10,7 +10,7 @@ INT8, FLOAT32 = "int8", "float32"
 
 # Ops that XNNPACK takes in one way and leaves to the built-in kernels in another, where they are
 # of another kind: they cost several times as much.
-BUILTIN = {"STRIDED_SLICE": "STRIDED_SLICE_BUILTIN", "TRANSPOSE_CONV": "TRANSPOSE_CONV_BUILTIN"}
+BUILTIN = {kind: f"{kind}_BUILTIN" for kind in ("BATCH_MATMUL", "STRIDED_SLICE", "TRANSPOSE_CONV")}
 
 
 @dataclass(frozen=True)

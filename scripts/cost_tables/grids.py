@@ -19,6 +19,11 @@ _DEPTHS_OUT = (1, 2, 4, 8, 16, 32, 64)
 _BUILTIN_DEPTHS = (1, 4, 16, 64)
 # Numbers in a row that stay together: up to 4 bytes XNNPACK has kernels of their own.
 _RUNS = (1, 2, 3, 4, 5, 16, 64)
+_BUILTIN_PRODUCTS = {
+    "positions": (1, 16, 256),
+    "channels_in": _BUILTIN_DEPTHS,
+    "channels_out": _BUILTIN_DEPTHS,
+}
 _ELEMENT_CHANNELS = 16
 
 # What kernels compute at once, as steps of the counts show: for int8 on a core with dot products
@@ -29,12 +34,13 @@ _DEPTHWISE_TILES = {INT8: {"channels_out": 8}, FLOAT32: {"channels_out": 4}}
 # Ops that start anew at every position, and ops that run through their tensor in one go.
 _BY_POSITION = (
     *("ADD_CHANNELS", "CONCATENATION", "MEAN", "MUL_CHANNELS", "PAD", "RESIZE_BILINEAR"),
-    *("PRELU", "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "STRIDED_SLICE", "TILE"),
+    *("PRELU", "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "SQUARED_DIFFERENCE", "STRIDED_SLICE"),
+    "TILE",
 )
 _BY_ELEMENT = (
     *("ABS", "ADD", "DEQUANTIZE", "DIV", "ELU", "EXP", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG"),
     *("LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "QUANTIZE", "RELU", "RELU6", "RESHAPE", "RSQRT"),
-    *("SQRT", "SQUARED_DIFFERENCE", BUILTIN["STRIDED_SLICE"], "SUB", "TANH"),
+    *("SQRT", BUILTIN["STRIDED_SLICE"], "SUB", "TANH"),
 )
 
 
@@ -140,6 +146,8 @@ GRIDS: tuple[Grid, ...] = (
     _dense("TRANSPOSE_CONV", 4, (16, 64), (16, 256)),
     *(_builtin(stride) for stride in (1, 2)),
     _dense("FULLY_CONNECTED", 1, (), (1, 16)),
+    _dense("BATCH_MATMUL", 1, (), (1, 16, 256)),
+    Grid(BUILTIN["BATCH_MATMUL"], _BUILTIN_PRODUCTS),
     _pool("MAX_POOL_2D", 1, (9, 25)),
     _pool("MAX_POOL_2D", 2, (4, 9)),
     *(_pool("AVERAGE_POOL_2D", stride, (4, 9, 49, 256)) for stride in (1, 2)),

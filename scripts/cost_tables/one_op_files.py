@@ -74,6 +74,24 @@ def _dense(net: OneOpNet, op: CostedOp) -> bytes:
     return net.finish("FULLY_CONNECTED", 5, inputs, output, schema.FullyConnectedOptionsT())
 
 
+def _matrix_product(net: OneOpNet, op: CostedOp) -> bytes:
+    """Of two activations."""
+    rows = op.height * op.width
+    source = net.add_input(1, rows, op.channels_in)
+    # A second factor about another number than 0 is what keeps one outside of XNNPACK.
+    zero_point = 3 if op.kind == BUILTIN["BATCH_MATMUL"] else 0
+    factor = net.add_input(1, op.channels_in, op.channels_out, zero_point=zero_point)
+    output = (1, rows, op.channels_out)
+    options = schema.BatchMatMulOptionsT()
+    return net.finish("BATCH_MATMUL", 2, (source, factor), output, options)
+
+
+def _squared_difference(net: OneOpNet, op: CostedOp) -> bytes:
+    """From a number per position, as normalizations take it from their mean."""
+    inputs = (net.add_input(*output_of(op)), net.add_input(1, op.height, op.width, 1))
+    return net.finish("SQUARED_DIFFERENCE", 2, inputs, output_of(op))
+
+
 def _max_pool(net: OneOpNet, op: CostedOp) -> bytes:
     size = (op.height * op.stride, op.width * op.stride)
     return _pool(net, op, size, schema.Padding.SAME)
@@ -201,6 +219,8 @@ _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     "TRANSPOSE_CONV": _transposed,
     BUILTIN["TRANSPOSE_CONV"]: _transposed,
     "FULLY_CONNECTED": _dense,
+    "BATCH_MATMUL": _matrix_product,
+    BUILTIN["BATCH_MATMUL"]: _matrix_product,
     "MAX_POOL_2D": _max_pool,
     "AVERAGE_POOL_2D": _average_pool,
     "MEAN": _mean,
@@ -217,9 +237,9 @@ _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     "MUL": _binary(schema.MulOptionsT),
     "MAXIMUM": _binary(schema.MaximumMinimumOptionsT),
     "MINIMUM": _binary(schema.MaximumMinimumOptionsT),
-    "SQUARED_DIFFERENCE": _binary(schema.SquaredDifferenceOptionsT),
     "ADD_CHANNELS": _channelwise("ADD", schema.AddOptionsT),
     "MUL_CHANNELS": _channelwise("MUL", schema.MulOptionsT),
+    "SQUARED_DIFFERENCE": _squared_difference,
     "LOGISTIC": _unary(2, 1 / 256, -128),
     "TANH": _unary(2, 1 / 128, 0),
     "RELU": _unary(2, ACTIVATION_SCALE, -128),

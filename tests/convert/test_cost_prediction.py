@@ -97,6 +97,18 @@ def test_a_transposed_convolution_that_xnnpack_leaves_has_an_entry_of_its_own(
     assert predict(build((2,)), table, outside={0}).unknown
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_product_of_matrices_is_one_for_each_of_a_batch(tiny_graph: Build, turned: bool) -> None:
+    graph = tiny_graph()
+    source = graph.tensor("x", (1, 2, 5, 7) if turned else (1, 2, 7, 5), "float32")
+    factor = graph.tensor("f", (1, 2, 5, 3), "float32")
+    target = graph.tensor("y", (1, 2, 7, 3), "float32")
+    options = schema.BatchMatMulOptionsT(adjX=turned)
+    graph.op("BATCH_MATMUL", [source, factor], target, 1, options)
+    (node,) = list_nodes(read_model(graph.build([source, factor], [target])))
+    assert list(costed_ops(node)) == [CostedOp("BATCH_MATMUL", 7, 1, 5, 3)] * 2
+
+
 @pytest.mark.parametrize(
     ("depth", "filters", "expected"),
     [
