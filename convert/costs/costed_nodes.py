@@ -44,8 +44,8 @@ def _convolution(node: Node) -> Iterator[CostedOp]:
     elif groups == op.channels_in == op.channels_out:
         yield replace(op, kind="DEPTHWISE_CONV_2D")
     else:
-        depths = {"channels_in": weights.shape[3], "channels_out": op.channels_out // groups}
-        yield from [replace(op, **depths)] * groups
+        units = op.channels_out // groups
+        yield from [replace(op, channels_in=weights.shape[3], channels_out=units)] * groups
 
 
 def _transposed(node: Node) -> Iterator[CostedOp]:
