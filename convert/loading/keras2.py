@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from keras.src.applications import convnext
+
 from portrait_tflite.convert.loading.keras2_attention import ATTENTION, mend_attention
 from portrait_tflite.convert.loading.keras2_functions import TensorFlowFunction, hard_sigmoid
 from portrait_tflite.convert.loading.keras2_operators import OPERATOR_LAYERS, as_function_layer
@@ -28,6 +30,9 @@ _NESTED = frozenset({"Sequential", *_MODELS})
 CLASSES: dict[str, Any] = {
     "TensorFlowFunction": TensorFlowFunction,
     _HARD_SIGMOID: hard_sigmoid,
+    # Keras's own, which it finds by name in the files of Keras 3 alone.
+    "LayerScale": convnext.LayerScale,
+    "StochasticDepth": convnext.StochasticDepth,
 }
 
 

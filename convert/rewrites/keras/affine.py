@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.applications.convnext import LayerScale
 
 from portrait_tflite.convert.graph import Node
 from portrait_tflite.convert.rewrites.keras.site import Array
@@ -75,6 +76,11 @@ def _normalization(layer: Any, channels: int) -> ChannelAffine | None:
     return ChannelAffine(1 / deviation, -mean / deviation)
 
 
+def _layer_scale(layer: Any, _: int) -> ChannelAffine:
+    gamma = np.asarray(layer.gamma, np.float64)
+    return ChannelAffine(gamma, np.zeros_like(gamma))
+
+
 def _per_channel(numbers: Any, channels: int) -> Array | None:
     """Return numbers of a layer as `[channels]`; None where they differ between positions."""
     array = np.asarray(numbers, np.float64)
@@ -85,6 +91,7 @@ def _per_channel(numbers: Any, channels: int) -> Array | None:
 
 _READERS: dict[type, Callable[[Any, int], ChannelAffine | None]] = {
     ChannelAffine: lambda op, _: op,
+    LayerScale: _layer_scale,
     keras.layers.BatchNormalization: _batch_normalization,
     keras.layers.Rescaling: _rescaling,
     keras.layers.Normalization: _normalization,

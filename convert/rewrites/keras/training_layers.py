@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+from keras.src.applications.convnext import StochasticDepth
 
 from portrait_tflite.convert.graph import Value
 from portrait_tflite.convert.rewrites.keras.added_layers import is_linear
@@ -16,11 +17,12 @@ _TRAINING_ONLY = (
     keras.layers.AlphaDropout,
     keras.layers.ActivityRegularization,
     keras.layers.Identity,
+    StochasticDepth,
 )
 
 
 class DropTrainingLayers:
-    """Removes dropout, noise and identities.
+    """Removes dropout, noise, skipped branches and identities.
 
     Given:  x → Dropout → y
     Result: x → y

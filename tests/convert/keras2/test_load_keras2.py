@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,11 @@ def written(tmp_path_factory: Any) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("ending", [".h5", ".keras", "_saved"])
-@pytest.mark.parametrize("net", _NETS)
+_ENDINGS = (".h5", ".keras", "_saved")
+_FILES = (*product(_NETS, _ENDINGS), *product(["convnext"], _ENDINGS[:2]))
+
+
+@pytest.mark.parametrize(("net", "ending"), _FILES)
 def test_computes_what_keras_2_did(written: Path, net: str, ending: str) -> None:
     model = load_model(str(written / f"{net}{ending}"), _RANGE).model
     expected = np.load(written / f"{net}.npy")

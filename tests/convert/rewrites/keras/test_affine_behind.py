@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras.src.applications.convnext import LayerScale
 
 from portrait_tflite.convert.graph import trace
 from portrait_tflite.convert.rewrites.keras import affine_behind
@@ -35,6 +36,7 @@ NORMALIZATIONS = {
     "rescaling": lambda: layers.Rescaling(0.5, -3.0, name="norm"),
     "normalization": lambda: layers.Normalization(mean=2.0, variance=3.0, name="norm"),
     "inverted": lambda: layers.Normalization(mean=2.0, variance=3.0, invert=True, name="norm"),
+    "layer_scale": lambda: LayerScale(0.3, 4, name="norm"),
 }
 
 

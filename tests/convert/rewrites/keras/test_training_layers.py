@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
+from keras.src.applications.convnext import StochasticDepth
 
 from portrait_tflite.convert.graph import Graph, Node, Value, apply_op, trace
 from portrait_tflite.convert.rewrites.keras.site import Site
@@ -30,6 +31,7 @@ DROP = DropTrainingLayers()
         layers.AlphaDropout(0.5),
         layers.ActivityRegularization(l2=0.1),
         layers.Identity(),
+        StochasticDepth(0.5),
         layers.Activation("linear"),
     ],
     ids=lambda layer: type(layer).__name__,
