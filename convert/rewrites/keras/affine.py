@@ -29,6 +29,11 @@ class ChannelAffine:
     def __call__(self, x: Any) -> Any:
         return x * self.scale.astype(np.float32) + self.shift.astype(np.float32)
 
+    @property
+    def is_factor(self) -> bool:
+        """Whether it multiplies all channels by one number and adds nothing."""
+        return not self.shift.any() and bool(np.ptp(self.scale) == 0)
+
     def after(self, first: ChannelAffine) -> ChannelAffine:
         """Return what `first` and then this one come to."""
         return ChannelAffine(first.scale * self.scale, first.shift * self.scale + self.shift)

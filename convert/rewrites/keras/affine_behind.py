@@ -120,7 +120,8 @@ class AffineAsDepthwise:
 
     `TFLiteConverter` lowers it to MUL and ADD, whose constants are int8 with one scale for all
     channels, and rounds in between. A convolution's weights have a scale per channel and its bias
-    is int32: in int8 one op instead of two, and nearly nothing lost.
+    is int32: in int8 one op instead of two, and nearly nothing lost. One number for all channels
+    stays the MUL that it is.
     """
 
     name = "affine_as_depthwise"
@@ -133,6 +134,9 @@ class AffineAsDepthwise:
             if isinstance(norm.op, keras.layers.BatchNormalization) and len(value.shape) != 4:
                 return Refusal(norm.name, f"its tensor has rank {len(value.shape)}, not 4")
             return None
+        # As of a normalization that never saw a picture: there is nothing that MUL would lose.
+        if affine.is_factor:
+            return Refusal(norm.name, "a MUL by one number costs less than a convolution")
         return Site(
             layer=norm.name,
             root=value,

@@ -36,7 +36,6 @@ NORMALIZATIONS = {
     "rescaling": lambda: layers.Rescaling(0.5, -3.0, name="norm"),
     "normalization": lambda: layers.Normalization(mean=2.0, variance=3.0, name="norm"),
     "inverted": lambda: layers.Normalization(mean=2.0, variance=3.0, invert=True, name="norm"),
-    "layer_scale": lambda: LayerScale(0.3, 4, name="norm"),
 }
 
 
@@ -74,6 +73,13 @@ def test_every_layer_that_scales_and_shifts(
     assert outcome.error <= 1e-5
 
 
+def test_a_layer_scale_of_convnext(randomized: Build, rewrite_with: Build) -> None:
+    model = randomized(_behind(layers.Conv2D(4, 3), LayerScale(0.3, 4, name="norm")))
+    outcome = rewrite_with(model, [BEHIND])
+    assert (outcome.forms, outcome.ops) == (["folded"], ["Conv2D"])
+    assert outcome.error <= 1e-5
+
+
 @pytest.mark.parametrize("scale", [True, False])
 @pytest.mark.parametrize("center", [True, False])
 def test_with_and_without_scale_and_center(
@@ -93,6 +99,16 @@ def test_a_tensor_that_others_need_stays(randomized: Build, rewrite_with: Build)
     outcome = rewrite_with(randomized(keras.Model(x, layers.Add()([shared, y]))), [BEHIND])
     assert outcome.forms == []
     assert outcome.reasons == ["the output of conv is also used elsewhere"]
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [layers.BatchNormalization(name="bn"), layers.Rescaling(0.5, name="bn")],
+    ids=lambda norm: type(norm).__name__,
+)
+def test_one_factor_stays_a_product(refusal_of: Build, norm: Any) -> None:
+    """As `TFLiteConverter` has it: in int8 a MUL costs less than a depthwise convolution."""
+    assert "MUL by one number" in refusal_of(_behind(layers.MaxPooling2D(), norm), DEPTHWISE)
 
 
 def test_a_convolution_with_an_activation_is_none_of_its_business() -> None:
