@@ -160,7 +160,7 @@ GPU_RULES: tuple[Rule, ...] = (
         frozenset({"TRANSPOSE_CONV"}),
         _too_new_transpose_conv,
         _CHECK,
-        "convert from the Keras model with --target gpu: it is rewritten exactly",
+        "give the file to `portrait-tflite convert`: the activation becomes an op behind it",
     ),
     Rule(frozenset(), _too_new, _CHECK, "convert with an older op form, or without fused extras"),
     Rule(frozenset(), _dynamic_size, _CHECK, DYNAMIC_FIX),

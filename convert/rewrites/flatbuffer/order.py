@@ -54,6 +54,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.requantization import (
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
 from portrait_tflite.convert.rewrites.flatbuffer.select_to_leaky_relu import SelectToLeakyRelu
+from portrait_tflite.convert.rewrites.flatbuffer.separate_clamp import SeparateClamp
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
 from portrait_tflite.convert.rewrites.flatbuffer.sparse_kernel import SparseKernel
 from portrait_tflite.convert.rewrites.flatbuffer.spelled_out import SpelledOut
@@ -71,6 +72,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     DilatedConvolution(),  # before all that look for a convolution beside them
     SparseKernel(),  # touches a constant only, and what it leaves may be 1×1
     LineIntoConvolution(),  # before TransposedToDepth, which takes the bias along
+    SeparateClamp(),  # before TransposedToDepth, whose form weighs less for what this one costs
     TransposedToDepth(),  # not exact, but FuseClamp must see a CONV_2D, which takes activations
     ScaleIntoWeights(),  # before all that cost: XNNPACK gives up on the file as it is
     ReadAnew(),  # what has no weights before it
