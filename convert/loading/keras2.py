@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from keras import layers
 from keras.src.applications import convnext
 
 from portrait_tflite.convert.loading.keras2_attention import ATTENTION, mend_attention
@@ -28,6 +29,8 @@ _MODELS = {"Functional": "keras.src.models.functional", "Model": "keras.src.mode
 _NESTED = frozenset({"Sequential", *_MODELS})
 
 CLASSES: dict[str, Any] = {
+    # Of the library `efficientnet`, whose encoders others build on; at inference it does nothing.
+    "FixedDropout": layers.Dropout,
     "TensorFlowFunction": TensorFlowFunction,
     _HARD_SIGMOID: hard_sigmoid,
     # Keras's own, which it finds by name in the files of Keras 3 alone.

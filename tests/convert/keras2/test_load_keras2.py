@@ -23,7 +23,7 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Json
 
 _RANGE = LoadOptions(input_range=(0.0, 1.0))
-_PLAIN = ("of_layers", "of_functions", "nested", "encoder", "called_twice", "mixed")
+_PLAIN = ("of_layers", "of_functions", "nested", "encoder", "called_twice", "mixed", "drop_connect")
 _NETS = (*_PLAIN, "attention", "attention_by_name")
 
 

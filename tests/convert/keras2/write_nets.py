@@ -136,6 +136,18 @@ def own_function() -> Any:
     return _around(layers.Lambda(lambda y: 2.0 * y, name="twice"))
 
 
+class FixedDropout(layers.Dropout):
+    """Of EfficientNet's library: one draw per picture."""
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        return (tf.shape(inputs)[0], 1, 1, 1)
+
+
+def drop_connect() -> Any:
+    """With a library's layer that does nothing at inference."""
+    return _around(FixedDropout(0.2, noise_shape=(None, 1, 1, 1)))
+
+
 def write(folder: Path, net: Callable[[], Any]) -> None:
     """Write a net with random weights in every format, and what it gives for `picture.npy`."""
     model, rng = net(), np.random.default_rng(0)
@@ -151,6 +163,6 @@ def write(folder: Path, net: Callable[[], Any]) -> None:
 
 
 if __name__ == "__main__":
-    plain = (of_layers, of_functions, nested, encoder, called_twice, mixed)
+    plain = (of_layers, of_functions, nested, encoder, called_twice, mixed, drop_connect)
     for one in (*plain, attention, attention_by_name, convnext, own_layer, own_function):
         write(Path(sys.argv[1]), one)
