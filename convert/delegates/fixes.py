@@ -34,9 +34,11 @@ FIXES: dict[str, str] = {
     "SHAPE": DYNAMIC_FIX,
     "SIGN": "use tanh, or leave the layer out: a sign has no slope to train by",
     "SOFTMAX": "convert from the Keras model: two classes become one sigmoid, exactly",
+    "SPLIT_V": "give the file to `portrait-tflite convert`; a SLICE per part",
     "SQUEEZE": "use a reshape, or keep the four dimensions throughout",
     "TOPK_V2": "use softmax in the place of what sorts, such as sparsemax, and train again",
     "TILE": "convert from the Keras model: the nearest ×2 is rewritten exactly",
+    "UNPACK": "give the file to `portrait-tflite convert`; a SLICE per part",
 }
 
 # The op of the same size that an op becomes by its fix; "" where it becomes a part of another one,

@@ -64,13 +64,14 @@ class PlaceJudge:
         absolute, magnitude = shift, 0.0
         tried = self._inputs(place, before)
         for arrays in tried:
-            expected = before.run(*arrays)[0]
-            found = arrays[place.passed] if after is None else after.run(*arrays)[0]
-            fault, error = _compare(expected, found, before.outputs[0], place.exact)
-            if fault:
-                return Verdict(f"undone: {fault}")
-            absolute = max(absolute, error)
-            magnitude = max(magnitude, _magnitude(expected, before.outputs[0]))
+            given = before.run(*arrays)
+            made = [arrays[place.passed]] if after is None else after.run(*arrays)
+            for expected, found, info in zip(given, made, before.outputs, strict=True):
+                fault, error = _compare(expected, found, info, place.exact)
+                if fault:
+                    return Verdict(f"undone: {fault}")
+                absolute = max(absolute, error)
+                magnitude = max(magnitude, _magnitude(expected, info))
         relative = absolute / magnitude if magnitude else 0.0
         refusal, forms = self._gain(place)
         certain = not place.observed and all_cases_tried(_ops_of(place), tried)

@@ -24,6 +24,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.convolution_before_bilinear imp
 )
 from portrait_tflite.convert.rewrites.flatbuffer.dead_channels import DeadChannels
 from portrait_tflite.convert.rewrites.flatbuffer.dilated_convolution import DilatedConvolution
+from portrait_tflite.convert.rewrites.flatbuffer.every_pixel import EveryPixel
 from portrait_tflite.convert.rewrites.flatbuffer.flatten_bias import FlattenBias
 from portrait_tflite.convert.rewrites.flatbuffer.float_islands import (
     ClampBeforeQuantize,
@@ -58,6 +59,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.separate_clamp import SeparateC
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
 from portrait_tflite.convert.rewrites.flatbuffer.sparse_kernel import SparseKernel
 from portrait_tflite.convert.rewrites.flatbuffer.spelled_out import SpelledOut
+from portrait_tflite.convert.rewrites.flatbuffer.split_to_slices import SplitToSlices
 from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
@@ -85,6 +87,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     ConvolutionBeforeBilinear(),
     NearestToCopies(),
     SliceThenReshape(),
+    SplitToSlices(),
     AsReshape(),  # before Cancel, which then knows one kind of reshape
     TransposeOfFewer(),  # before Cancel, for which its reshapes leave something
     PackToConcatenation(),
@@ -105,6 +108,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     ToLeakyRelu(),  # from here on roundings may differ: exact rewrites come first
     ScalarFactor(),
     Subsampling(),  # before AveragePool, which takes single pixels for any other window
+    EveryPixel(),  # the same of a slice
     AveragePool(),
     SoftmaxToLogistic(),
     MergeChannelLine(),

@@ -169,11 +169,12 @@ class FlatbufferRewrite(ABC):
     def _try(self, model: schema.ModelT, node: Node, match: Match, judge: Judge) -> Verdict:
         sources = match.sources or computed_inputs(model, node)
         target = node.outputs[0].index
-        before = cut_out(model, sources, [target])
+        written = [output.index for output in node.outputs]
+        before = cut_out(model, sources, written)
         saved = copy_graph(model)
         if match.bypass is None:
             self.change(model, node, match)
-            after = cut_out(model, sources, [target])
+            after = cut_out(model, sources, written)
         else:
             redirect(model, target, match.bypass)
             after = None
