@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,6 +170,42 @@ def rewrite_for(
     return rewrite_graph(graph, images, chooser or chooser_for(delegate, request), rewrites)
 
 
+def require_plans(plans: dict[Delegate, Plan] | None, delegates: Iterable[Delegate]) -> None:
+    """Require a plan for every delegate that a variant is meant for, where there are plans.
+
+    Raises:
+        UsageError: One has none: nothing of it would be rewritten.
+    """
+    lacking = [d for d in delegates if d not in plans] if plans is not None else []
+    if lacking:
+        held = ", ".join(plans or ()) or "none"
+        raise UsageError(
+            f"--rewrite-plan must have a plan for {', '.join(lacking)}, which a variant is meant "
+            f"for. Received: plans for {held}. Name the variants of that run, or leave out "
+            "--rewrite-plan."
+        )
+
+
+def require_met(request: RewriteRequest, delegate: Delegate, rewritten: Rewritten) -> None:
+    """Require that each place of a delegate's plan was found, where there is a plan.
+
+    Raises:
+        UsageError: One was not: the plan is of another network, or was edited.
+    """
+    met = {(look.outcome.rewrite, look.outcome.layer) for look in rewritten.looks}
+    left_out = {one.name for one in request.registry.keras} - {one.name for one in request.keras}
+    plan = (request.plans or {}).get(delegate, {})
+    missed = [each for each in plan if each not in met and each[0] not in left_out]
+    if missed:
+        rewrite, layer = missed[0]
+        more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
+        raise UsageError(
+            f"--rewrite-plan must be of this network: each of its rewrites must find its layer. "
+            f"Received, for {delegate}: {rewrite} at layer {layer!r}{more}, not found. "
+            "Write a new plan by leaving out --rewrite-plan."
+        )
+
+
 def plan_of(rewritten: Rewritten) -> list[dict[str, str]]:
     """The plan taken, as `rewrites.json` holds it."""
     return [{"rewrite": r.rewrite, "layer": r.layer, "form": r.chosen} for r in rewritten.records]
@@ -184,8 +221,10 @@ def read_plans(path: Path) -> dict[Delegate, Plan]:
         data = json.loads(path.read_text("utf-8"))
         if set(data) != {"schema", "plans"} or data["schema"] != SCHEMA:
             raise ValueError("schema and plans, of schema 1, are required")
+        if not isinstance(data["plans"], dict):
+            raise ValueError("plans are a list of entries for each of xnnpack and gpu")
         return {Delegate(name): _read_plan(entries) for name, entries in data["plans"].items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise UsageError(
             f"--rewrite-plan must be a rewrites.json of `convert`. Received: {path} ({error})."
         ) from error
@@ -194,7 +233,7 @@ def read_plans(path: Path) -> dict[Delegate, Plan]:
 def _read_plan(entries: list[dict[str, str]]) -> Plan:
     plan: Plan = {}
     for entry in entries:
-        if set(entry) != {"rewrite", "layer", "form"}:
-            raise ValueError(f"an entry has rewrite, layer and form, not {sorted(entry)}")
+        if not isinstance(entry, dict) or set(entry) != {"rewrite", "layer", "form"}:
+            raise ValueError(f"an entry has rewrite, layer and form, not {entry}")
         plan[entry["rewrite"], entry["layer"]] = entry["form"]
     return plan

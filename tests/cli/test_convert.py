@@ -96,6 +96,14 @@ def test_a_plan_gives_the_same_bytes_again(convert: Run, tmp_path: Path) -> None
     assert first == again
     assert first["tiny-int8.tflite"] != auto["tiny-int8.tflite"]
     assert (tmp_path / "replayed" / "rewrites.json").read_bytes() == plan.read_bytes()
+    other = tmp_path / "other.json"
+    other.write_text(plan.read_text("utf-8").replace('"layer": "up"', '"layer": "upper"'))
+    refused = convert("refused", "--rewrite-plan", other)
+    assert refused.code == 2
+    assert "transposed_convolution at layer 'upper', not found" in refused.err
+    other.write_text(plan.read_text("utf-8").replace('"xnnpack"', '"gpu"'))
+    assert "a plan for xnnpack" in convert("lacking", "--int8", "--rewrite-plan", other).err
+    assert not {"refused", "lacking"} & {path.name for path in tmp_path.iterdir()}
 
 
 def test_the_same_seed_gives_the_same_bytes(convert: Run, tmp_path: Path) -> None:

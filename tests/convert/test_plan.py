@@ -19,6 +19,8 @@ from portrait_tflite.convert.plan import (
     mask_spec,
     plan_of,
     read_plans,
+    require_met,
+    require_plans,
     rewrite_for,
 )
 from portrait_tflite.errors import UsageError
@@ -78,6 +80,40 @@ def test_a_plan_that_was_written_is_replayed(
     assert plan_of(again) == plan_of(first)
     assert [r.max_abs_error for r in again.records] == [r.max_abs_error for r in first.records]
     assert rewrite_for(graph, XNNPACK, request, images).records == ()
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "layer"), [("transposed_convolution", "upper"), ("transposed", "up")]
+)
+def test_what_a_plan_names_must_be_there(
+    randomized: Build, images_for: Build, rewrite: str, layer: str
+) -> None:
+    model = _net(randomized)
+    known = {("transposed_convolution", "up"): "subpixel"}
+    for plan, text in ((known, ""), (known | {(rewrite, layer): "subpixel"}, f"{rewrite} at")):
+        request = RewriteRequest(plans={XNNPACK: plan})
+        done = rewrite_for(trace(model), XNNPACK, request, images_for(model))
+        if not text:
+            require_met(request, XNNPACK, done)
+            continue
+        with pytest.raises(UsageError, match=rf"Received, for xnnpack: {text} layer '{layer}'"):
+            require_met(request, XNNPACK, done)
+
+
+def test_what_was_left_out_by_name_need_not_be_found(randomized: Build, images_for: Build) -> None:
+    model = _net(randomized)
+    plan = {("transposed_convolution", "up"): "subpixel"}
+    request = RewriteRequest(plans={XNNPACK: plan}, dropped=("transposed_convolution",))
+    done = rewrite_for(trace(model), XNNPACK, request, images_for(model))
+    assert done.records == ()
+    require_met(request, XNNPACK, done)
+
+
+def test_a_plan_is_for_all_that_is_made() -> None:
+    require_plans(None, [XNNPACK, GPU])
+    require_plans({XNNPACK: {}, GPU: {}}, [XNNPACK])
+    with pytest.raises(UsageError, match=r"a plan for gpu, .* Received: plans for xnnpack\."):
+        require_plans({XNNPACK: {}}, [XNNPACK, GPU])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from portrait_tflite.convert.choice import BeforeFineTuning, CheapestForm, Chooser
 from portrait_tflite.convert.graph import Graph
-from portrait_tflite.convert.plan import chooser_for, rewrite_for
+from portrait_tflite.convert.plan import chooser_for, require_met, require_plans, rewrite_for
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.pipeline.fine_tuning import fine_tune_plans
 from portrait_tflite.pipeline.network import FITTED_ON, first_frames
@@ -46,17 +46,20 @@ def rewrite_graphs(
         What was done for each delegate, and what fine-tuning came to.
 
     Raises:
-        UsageError: Approximate forms were named, and there is nothing to fine-tune.
+        UsageError: Approximate forms were named, and there is nothing to fine-tune; or a plan is
+            not of this network or not of these variants.
         ConversionError: A rewrite fails.
     """
     wanted = dict.fromkeys(delegate_of(p, request.target) for p in request.variants)
     # What no delegate takes is converted as it came.
     plain = {d: Rewritten(graph, (), ()) for d in wanted if d is Delegate.CPU}
     delegates = [delegate for delegate in wanted if delegate not in plain]
+    require_plans(request.rewrite.plans, delegates)
     choosers = {delegate: _chooser(request, delegate) for delegate in delegates}
     graphs = dict.fromkeys(delegates, graph)
     if unlabelled is None or not may_approximate(request.rewrite):
-        return plain | _rewrite(request, graphs, choosers, inputs, progress), ()
+        rewritten = _rewrite(request, graphs, choosers, inputs, progress)
+        return plain | _met(request, rewritten), ()
     before = {delegate: BeforeFineTuning(chooser) for delegate, chooser in choosers.items()}
     fitted = _rewrite(request, graphs, before, inputs, progress)
     tuned, records = fine_tune_plans(request, unlabelled, spec, graph, fitted, inputs, progress)
@@ -68,7 +71,16 @@ def rewrite_graphs(
         inputs,
         progress,
     )
-    return plain | {d: tuned[d].followed_by(done[d]) for d in delegates}, records
+    joined = {delegate: tuned[delegate].followed_by(done[delegate]) for delegate in delegates}
+    return plain | _met(request, joined), records
+
+
+def _met(
+    request: ConvertRequest, rewritten: dict[Delegate, Rewritten]
+) -> dict[Delegate, Rewritten]:
+    for delegate, plan in rewritten.items():
+        require_met(request.rewrite, delegate, plan)
+    return rewritten
 
 
 def _rewrite(
