@@ -63,10 +63,10 @@ def _tuned(clock: Any, *, integer: bool = True, **options: Any) -> HostTiming:
     ("table_ms", "factor", "displaced", "reason"),
     [
         (1.0, 0.5, True, "fastest on this host (int8"),
-        (1.0, 2.0, False, "no other is faster"),
+        (1.0, 2.0, False, "none is 3 % and 1 µs faster on this host (int8"),
         # Too near to each other to tell: the cost table's form.
-        (1.0, 0.99, False, "no other is faster"),
-        (0.0005, 0.9, False, "no other is faster"),
+        (1.0, 0.99, False, "none is 3 % and 1 µs faster on this host (int8"),
+        (0.0005, 0.9, False, "none is 3 % and 1 µs faster on this host (int8"),
     ],
 )
 def test_the_faster_form_is_taken(

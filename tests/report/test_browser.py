@@ -12,6 +12,7 @@ import pytest
 
 from portrait_tflite.report.graph_picture import graph_svg
 from portrait_tflite.report.html import render_html
+from portrait_tflite.vocabulary import Candidate
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -155,6 +156,29 @@ def test_the_check_sees_notes_that_are_cut_off(
         style = f"<style>.note div {{ {css} !important }}</style></head>"
         broken.write_text(html.replace("</head>", style), "utf-8")
         assert any(any(cut) for _, *cut in open_page(320, path=broken).page.evaluate(_NOTES))
+
+
+def test_forms_that_were_timed_are_read_without_scrolling(
+    open_page: Callable[..., Opened], full_report: Any, tmp_path: Path
+) -> None:
+    forms = tuple(
+        Candidate(name, 2, 0.017, 0.0011215) for name in ("transpose_conv", "upsampling_conv")
+    )
+    record = replace(
+        full_report.rewrites[0],
+        layer="conv2d_transpose_10_phases",
+        chosen="transpose_conv",
+        candidates=forms,
+        reason="×2; Keras lowers it to RESHAPE and TILE of rank 5; fastest on this host",
+    )
+    path = tmp_path / "tuned.html"
+    path.write_text(render_html(replace(full_report, rewrites=(record,)), ()), "utf-8")
+    tables = open_page(1280, path=path).page.evaluate(
+        "[...document.querySelectorAll('#rewrites .scroll')]"
+        ".map(box => [box.scrollWidth, box.clientWidth])"
+    )
+    assert len(tables) == 1
+    assert [t for t in tables if t[0] > t[1]] == []
 
 
 def test_tags_hold_their_text(open_page: Callable[..., Opened]) -> None:

@@ -67,7 +67,7 @@ def _printed(renderable: RenderableType) -> str:
 def test_text_marks_what_was_taken() -> None:
     lines = [line.strip() for line in _printed(explanation_text(_explanation())).splitlines()]
     assert lines[0] == "up (Conv2DTranspose)"
-    assert "→ transpose_conv: 1 op outside, 0.960 Mcyc, 0.125 ms on this host" in lines
+    assert "→ transpose_conv: 1 op outside, 0.960 Mcyc, 125 µs on this host" in lines
     assert "→ subpixel: 0 ops outside, 1.29 Mcyc" in lines
     assert lines.count("subpixel: 0 ops outside, 1.29 Mcyc") == 1
     assert any(
@@ -95,7 +95,7 @@ def test_a_kept_places_forms_stand_in_the_report(report: Report) -> None:
     (group,) = skip_groups(replace(report, skipped=(_KEPT, _KEPT)))
     assert [kept.layer for kept in group.choices] == ["up", "up"]
     page = render_html(replace(report, skipped=(_KEPT,)), (), (), "")
-    assert "subpixel 1.29; transpose_conv 0.960, 1 op outside, 0.125 ms here" in page
+    assert "subpixel 1.29; transpose_conv 0.960, 1 op outside, 125 µs here" in page
     assert report_json(replace(report, skipped=(_KEPT,)))["skipped"][0]["candidates"]
 
 

@@ -23,6 +23,11 @@ from portrait_tflite.report import formats
         ("significant", 34.71, "34.7"),
         ("significant", 1240.4, "1,240"),
         ("significant", float("inf"), "–"),
+        # Forms of a tuned place differ by tenths of a microsecond.
+        ("duration", 0.001132, "1.13 µs"),
+        ("duration", 0.0248, "24.8 µs"),
+        ("duration", 12.5, "12.5 ms"),
+        ("duration", None, "–"),
         ("millions", 34_700_000, "34.7"),
         ("millions", None, "–"),
         ("size", 447_488, "437 KiB"),

@@ -76,7 +76,8 @@ class HostTiming:
         gained_ms = float(np.median(rounds[exact.index(cheapest)] - rounds[fastest]))
         if ratios[fastest] < 1 - _TIE and gained_ms > _TIE_MS:
             return exact[fastest], f"fastest on this host ({unit}, XNNPACK, one thread)"
-        return cheapest, f"no other is faster on this host ({unit}, XNNPACK, one thread)"
+        least = f"{100 * _TIE:g} % and {1000 * _TIE_MS:g} µs"
+        return cheapest, f"none is {least} faster on this host ({unit}, XNNPACK, one thread)"
 
     def _file(self, site: Site, form: Form) -> bytes:
         if not self.integer:

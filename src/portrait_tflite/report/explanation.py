@@ -103,6 +103,7 @@ def _indented(text: str, candidates: tuple[Candidate, ...], taken: str) -> Itera
 
 def _cost(candidate: Candidate) -> str:
     ops = "op" if candidate.outside == 1 else "ops"
-    timed = "" if candidate.host_ms is None else f", {candidate.host_ms:.3f} ms on this host"
+    ms = candidate.host_ms
+    timed = "" if ms is None else f", {formats.duration(ms)} on this host"
     cost = formats.estimate(candidate.cost) + ("" if candidate.cost is None else " Mcyc")
     return f"{candidate.outside} {ops} outside, {cost}{timed}"

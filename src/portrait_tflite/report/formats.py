@@ -35,6 +35,15 @@ def significant(value: float | None) -> str:
     return fixed(value, 1 if value < 100 else 0)
 
 
+def duration(milliseconds: float | None) -> str:
+    """Write a time, in µs below a millisecond: `0.932 µs`, `24.8 µs`, `1.25 ms`."""
+    if milliseconds is None or not math.isfinite(milliseconds):
+        return MISSING
+    if milliseconds < 1:
+        return f"{significant(1000 * milliseconds)} µs"
+    return f"{significant(milliseconds)} ms"
+
+
 def millions(count: float | None) -> str:
     """Write a count in millions, without the unit."""
     return MISSING if count is None else significant(count / 1e6)
@@ -103,7 +112,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 FILTERS = {
     function.__name__: function
     for function in (
-        *(fixed, significant, millions, estimate, saving, size, percent, error, shape, short),
-        count,
+        *(fixed, significant, duration, millions, estimate, saving, size, percent, error, shape),
+        *(short, count),
     )
 }
