@@ -41,7 +41,12 @@ class CheapestForm:
         if len(site.forms) < 2:
             return ()
         return tuple(
-            Candidate(form.name, outside(form, self.delegate), self._known_cost(form))
+            Candidate(
+                form.name,
+                outside(form, self.delegate),
+                self._known_cost(form),
+                barred=self._barred(form),
+            )
             for form in site.forms
         )
 
@@ -57,6 +62,13 @@ class CheapestForm:
     def meant(self, site: Site) -> tuple[Form, ...]:
         """The forms that are for this delegate."""
         return tuple(form for form in site.forms if form.only in (None, self.delegate))
+
+    def _barred(self, form: Form) -> str:
+        if form.only not in (None, self.delegate):
+            return f"for {form.only} alone"
+        if form.approximation is None or form.approximation in self.approximate:
+            return ""
+        return f"another function, by --rewrite {form.approximation} alone"
 
     def _rank(self, form: Form) -> tuple[int, float]:
         return outside(form, self.delegate), self._cost(form)

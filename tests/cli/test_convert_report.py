@@ -21,7 +21,7 @@ _OUTSIDE = {
     "op", "tensor", "layer", "reason", "fix", "rule", "index", "rewrite", "worth_mcycles",
     "partitions_saved",
 }  # fmt: skip
-_CANDIDATE = {"form", "outside", "cost", "host_ms"}
+_CANDIDATE = {"form", "outside", "cost", "host_ms", "barred"}
 
 
 @pytest.fixture(scope="module")

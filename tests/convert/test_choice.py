@@ -165,6 +165,17 @@ def test_candidates_say_what_each_form_costs() -> None:
     assert all(c.outside == 0 and c.cost > 0 for c in candidates.values())
 
 
+def test_a_candidate_says_why_it_is_not_taken_however_cheap_it_is() -> None:
+    fitted = dict.fromkeys(
+        ("resize_conv", "resize_depthwise"), "another function, by --rewrite resize alone"
+    )
+    columns = dict.fromkeys(("rows", "phases"), "for xnnpack alone")
+    asked = CheapestForm(Delegate.XNNPACK, frozenset({Approximation.RESIZE}))
+    for chooser, barred in ((XNNPACK, fitted), (GPU, columns | fitted), (asked, {})):
+        found = {c.form: c.barred for c in chooser.candidates(_site(3, 2)) if c.barred}
+        assert found == barred
+
+
 def test_a_site_without_a_choice_has_no_candidates() -> None:
     site = _site(3, 2)
     only = Site(site.layer, site.root, site.boundary, site.forms[:1], "")

@@ -33,7 +33,11 @@ from portrait_tflite.vocabulary import (
 
 Change = Callable[..., Any]
 
-_FORMS = (Candidate("subpixel", 0, 1.29), Candidate("transpose_conv", 1, 0.96, 0.125))
+_FORMS = (
+    Candidate("subpixel", 0, 1.29),
+    Candidate("transpose_conv", 1, 0.96, 0.125),
+    Candidate("rows", 0, 0.5, barred="for xnnpack alone"),
+)
 _TAKEN = RewriteRecord(
     "transposed_convolution", Level.KERAS, "up", True, 1e-7, 2e-7, "subpixel", _FORMS,
     "2×2; cheapest for gpu",
@@ -70,6 +74,7 @@ def test_text_marks_what_was_taken() -> None:
     assert "→ transpose_conv: 1 op outside, 0.960 Mcyc, 125 µs on this host" in lines
     assert "→ subpixel: 0 ops outside, 1.29 Mcyc" in lines
     assert lines.count("subpixel: 0 ops outside, 1.29 Mcyc") == 1
+    assert lines.count("rows: 0 ops outside, 0.500 Mcyc; for xnnpack alone") == 2
     assert any(
         line.startswith("transposed_convolution at up → subpixel: 2×2; cheapest for gpu; exact")
         for line in lines
@@ -86,7 +91,7 @@ def test_json_has_the_same() -> None:
     assert data["schema"] == 1
     assert data["keras"]["gpu"]["applied"][0]["chosen"] == "subpixel"
     assert data["keras"]["xnnpack"]["kept"][0]["candidates"][1] == {
-        "form": "transpose_conv", "outside": 1, "cost": 0.96, "host_ms": 0.125,
+        "form": "transpose_conv", "outside": 1, "cost": 0.96, "host_ms": 0.125, "barred": "",
     }  # fmt: skip
     assert data["files"]["int8"]["unmatched"] == ["cancel"]
 
@@ -95,7 +100,8 @@ def test_a_kept_places_forms_stand_in_the_report(report: Report) -> None:
     (group,) = skip_groups(replace(report, skipped=(_KEPT, _KEPT)))
     assert [kept.layer for kept in group.choices] == ["up", "up"]
     page = render_html(replace(report, skipped=(_KEPT,)), (), (), "")
-    assert "subpixel 1.29; transpose_conv 0.960, 1 op outside, 125 µs here" in page
+    assert "subpixel 1.29; transpose_conv 0.960, 1 op outside, 125 µs here; rows 0.500" in page
+    assert "rows 0.500 (for xnnpack alone)" in page
     assert report_json(replace(report, skipped=(_KEPT,)))["skipped"][0]["candidates"]
 
 

@@ -98,7 +98,8 @@ def _indented(text: str, candidates: tuple[Candidate, ...], taken: str) -> Itera
     yield Text(f"  {text}")
     for candidate in candidates:
         mark = "→" if candidate.form == taken else " "
-        yield Text(f"    {mark} {candidate.form}: {_cost(candidate)}")
+        barred = f"; {candidate.barred}" if candidate.barred and mark == " " else ""
+        yield Text(f"    {mark} {candidate.form}: {_cost(candidate)}{barred}")
 
 
 def _cost(candidate: Candidate) -> str:

@@ -17,12 +17,14 @@ class Candidate:
         cost: Estimated cost in million cycles of the target's cost model; None where that has not
             counted an op of it.
         host_ms: What it took on this host, where `--tune` timed it.
+        barred: Why it is not taken here, however little it costs; "" where cost decides.
     """
 
     form: str
     outside: int
     cost: float | None
     host_ms: float | None = None
+    barred: str = ""
 
 
 @dataclass(frozen=True)
