@@ -24,6 +24,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.convolution_before_bilinear imp
 )
 from portrait_tflite.convert.rewrites.flatbuffer.dead_channels import DeadChannels
 from portrait_tflite.convert.rewrites.flatbuffer.dilated_convolution import DilatedConvolution
+from portrait_tflite.convert.rewrites.flatbuffer.drop_dead import DropDead
 from portrait_tflite.convert.rewrites.flatbuffer.every_pixel import EveryPixel
 from portrait_tflite.convert.rewrites.flatbuffer.flatten_bias import FlattenBias
 from portrait_tflite.convert.rewrites.flatbuffer.float_islands import (
@@ -68,7 +69,8 @@ from portrait_tflite.convert.rewrites.flatbuffer.transposed_to_depth import Tran
 
 # The order matters; each line says why it stands where it does.
 REWRITES: tuple[FlatbufferRewrite, ...] = (
-    FoldConstants(),  # first: what is constant then is seen to be by all others
+    DropDead(),  # first: the others need not look at it
+    FoldConstants(),  # what is constant then is seen to be by all others
     FlattenBias(),  # touches a constant only, and the others do not look at it
     DeadChannels(),  # likewise
     DilatedConvolution(),  # before all that look for a convolution beside them
