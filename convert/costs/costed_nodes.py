@@ -37,7 +37,9 @@ def looked_up(row: Sequence[Node]) -> CostedOp:
 def _convolution(node: Node) -> Iterator[CostedOp]:
     source, weights = node.given()[:2]
     op = _sized(node, node.outputs[0], source, weights.shape[1:3], _stride(node))
-    groups = op.channels_in // max(1, weights.shape[3]) if node.op == "CONV_2D" else 1
+    # A file may be damaged, and say nothing of its weights.
+    read = abs(weights.shape[-1]) if node.op == "CONV_2D" and weights.shape else op.channels_in
+    groups = op.channels_in // max(1, read)
     if groups <= 1:
         yield op
     # XNNPACK takes its depthwise kernels where each group has one channel and makes one.
@@ -45,7 +47,7 @@ def _convolution(node: Node) -> Iterator[CostedOp]:
         yield replace(op, kind="DEPTHWISE_CONV_2D")
     else:
         units = op.channels_out // groups
-        yield from [replace(op, channels_in=weights.shape[3], channels_out=units)] * groups
+        yield from [replace(op, channels_in=read, channels_out=units)] * groups
 
 
 def _transposed(node: Node) -> Iterator[CostedOp]:
