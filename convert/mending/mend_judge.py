@@ -23,7 +23,7 @@ from portrait_tflite.vocabulary import Candidate, Delegate, TensorInfo
 Array = NDArray[Any]
 
 _FLOAT_TOLERANCE = 1e-5  # of the largest magnitude
-_TOO_DEAR = "cheaper where it is; the file would cost more than it came with"
+_TOO_DEAR = "cheaper outside; the whole file would cost too much with it inside"
 _RANDOM_DRAWS = 2
 _MOST_RAMPS = 16
 _SEED = 20240

@@ -211,7 +211,7 @@ def test_a_file_must_not_become_dearer(tiny_graph: Build) -> None:
     result = mend_model(data, rewrites=(_Dear(),))
     assert result.data is data
     (skipped,) = result.skipped
-    assert skipped.reason.startswith("RELU: cheaper where it is")
+    assert skipped.reason.startswith("RELU: cheaper outside")
     kept, refused = skipped.candidates
     assert (kept.form, kept.outside, refused.form, refused.outside) == ("RELU", 1, "CONV_2D", 0)
     assert 0 < kept.cost < refused.cost

@@ -14,6 +14,7 @@ from portrait_tflite.vocabulary import (
     LatencyMs,
     Level,
     RoundingError,
+    SkippedRewrite,
     WholeNetError,
 )
 
@@ -30,6 +31,13 @@ def test_says_what_leaves_the_delegate_and_why(report: Any) -> None:
     assert "int8, XNNPACK: SOFTMAX (head): not in int8. use a sigmoid" in text
     assert "naive, XNNPACK" not in text
     assert "2, 1 outside" in text
+
+
+def test_says_why_what_has_a_form_inside_stays_outside(report: Any) -> None:
+    tried = SkippedRewrite("through_float", "head", "SOFTMAX: cheaper outside")
+    others = SkippedRewrite("through_float", "other", "SOFTMAX: nothing gained")
+    text = shown(replace(report, skipped=(others, tried)))
+    assert "SOFTMAX (head): not in int8. cheaper outside" in text
 
 
 def test_a_layer_that_both_plans_rewrite_counts_once(report: Any) -> None:

@@ -138,8 +138,15 @@ def _outside(report: Report) -> Iterator[str]:
             count = f"{len(places)} × " if len(places) > 1 else ""
             yield (
                 f"{name}, {DELEGATE_NAMES[delegate]}: {count}{kind} ({_some(places)}): "
-                f"{reason}. {fix}"
+                f"{reason}. {_left_there(report, kind, places) or fix}"
             )
+
+
+def _left_there(report: Report, kind: str, places: Sequence[str]) -> str:
+    """Say why an op that has a form inside was left outside; "" where it has none."""
+    known = (s.reason for s in report.skipped if s.layer in places)
+    reasons = (reason.removeprefix(f"{kind}: ") for reason in known if reason.startswith(kind))
+    return next(reasons, "")
 
 
 def _some(places: Sequence[str]) -> str:
