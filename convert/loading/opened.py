@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from portrait_tflite.convert.loading.broadcasts import follow_batch
 from portrait_tflite.convert.loading.custom_objects import FunctionLayer
 
 _BATCH = 2  # what was fixed to one picture on the way shows in the second
@@ -46,6 +47,7 @@ def open_part(part: Any, tensors: Sequence[Any], fill: Callable[..., Any]) -> ke
         if "training" in inspect.signature(part.call).parameters:
             kwargs = {**kwargs, "training": False}
         opened = keras.Model(symbols, keras.tree.flatten(part.call(*args, **kwargs)))
+        follow_batch(opened)  # what the batch of a symbol is, no call can tell
         return opened if _computes_the_same(part, opened, tensors, fill) else None
     except Exception:  # whatever the user's own class raises on what it was not written for
         return None

@@ -137,6 +137,28 @@ def test_a_layer_within_a_layer_computes_as_at_inference(
     assert ("norm" in [node.name for node in graph.nodes()]) == walkable
 
 
+class _Tokens(layers.Layer):
+    """Reshapes to sizes that it read off its input, the batch among them, as attention does."""
+
+    def __init__(self) -> None:
+        super().__init__(name="tokens")
+        self.hidden = layers.Dense(4, name="hidden")
+
+    def call(self, x: Any) -> Any:
+        batch, height, width, channels = keras.ops.shape(x)
+        y = self.hidden(keras.ops.reshape(x, (batch, height * width, channels)))
+        return keras.ops.reshape(y, (batch, height, width, 4))
+
+
+def test_a_layer_that_reshapes_to_the_batch_is_walked(randomized: Build, images_for: Build) -> None:
+    x = keras.Input(SIZE)
+    model = randomized(keras.Model(x, layers.Conv2D(1, 1, name="mask")(_Tokens()(x))))
+    graph = trace(model)
+    images = images_for(model)
+    assert "hidden" in [node.name for node in graph.nodes()]
+    np.testing.assert_allclose(graph(images), model(images), rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("index", [0, 1])
 def test_one_of_several_outputs_is_taken(randomized: Build, images_for: Build, index: int) -> None:
     x = keras.Input(SIZE)
