@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import keras
@@ -41,7 +42,27 @@ def open_part(part: Any, tensors: Sequence[Any], fill: Callable[..., Any]) -> ke
         tensors: Its symbolic inputs in this call.
         fill: From tensors in place of these to the call's positional and keyword arguments.
     """
-    symbols = [keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in tensors]
+    own = [tuple(tensor.shape) for tensor in tensors]
+    found = None
+    # Sizes that a part asks for as -1 are not known where the batch is not.
+    for shapes in (own, [(1, *shape[1:]) for shape in own]):
+        opened = _open(part, tensors, fill, shapes)
+        if opened is not None and _sizes_are_known(opened):
+            return opened
+        found = found or opened
+    return found
+
+
+def _open(
+    part: Any,
+    tensors: Sequence[Any],
+    fill: Callable[..., Any],
+    shapes: Sequence[tuple[int | None, ...]],
+) -> keras.Model | None:
+    symbols = [
+        keras.Input(batch_shape=shape, dtype=tensor.dtype)
+        for shape, tensor in zip(shapes, tensors, strict=True)
+    ]
     try:
         args, kwargs = fill(symbols)
         if "training" in inspect.signature(part.call).parameters:
@@ -51,6 +72,11 @@ def open_part(part: Any, tensors: Sequence[Any], fill: Callable[..., Any]) -> ke
         return opened if _computes_the_same(part, opened, tensors, fill) else None
     except Exception:  # whatever the user's own class raises on what it was not written for
         return None
+
+
+def _sizes_are_known(opened: keras.Model) -> bool:
+    nodes = chain.from_iterable(opened._nodes_by_depth.values())
+    return all(None not in tensor.shape[1:] for node in nodes for tensor in node.output_tensors)
 
 
 def _computes_the_same(

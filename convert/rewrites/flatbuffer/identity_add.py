@@ -1,4 +1,4 @@
-"""int8 ADD of a dead operand → QUANTIZE or nothing."""
+"""int8 ADD or SUB of a dead operand → QUANTIZE or nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.single_op import (
 ADD_RATIO = (2.0**-10, 2.0**8)
 
 LOST_SKIP = "a skip that int8 has lost: the other operand never reaches half a step"
-# Such as what keeps a variance from 0.
+# Such as what keeps a variance from 0, or a mean of next to nothing.
 _LOST_NUMBER = "a number that never reaches half a step"
 
 
@@ -38,6 +38,7 @@ class IdentityAdd(FlatbufferRewrite):
 
     Given:
         y = ADD(x, skip)    # int8; no value of the skip is more than half a step of y
+        y = SUB(x, skip)    # likewise, as of a normalization whose mean is next to nothing
 
     Result:
         y = x               # where scale and zero point are the same, and y is no output
@@ -51,8 +52,8 @@ class IdentityAdd(FlatbufferRewrite):
     name = "identity_add"
 
     def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
-        """Match an int8 addition that ignores one operand."""
-        if node.op != "ADD" or len(node.given()) != 2 or len(node.inputs) != 2:
+        """Match an int8 addition or subtraction that ignores one operand."""
+        if node.op not in ("ADD", "SUB") or len(node.given()) != 2 or len(node.inputs) != 2:
             return None
         first, second = node.given()
         target = node.outputs[0]
@@ -75,6 +76,9 @@ class IdentityAdd(FlatbufferRewrite):
 
     def _without(self, model: schema.ModelT, node: Node, dead: list[bool]) -> Match | RefusedOp:
         operands, target = node.given(), node.outputs[0]
+        # What is left would have to change its sign.
+        if dead[0] and node.op == "SUB":
+            return RefusedOp(node.tensor, "nothing is left to subtract from")
         # Neither of them is the one that carries on.
         if all(dead):
             return RefusedOp(node.tensor, "XNNPACK refuses the scales of both operands")
@@ -97,7 +101,8 @@ class IdentityAdd(FlatbufferRewrite):
         # The skip is heard after all.
         if moved:
             return RefusedOp(node.tensor, f"the small operand moves {moved} of 65,536 sums")
-        reason = _LOST_NUMBER if operands[1 - alive].constant else LOST_SKIP
+        skip = node.op == "ADD" and not operands[1 - alive].constant
+        reason = LOST_SKIP if skip else _LOST_NUMBER
         source = operands[alive].index
         # Of another scale the same integers stand for other numbers.
         same = form_of(operands[alive]) == form_of(target) and not is_output(model, target.index)
@@ -115,7 +120,7 @@ def _all_sums(node: Node, operands: tuple[Operand, ...], target: Operand, alive:
     rows, columns = np.meshgrid(EVERY_INT8, EVERY_INT8, indexing="ij")
     pair = [rows.ravel(), columns.ravel()]
     values = pair if alive == 0 else pair[::-1]
-    add = Op("ADD", node.version, node.options)
+    add = Op(node.op, node.version, node.options)
     return run_alone(add, values, operands, target).reshape(rows.shape)
 
 

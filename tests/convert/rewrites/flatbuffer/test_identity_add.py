@@ -29,11 +29,13 @@ def _dead_skip(
     sum_scale: float = 0.05,
     first: bool = True,
     at_end: bool = False,
+    op: str = "ADD",
 ) -> bytes:
     x = graph.tensor("x", (1, 4, 4, 4), "int8", 0.05, 2)
     skip = graph.tensor("skip", (1, 4, 4, 4), "int8", skip_scale, -5)
     total = graph.tensor("net/add/Add", (1, 4, 4, 4), "int8", sum_scale, 2)
-    graph.op("ADD", [x, skip] if first else [skip, x], total, 2, schema.AddOptionsT())
+    options = schema.AddOptionsT() if op == "ADD" else schema.SubOptionsT()
+    graph.op(op, [x, skip] if first else [skip, x], total, 2, options)
     if at_end:
         return bytes(graph.build([x, skip], [total]))
     y = graph.tensor("net/act/Sigmoid", (1, 4, 4, 4), "int8", 1 / 256, -128)
@@ -50,6 +52,21 @@ def test_a_dead_skip_is_dropped(tiny_graph: Build, run_once: RunOnce, first: boo
     assert open_model(data).outside[0].op == "ADD"
     assert open_model(result.data).outside == ()
     assert [(r.rewrite, r.layer) for r in result.records] == [("identity_add", "add")]
+
+
+def test_a_dead_subtrahend_is_dropped(tiny_graph: Build, run_once: RunOnce) -> None:
+    data = _dead_skip(tiny_graph(), 1e-5, op="SUB")
+    result = mend_model(data)
+    assert op_names(read_model(result.data)) == ["LOGISTIC"]
+    assert run_once(result.data) == run_once(data)
+    assert (open_model(data).outside[0].op, open_model(result.data).outside) == ("SUB", ())
+    assert "skip" not in result.records[0].reason
+
+
+def test_what_is_subtracted_from_a_dead_operand_stays(tiny_graph: Build) -> None:
+    data = _dead_skip(tiny_graph(), 1e-5, first=False, op="SUB")
+    (refused,) = IdentityAdd().apply(read_model(data)).refused
+    assert "nothing is left to subtract from" in refused.reason
 
 
 def test_a_dead_skip_at_the_end_becomes_quantize(tiny_graph: Build, run_once: RunOnce) -> None:
