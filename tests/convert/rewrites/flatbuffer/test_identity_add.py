@@ -154,14 +154,19 @@ def test_a_skip_heard_by_one_value_stays(tiny_graph: Build) -> None:
 @given(
     exponent=st.floats(-30, -8.5),
     ratio=st.sampled_from([1.0, 1.0, 1.00001, 0.7, 1.4]),
-    first=st.booleans(),
+    form=st.sampled_from([("ADD", True), ("ADD", False), ("SUB", True)]),
     at_end=st.booleans(),
 )
 def test_every_dead_skip_leaves_the_sum_as_it_was(
-    tiny_graph: Build, mend_with: Build, exponent: float, ratio: float, first: bool, at_end: bool
+    tiny_graph: Build,
+    mend_with: Build,
+    exponent: float,
+    ratio: float,
+    form: tuple[str, bool],
+    at_end: bool,
 ) -> None:
-    scale = 0.05 * ratio
-    data = _dead_skip(tiny_graph(), scale * 2.0**exponent, scale, first, at_end)
+    scale, (op, first) = 0.05 * ratio, form
+    data = _dead_skip(tiny_graph(), scale * 2.0**exponent, scale, first, at_end, op)
     result = mend_with(data, IdentityAdd(), accept)
     assert result.steps == 0
     # Of one scale, what stays below half a step is never heard.
