@@ -134,8 +134,9 @@ class AffineAsDepthwise:
             if isinstance(norm.op, keras.layers.BatchNormalization) and len(value.shape) != 4:
                 return Refusal(norm.name, f"its tensor has rank {len(value.shape)}, not 4")
             return None
-        # As of a normalization that never saw a picture: there is nothing that MUL would lose.
-        if affine.is_factor:
+        # As of a normalization that never saw a picture: there is nothing that MUL would lose. What
+        # rewrites add themselves is a MUL and an ADD.
+        if affine.is_factor and norm.op is not affine:
             return Refusal(norm.name, "a MUL by one number costs less than a convolution")
         return Site(
             layer=norm.name,
