@@ -6,6 +6,7 @@ names are looked up here, nothing of the file is run.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,8 +56,54 @@ def hard_sigmoid(x: Tensor) -> Tensor:
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
-def _mean(input_tensor: Tensor, axis: Any = None, keepdims: bool = False) -> Tensor:
-    return ops.mean(input_tensor, axis=axis, keepdims=keepdims)
+def _reducing(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Give a reduction TensorFlow's names for what it takes."""
+
+    def reduce(input_tensor: Tensor, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return function(input_tensor, axis=axis, keepdims=keepdims)
+
+    return reduce
+
+
+def _pooling(function: Callable[..., Tensor], **always: Any) -> Callable[..., Tensor]:
+    """Give a pooling TensorFlow's names for what it takes."""
+
+    def pool(input: Tensor, ksize: Any, strides: Any, padding: str, **_: Any) -> Tensor:  # noqa: A002
+        sizes = (_of_picture(ksize), _of_picture(strides))
+        return function(input, *sizes, padding=padding.lower(), **always)
+
+    return pool
+
+
+def _of_picture(sizes: Any) -> Any:
+    """Return height and width of TensorFlow's `k`, `[k, k]` or `[1, k, k, 1]`."""
+    if not isinstance(sizes, Sequence):
+        return sizes
+    return tuple(sizes[1:3]) if len(sizes) == 4 else tuple(sizes) * (3 - len(sizes))
+
+
+def _split(
+    value: Tensor, num_or_size_splits: int | Sequence[int], axis: int = 0, **_: Any
+) -> list[Tensor]:
+    if isinstance(num_or_size_splits, int):
+        return list(ops.split(value, num_or_size_splits, axis))
+    # TensorFlow takes the sizes, one of which may be "the rest", Keras where one begins.
+    sizes = [size if size >= 0 else None for size in num_or_size_splits]
+    rest = value.shape[axis] - sum(size for size in sizes if size is not None)
+    ends = itertools.accumulate(rest if size is None else size for size in sizes)
+    return list(ops.split(value, list(ends)[:-1], axis))
+
+
+def _matmul(a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
+    return ops.matmul(
+        ops.swapaxes(a, -1, -2) if transpose_a else a,
+        ops.swapaxes(b, -1, -2) if transpose_b else b,
+    )
+
+
+def _unit_length(x: Tensor, axis: Any = None, epsilon: float = 1e-12) -> Tensor:
+    squares = ops.sum(ops.square(x), axis=axis, keepdims=True)
+    return x * ops.rsqrt(ops.maximum(squares, epsilon))
 
 
 def _resize(images: Tensor, size: Sequence[int], method: str = "bilinear", **same: Any) -> Tensor:
@@ -90,6 +137,8 @@ def _one(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "abs": _one(ops.abs),
     "add": lambda x, y: x + y,
+    "avg_pool": _pooling(ops.average_pool),
+    "cast": lambda x, dtype: ops.cast(x, dtype),
     "clip_by_value": lambda t, clip_value_min, clip_value_max: ops.clip(
         t, clip_value_min, clip_value_max
     ),
@@ -97,40 +146,64 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "depth_to_space": lambda x, block_size: ops.depth_to_space(x, block_size),
     "divide": lambda x, y: x / y,
     "elu": _one(ops.elu),
+    "erf": _one(ops.erf),
     "exp": _one(ops.exp),
     "expand_dims": lambda x, axis: ops.expand_dims(x, axis),
     "gelu": lambda features, approximate=False: ops.gelu(features, approximate=approximate),
     "getitem": _slice,
+    "greater": lambda x, y: ops.greater(x, y),
+    "greater_equal": lambda x, y: ops.greater_equal(x, y),
     "hard_sigmoid": hard_sigmoid,
     "identity": _one(lambda x: x),
+    "l2_normalize": _unit_length,
     "leaky_relu": lambda features, alpha=0.2: ops.leaky_relu(features, alpha),
+    "less": lambda x, y: ops.less(x, y),
+    "less_equal": lambda x, y: ops.less_equal(x, y),
+    "log": _one(ops.log),
+    "matmul": _matmul,
+    "max_pool": _pooling(ops.max_pool),
     "maximum": lambda x, y: ops.maximum(x, y),
     "minimum": lambda x, y: ops.minimum(x, y),
     "multiply": lambda x, y: x * y,
     "negative": _one(ops.negative),
     "pad": _pad,
     "pow": lambda x, y: ops.power(x, y),
-    "reduce_mean": _mean,
+    "reduce_max": _reducing(ops.max),
+    "reduce_mean": _reducing(ops.mean),
+    "reduce_min": _reducing(ops.min),
+    "reduce_sum": _reducing(ops.sum),
     "relu": _one(ops.relu),
     "relu6": _one(ops.relu6),
     "reshape": lambda tensor, shape: ops.reshape(tensor, shape),
     "resize": _resize,
     "rsqrt": _one(ops.rsqrt),
+    "selu": _one(ops.selu),
     "sigmoid": _one(ops.sigmoid),
     "silu": _one(ops.silu),
     "softmax": lambda logits, axis=-1: ops.softmax(logits, -1 if axis is None else axis),
     "softplus": _one(ops.softplus),
+    "space_to_depth": lambda input, block_size: ops.space_to_depth(input, block_size),  # noqa: A006
+    "split": _split,
     "sqrt": _one(ops.sqrt),
     "square": _one(ops.square),
     "squeeze": lambda input, axis=None: ops.squeeze(input, axis),  # noqa: A006
+    "stack": lambda values, axis=0: ops.stack(values, axis),
     "subtract": lambda x, y: x - y,
     "tanh": _one(ops.tanh),
+    "tile": lambda input, multiples: ops.tile(input, multiples),  # noqa: A006
     "transpose": lambda a, perm: ops.transpose(a, perm),
+    "unstack": lambda value, num=None, axis=0: ops.unstack(value, num, axis),
+    "where": lambda condition, x, y: ops.where(condition, x, y),
 }
 ALIASES = {
     "add_v2": "add",
+    "avg_pool2d": "avg_pool",
+    "max": "reduce_max",
+    "max_pool2d": "max_pool",
+    "min": "reduce_min",
     "mul": "multiply",
     "sub": "subtract",
+    "sum": "reduce_sum",
     "truediv": "divide",
     "div": "divide",
     "swish": "silu",
@@ -145,6 +218,7 @@ ALIASES = {
     "squeeze_v2": "squeeze",
     "expand_dims_v2": "expand_dims",
     "neg": "negative",
+    "where_v2": "where",
 }
 
 

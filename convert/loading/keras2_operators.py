@@ -91,8 +91,8 @@ def _read_function(layer: Json, node: list[Any]) -> _Call:
     given = {key: value for key, value in options.items() if key != "name" and value is not None}
     call.kwargs = {key: _place(call, value) for key, value in given.items()}
     # By position: the names differ from one version of TensorFlow to another.
-    for key in ("y", "b"):
-        if key in call.kwargs:
+    for first_of, key in (("x", "y"), ("a", "b")):
+        if key in call.kwargs and first_of not in call.kwargs:
             call.args.append(call.kwargs.pop(key))
     return call
 
@@ -147,8 +147,11 @@ _OPERATORS: dict[str, tuple[str, dict[str, str]]] = {
     "Exp": ("exp", {}),
     "Identity": ("identity", {}),
     "LeakyRelu": ("leaky_relu", {"alpha": "alpha"}),
+    "Log": ("log", {}),
+    "Max": ("reduce_max", {"keep_dims": "keepdims"}),
     "Maximum": ("maximum", {}),
     "Mean": ("reduce_mean", {"keep_dims": "keepdims"}),
+    "Min": ("reduce_min", {"keep_dims": "keepdims"}),
     "Minimum": ("minimum", {}),
     "Mul": ("multiply", {}),
     "Neg": ("negative", {}),
@@ -164,8 +167,11 @@ _OPERATORS: dict[str, tuple[str, dict[str, str]]] = {
     "Softmax": ("softmax", {}),
     "Sqrt": ("sqrt", {}),
     "Square": ("square", {}),
+    "Softplus": ("softplus", {}),
     "Sub": ("subtract", {}),
+    "Sum": ("reduce_sum", {"keep_dims": "keepdims"}),
     "Tanh": ("tanh", {}),
+    "Tile": ("tile", {}),
     "Transpose": ("transpose", {}),
 }
 

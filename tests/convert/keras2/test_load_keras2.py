@@ -24,7 +24,7 @@ from portrait_tflite.vocabulary import Json
 
 _RANGE = LoadOptions(input_range=(0.0, 1.0))
 _PLAIN = ("of_layers", "of_functions", "nested", "encoder", "called_twice", "mixed", "drop_connect")
-_NETS = (*_PLAIN, "attention", "attention_by_name")
+_NETS = (*_PLAIN, "of_more_functions", "attention", "attention_by_name")
 
 
 # What is written to the user's file for nets with layers that Keras 3 cannot build.

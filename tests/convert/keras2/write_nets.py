@@ -42,6 +42,25 @@ def of_functions() -> Any:
     return keras2.Model(x, tf.sigmoid(layers.Conv2D(1, 1)(z)))
 
 
+def of_more_functions() -> Any:
+    """TensorFlow functions of several outputs, of lists, reductions, choices and pools."""
+    x = keras2.Input((16, 16, 3))
+    y = layers.Conv2D(8, 3, padding="same")(x)
+    even = tf.split(y, 4, axis=-1)
+    first, middle, last = tf.split(y, [1, -1, 2], -1)
+    rows = tf.unstack(tf.stack([even[0], even[3]], axis=1), axis=1)
+    z = tf.concat([rows[1] * even[1], first, middle, last], -1)
+    z = z - tf.reduce_max(z, axis=-1, keepdims=True) + tf.reduce_min(first, [1, 2], True)
+    z = tf.where(tf.greater(z, -1.0), tf.math.log(tf.exp(z) + 1.0), tf.nn.selu(z))
+    z = tf.nn.max_pool2d(z, 2, 2, "SAME") + tf.nn.avg_pool2d(z, [1, 3, 3, 1], [1, 2, 2, 1], "SAME")
+    pixels = tf.reshape(tf.math.l2_normalize(z, axis=-1), (-1, 64, 10))
+    alike = tf.matmul(pixels, pixels, transpose_b=True)
+    z = tf.reshape(tf.matmul(tf.nn.softmax(alike), pixels), (-1, 8, 8, 10))
+    z = tf.tile(tf.cast(tf.reduce_sum(z, -1, keepdims=True), "float32"), [1, 2, 2, 4])
+    z = tf.nn.depth_to_space(tf.nn.space_to_depth(z, 2), 2)
+    return keras2.Model(x, tf.sigmoid(layers.Conv2D(1, 1)(z)))
+
+
 def nested() -> Any:
     """A Sequential in a functional model."""
     inner = keras2.Sequential([layers.Conv2D(4, 3, padding="same", input_shape=(16, 16, 3))])
@@ -164,5 +183,5 @@ def write(folder: Path, net: Callable[[], Any]) -> None:
 
 if __name__ == "__main__":
     plain = (of_layers, of_functions, nested, encoder, called_twice, mixed, drop_connect)
-    for one in (*plain, attention, attention_by_name, convnext, own_layer, own_function):
+    for one in (*plain, of_more_functions, attention, attention_by_name, convnext, own_layer, own_function):
         write(Path(sys.argv[1]), one)
