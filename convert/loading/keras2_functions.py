@@ -191,7 +191,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "subtract": lambda x, y: x - y,
     "tanh": _one(ops.tanh),
     "tile": lambda input, multiples: ops.tile(input, multiples),  # noqa: A006
-    "transpose": lambda a, perm: ops.transpose(a, perm),
+    "transpose": lambda a, perm=None, **_: ops.transpose(a, perm),  # conjugates nothing: real
     "unstack": lambda value, num=None, axis=0: ops.unstack(value, num, axis),
     "where": lambda condition, x, y: ops.where(condition, x, y),
 }

@@ -45,7 +45,7 @@ from portrait_tflite.vocabulary import (
     StateSpec,
 )
 
-_UNKNOWN = re.compile(r"(?:locate|Unknown) (?:class|layer|object):? '?([\w>]+)")
+_UNKNOWN = re.compile(r"(?:locate|Unknown) (?:class|layer|object|function):? '?([\w>]+)")
 _NOT_IMPORTED = re.compile(r"deserialize \w+ '([\w>]+)' because its parent module ([\w.]+) cannot")
 _PATH_SUFFIXES = (KERAS_SUFFIX, *H5_SUFFIXES, TFLITE_SUFFIX, ".pb", ".onnx", ".pt", ".pth")
 

@@ -187,6 +187,28 @@ def test_unknown_layer_class_says_how_to_go_on(tmp_path: Path) -> None:
     assert load_model(str(tmp_path / "net.keras"), _options(code)).spec.height == 16
 
 
+def test_an_unknown_function_says_how_to_go_on(tmp_path: Path) -> None:
+    """Registered by a library that is not imported here."""
+    path = tmp_path / "net.keras"
+    image = keras.Input((8, 8, 3))
+    keras.Model(image, layers.Conv2D(1, 3, activation="relu")(image)).save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    function = {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "own",
+        "registered_name": "lib>own",
+    }
+    named = members["config.json"].replace(b'"relu"', json.dumps(function).encode())
+    members["config.json"] = named
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, held in members.items():
+            archive.writestr(name, held)
+    with pytest.raises(UsageError, match=r"uses own, which Keras does not have\.\nDefine it"):
+        load_model(str(path), _RANGE)
+
+
 _OWN = """import keras
 {}class Own(keras.layers.Layer):
     def call(self, x):

@@ -57,7 +57,7 @@ def of_more_functions() -> Any:
     alike = tf.matmul(pixels, pixels, transpose_b=True)
     z = tf.reshape(tf.matmul(tf.nn.softmax(alike), pixels), (-1, 8, 8, 10))
     z = tf.tile(tf.cast(tf.reduce_sum(z, -1, keepdims=True), "float32"), [1, 2, 2, 4])
-    z = tf.nn.depth_to_space(tf.nn.space_to_depth(z, 2), 2)
+    z = tf.transpose(tf.nn.depth_to_space(tf.nn.space_to_depth(z, 2), 2), [0, 2, 1, 3])
     return keras2.Model(x, tf.sigmoid(layers.Conv2D(1, 1)(z)))
 
 
