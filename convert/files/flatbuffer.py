@@ -157,7 +157,8 @@ def _read_bytes(source: Path | bytes) -> tuple[bytes, str]:
     if isinstance(source, bytes):
         return source, f"{len(source)} bytes"
     if not source.is_file():
-        raise UsageError(f"a .tflite file is required. Received: {source} (no such file).")
+        what = "a folder" if source.is_dir() else "no such file"
+        raise UsageError(f"a .tflite file is required. Received: {source} ({what}).")
     return source.read_bytes(), str(source)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from portrait_tflite.report.graph_picture import graph_svg
 from portrait_tflite.report.html import render_html
-from portrait_tflite.vocabulary import Candidate
+from portrait_tflite.vocabulary import Candidate, LintChange, LintFinding
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -179,6 +179,31 @@ def test_forms_that_were_timed_are_read_without_scrolling(
     )
     assert len(tables) == 1
     assert [t for t in tables if t[0] > t[1]] == []
+
+
+def test_the_audit_is_read_without_scrolling(
+    open_page: Callable[..., Opened], full_report: Any, tmp_path: Path
+) -> None:
+    finding = LintFinding(
+        "transposed_convolution",
+        ("conv2d_transpose_4", "conv2d_transpose_2"),
+        "4 transposed convolutions",
+        "resize and then convolve; `--rewrite resize` fits that to a trained net",
+        "Deconvolution and Checkerboard Artifacts (Odena et al. 2016)",
+        16.5,
+        0.07,
+        (LintChange("1×1, resize bilinearly, depthwise 3×3", 8.54),),
+    )
+    int8 = replace(full_report.variants["int8"], lint=(finding,))
+    linted = replace(full_report, variants={**full_report.variants, "int8": int8})
+    path = tmp_path / "audit.html"
+    path.write_text(render_html(linted, ()), "utf-8")
+    tables = open_page(1280, path=path).page.evaluate(
+        "[...document.querySelectorAll('#audit .scroll')]"
+        ".map(box => [box.scrollWidth, box.clientWidth])"
+    )
+    assert len(tables) > 1
+    assert [pair for pair in tables if pair[0] > pair[1]] == []
 
 
 def test_tags_hold_their_text(open_page: Callable[..., Opened]) -> None:

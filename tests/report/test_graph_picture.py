@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.report.graph_picture import graph_svg
@@ -53,6 +54,26 @@ def test_a_skip_runs_beside_the_ops_that_it_skips(tiny_graph: Build) -> None:
     assert places[0][0] != places[1][0]  # EXP makes room for the skip
     assert places[0][0] == places[2][0]
     assert len(list(picture.iter(f"{SVG}path"))) == 3
+
+
+def test_a_long_reason_ends_in_the_picture_and_stands_whole_in_its_title(
+    tiny_graph: Build,
+) -> None:
+    graph = tiny_graph()
+    long = "model/" + "block/" * 20 + "skip"
+    x, skip, y = (
+        graph.tensor(name, (1, 8, 8, 4), "int8", scale)
+        for name, scale in (("x", 1.0), (long, 1e-5), ("sum", 1.0))
+    )
+    graph.op("ADD", [x, skip], y, 2, schema.AddOptionsT())
+    picture = graph_svg(graph.build([x, skip], [y]))
+    (text,) = _texts(picture)
+    assert text.startswith("outside ADD 8×8×4 scale ratio 1e-05 of input 'model/block/")
+    assert text.endswith("…")
+    assert len(text) == 84
+    (title,) = ET.fromstring(picture).iter(f"{SVG}title")
+    assert str(title.text).startswith("sum: scale ratio")
+    assert str(title.text).endswith("XNNPACK takes 0.00098 to 256")
 
 
 def test_garbage_is_a_usage_error() -> None:

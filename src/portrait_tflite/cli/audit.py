@@ -41,7 +41,8 @@ def command(file: Path, as_json: bool, quick: bool) -> None:
     from portrait_tflite.vocabulary import SCHEMA
 
     if not file.is_file():
-        raise UsageError(f"a .tflite file is required. Received: {file} (no such file).")
+        what = "a folder" if file.is_dir() else "no such file"
+        raise UsageError(f"a .tflite file is required. Received: {file} ({what}).")
     data = file.read_bytes()
     with quiet():
         audit = value_fixes(data, audit_model(file), () if quick else REWRITES)

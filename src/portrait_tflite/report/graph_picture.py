@@ -18,6 +18,7 @@ from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 _ROW, _LANE, _DOT = 20, 16, 5  # pixels
 _TEXT = 620
 _LONGEST = 44  # letters of a tensor's name
+_LINE = 84  # letters of a row, which _TEXT holds
 _HUES = 6
 
 _STYLE = """
@@ -112,10 +113,12 @@ def _op(row: _Row, at: int, left: int, numbers: dict[int, int], refused: dict[in
     number, refusal = numbers.get(row.node.index), refused.get(row.node.index)
     kind = "outside" if refusal or number is None else f"p{number % _HUES}"
     shape = "×".join(map(str, row.node.outputs[0].shape[1:])) if row.node.outputs else ""
-    note = refusal.reason if refusal else _shortened(row.node.tensor)
     place = "outside" if number is None else f"#{number + 1}"
+    title = f"{row.node.tensor}: {refusal.reason}" if refusal else row.node.tensor
+    left_over = _LINE - len(f"{place} {row.node.op} {shape} ")
+    note = _cut(refusal.reason, left_over) if refusal else _shortened(row.node.tensor)
     return (
-        f'<g><title>{escape(row.node.tensor)}</title><circle class="{kind}" cx="{x}" cy="{y}" '
+        f'<g><title>{escape(title)}</title><circle class="{kind}" cx="{x}" cy="{y}" '
         f'r="{_DOT}"/><text x="{left}" y="{y + 4}"><tspan class="{kind}">{place}</tspan> '
         f'{escape(row.node.op)} {shape} <tspan class="name">{escape(note)}</tspan></text></g>'
     )
@@ -123,6 +126,10 @@ def _op(row: _Row, at: int, left: int, numbers: dict[int, int], refused: dict[in
 
 def _place(lane: int, row: int) -> tuple[int, int]:
     return (lane + 1) * _LANE, (row + 1) * _ROW - _ROW // 2
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _shortened(name: str) -> str:
