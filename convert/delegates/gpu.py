@@ -31,10 +31,20 @@ from portrait_tflite.convert.delegates.xnnpack_ops import BIAS
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 
 _TYPES = frozenset({"float32", "float16", "int8", "uint8"})
-_OTHER_TYPES_TOO = frozenset(
-    {"CAST", "EQUAL", "GATHER", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "LOGICAL_AND"}
-    | {"NOT_EQUAL", "ONE_HOT", "SELECT", "SELECT_V2"}
-)
+_FLOATS = frozenset({"float32", "float16"})
+_COMPARISONS = op_set("EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL NOT_EQUAL")
+# What else an op may read, and write.
+_READ_TOO: dict[str, frozenset[str]] = {
+    "CAST": frozenset({"bool", "int32"}),
+    "GATHER": frozenset({"int32"}),
+    "LOGICAL_AND": frozenset({"bool"}),
+    "ONE_HOT": frozenset({"int32"}),
+    **dict.fromkeys(("SELECT", "SELECT_V2"), frozenset({"bool"})),
+}
+_WRITTEN_TOO: dict[str, frozenset[str]] = {
+    "CAST": frozenset({"bool", "int32"}),
+    **dict.fromkeys(_COMPARISONS | {"LOGICAL_AND"}, frozenset({"bool"})),
+}
 _MAX_RANK = 4
 
 
@@ -69,11 +79,46 @@ def _rank(site: Site) -> str:
 
 
 def _type(site: Site) -> str:
-    if site.op in _OTHER_TYPES_TOO:
-        return ""
-    computed = [o for o in (*site.node.given(), *site.node.outputs) if not o.constant]
-    other = next((o.dtype for o in computed if o.dtype not in _TYPES), "")
+    nothing: frozenset[str] = frozenset()
+    taken = [(o, _READ_TOO.get(site.op, nothing)) for o in site.node.given() if not o.constant]
+    taken += [(o, _WRITTEN_TOO.get(site.op, nothing)) for o in site.node.outputs]
+    other = next((o.dtype for o, too in taken if o.dtype not in _TYPES | too), "")
     return f"{other} values; it takes float and 8-bit ones" if other else ""
+
+
+def _cast(site: Site) -> str:
+    source, target = site.node.given()[0].dtype, site.node.outputs[0].dtype
+    numbers = {source, target} <= {"float32", "int32"}
+    truth = "bool" in (source, target) and bool({source, target} & _FLOATS)
+    return "" if numbers or truth else f"from {source} to {target}"
+
+
+def _broadcast(site: Site) -> str:
+    shapes = [operand.shape for operand in site.node.given()]
+    short, long = sorted(shapes, key=len)[0], sorted(shapes, key=len)[-1]
+    if len(short) < 2 or len(short) == len(long):
+        return ""
+    one = len(long) == _MAX_RANK and long[0] == 1
+    per_channel = len(long) == _MAX_RANK and short == (long[0], long[3])
+    if per_channel or (one and (len(short) == 3 or short == (1, 1))):
+        return ""
+    return f"{list(short)} beside {list(long)}"
+
+
+def _indices(site: Site) -> str:
+    indices = site.node.given()[1]
+    if len(indices.shape) != 1:
+        return f"indices of {len(indices.shape)} dimensions; it takes a list"
+    return "" if indices.dtype == "int32" else f"indices of {indices.dtype}; it takes int32"
+
+
+def _choice(site: Site) -> str:
+    target = site.node.outputs[0].shape
+    given = site.node.given()[1:]
+    other = next((o for o in given if o.shape not in {target, (), (1,)}), None)
+    return (
+        f"{other.name!r} has shape {list(other.shape)}, the output {list(target)}" if other else ""
+    )
 
 
 def _resize(site: Site) -> str:
@@ -151,21 +196,29 @@ _PADS = frozenset({"PAD", "PADV2", "MIRROR_PAD"})
 _SLICES = frozenset({"SLICE", "STRIDED_SLICE"})
 _RESIZES = frozenset({"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"})
 _CHECK = "CheckGpuDelegateCompatibility"
+_VERSION = "CheckMaxSupportedOpVersion"
+_ALLOWED = "IsAllAllowedTensors"
 _CONSTANT_FIX = "make it a constant of the layer"
+_FOUR = "give it four dimensions, with a reshape"
+_WHOLE = "broadcast both to the output's shape first, or choose between single numbers"
 
 GPU_RULES: tuple[Rule, ...] = (
     Rule(frozenset(), custom, _CHECK),
-    Rule(frozenset(), _not_supported, _CHECK, ""),
+    Rule(frozenset(), _not_supported, "NewOperationParser", ""),
     Rule(
         frozenset({"TRANSPOSE_CONV"}),
         _too_new_transpose_conv,
-        _CHECK,
+        _VERSION,
         "give the file to `portrait-tflite convert`: the activation becomes an op behind it",
     ),
-    Rule(frozenset(), _too_new, _CHECK, "convert with an older op form, or without fused extras"),
+    Rule(frozenset(), _too_new, _VERSION, "convert with an older op form, or without fused extras"),
     Rule(frozenset(), _dynamic_size, _CHECK, DYNAMIC_FIX),
-    Rule(frozenset(), _rank, _CHECK, fewer_dimensions),
-    Rule(frozenset(), _type, _CHECK, "use the float16 variant on the GPU"),
+    Rule(frozenset(), _rank, _ALLOWED, fewer_dimensions),
+    Rule(frozenset(), _type, "GetOpsToReplace", "use the float16 variant on the GPU"),
+    Rule(op_set("CAST"), _cast, _CHECK, "cast between float32, int32 and bool only"),
+    Rule(op_set("ADD MUL"), _broadcast, "CheckAddMulBroadcastCompatibility", _FOUR),
+    Rule(op_set("GATHER"), _indices, _CHECK, "write them as a list of int32"),
+    Rule(op_set("SELECT SELECT_V2"), _choice, "CheckSelectV2GpuDelegateCompatibility", _WHOLE),
     Rule(_RESIZES, _resize, _CHECK, "set one of the two"),
     Rule(frozenset({"SOFTMAX"}), softmax_beta, _CHECK, "scale the logits in the layer before it"),
     Rule(_PADS, _paddings, _CHECK, "pad height and width only, as 4×2 or 3×2"),
@@ -185,7 +238,7 @@ GPU_RULES: tuple[Rule, ...] = (
     Rule(op_set("PRELU"), _one_dimension, "ML Drift in ai-edge-litert 2.3.0", "keep the batch"),
     Rule(_PADS | _SLICES, _long_list, "ML Drift: CreateVectorCopyData", "write it as int32"),
     Rule(frozenset(BIAS), _computed_bias, "ML Drift: ReadNonConstantTensor", _CONSTANT_FIX),
-    Rule(frozenset(), _activation, _CHECK, "use an activation layer of its own"),
+    Rule(frozenset(), _activation, "IsActivationSupported", "use an activation layer of its own"),
 )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from portrait_tflite.convert.delegates.site import Site, numbers
 from portrait_tflite.convert.delegates.xnnpack_types import flowing
 
@@ -93,9 +95,10 @@ def block(site: Site) -> str:
 
 
 def slope(site: Site) -> str:
-    """Refuse a LEAKY_RELU whose slope is 0."""
+    """Refuse a LEAKY_RELU whose slope is 0, or too small for a normal number."""
     alpha = float(site.node.option("alpha", 0.0))
-    return "" if alpha and math.isfinite(alpha) else f"a slope of {alpha:g}"
+    normal = math.isfinite(alpha) and abs(alpha) >= np.finfo(np.float32).smallest_normal
+    return "" if normal else f"a slope of {alpha:g}"
 
 
 def softmax_beta(site: Site) -> str:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from portrait_tflite.cli.audit import command
+from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.errors import UsageError
 
 Build = Callable[..., Any]
@@ -103,6 +104,13 @@ def test_bad_files_are_named(tmp_path: Path, data: bytes | None) -> None:
         path.write_bytes(data)
     with pytest.raises(UsageError, match=r"\.tflite file is required"):
         CliRunner().invoke(command, [str(path)], catch_exceptions=False)
+
+
+def test_a_folder_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"Received: .* \(a folder\)"):
+        CliRunner().invoke(command, [str(tmp_path)], catch_exceptions=False)
+    with pytest.raises(UsageError, match=r"\(a folder\)"):
+        read_model(tmp_path)
 
 
 def test_help_has_an_example() -> None:

@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from .one_op import (
     FLOAT,
+    INT8,
     T,
     convolution,
     file_of,
@@ -42,6 +43,18 @@ GPU_CASES = {
     ),
     "rank": Case(unary("TANH", T((1, 1, 4, 4, 4))), unary("TANH", FLOAT)),
     "type": Case(summed(0, T(dtype="int32"), T(dtype="int32")), summed()),
+    "cast CAST": Case(unary("CAST", INT8, FLOAT), unary("CAST", T(dtype="int32"), FLOAT)),
+    "broadcast ADD": Case(
+        summed(0, FLOAT, weights((4, 4))), summed(0, FLOAT, weights((1, 4)))
+    ),
+    "indices GATHER": Case(
+        file_of("GATHER", [FLOAT, ints([[0, 1]])], FLOAT),
+        file_of("GATHER", [FLOAT, ints([0])], FLOAT),
+    ),
+    "choice SELECT": Case(
+        file_of("SELECT_V2", [T(dtype="bool"), FLOAT, weights((4,))], FLOAT, None, 1),
+        file_of("SELECT_V2", [T(dtype="bool"), FLOAT, weights((1,))], FLOAT, None, 1),
+    ),
     "resize RESIZE_BILINEAR": Case(
         resize(alignCorners=True, halfPixelCenters=True), resize(alignCorners=True)
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portrait_tflite.convert.delegates.gpu import GPU_RULES
+from portrait_tflite.convert.delegates.gpu import GPU_RULES, predict_gpu
 from portrait_tflite.convert.delegates.rule import Rule, first_broken
 from portrait_tflite.convert.delegates.site import Site
 from portrait_tflite.convert.delegates.xnnpack import XNNPACK_FATAL_RULES, XNNPACK_RULES
@@ -15,7 +15,7 @@ from portrait_tflite.runtime import open_model, runs_on
 from portrait_tflite.vocabulary import Delegate
 
 from .gpu_cases import GPU_CASES
-from .one_op import INT8, pool
+from .one_op import FLOAT, INT8, T, file_of, ints, pool, weights
 from .random_models import loads
 from .rule_files import Case, scaled
 from .test_xnnpack_rules import disagreement
@@ -105,6 +105,52 @@ def test_the_runtime_gives_up_on_what_breaks_it(rule: Rule) -> None:
     assert open_model(case.inside).partitions == 1
     with pytest.raises(UsageError):
         open_model(case.broken)
+
+
+@pytest.mark.parametrize(
+    ("op", "read", "written", "taken"),
+    [
+        ("EQUAL", "float32", "bool", True),
+        ("EQUAL", "int32", "bool", False),
+        ("LOGICAL_AND", "bool", "bool", True),
+        ("CAST", "bool", "float32", True),
+        ("CAST", "float32", "int32", True),
+        ("CAST", "int64", "float32", False),
+        ("CAST", "float32", "int8", False),
+        ("CAST", "bool", "int32", False),
+        ("ADD", "bool", "bool", False),
+    ],
+)
+def test_which_types_the_gpu_reads_and_writes(
+    op: str, read: str, written: str, taken: bool
+) -> None:
+    sources = [T(dtype=read)] * (1 if op == "CAST" else 2)
+    data = file_of(op, sources, T(dtype=written), None, 1)
+    assert (predict_gpu(read_model(data)) == {}) is taken
+
+
+def test_what_the_gpu_gathers_is_no_integer_afterwards() -> None:
+    for kind, taken in (("float32", True), ("int32", False)):
+        data = file_of("GATHER", [T(dtype=kind), ints([0])], T(dtype=kind), None, 1)
+        assert (predict_gpu(read_model(data)) == {}) is taken
+
+
+@pytest.mark.parametrize(
+    ("shape", "taken"),
+    [
+        ((1, 1, 1, 4), True),
+        ((4,), True),
+        ((4, 4, 4), True),
+        ((1, 1), True),
+        ((1, 4), True),
+        ((4, 1), False),
+        ((4, 4), False),
+    ],
+)
+@pytest.mark.parametrize("op", ["ADD", "MUL"])
+def test_which_shapes_the_gpu_broadcasts(op: str, shape: tuple[int, ...], taken: bool) -> None:
+    data = file_of(op, [FLOAT, weights(shape)], FLOAT, None, 1)
+    assert (predict_gpu(read_model(data)) == {}) is taken
 
 
 @pytest.mark.parametrize(

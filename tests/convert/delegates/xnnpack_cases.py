@@ -133,7 +133,7 @@ XNNPACK_CASES = {
         unary("QUANTIZE", scaled(2.0**-9), INT8), unary("QUANTIZE", scaled(2.0**-8), INT8)
     ),
     "slope LEAKY_RELU": Case(
-        unary("LEAKY_RELU", FLOAT, FLOAT, schema.LeakyReluOptionsT(alpha=0.0)),
+        unary("LEAKY_RELU", FLOAT, FLOAT, schema.LeakyReluOptionsT(alpha=1e-39)),
         unary("LEAKY_RELU", FLOAT, FLOAT, schema.LeakyReluOptionsT(alpha=0.1)),
     ),
     "leaky_ratio LEAKY_RELU": Case(leaky(2.0**-9), leaky(2.0**-8)),
