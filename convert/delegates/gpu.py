@@ -13,7 +13,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.fewer_dimensions import fewer_dimensions
 from portrait_tflite.convert.delegates.fixes import DYNAMIC_FIX
-from portrait_tflite.convert.delegates.gpu_ops import GPU_MAX_VERSIONS, GPU_OPS
+from portrait_tflite.convert.delegates.gpu_ops import (
+    GPU_CUSTOM_OPS,
+    GPU_MAX_VERSIONS,
+    GPU_OPS,
+)
 from portrait_tflite.convert.delegates.rule import (
     Refusal,
     Rule,
@@ -54,8 +58,12 @@ def _dynamic_size(site: Site) -> str:
     return f"the size of {unknown.name!r} is known only at run time" if unknown else ""
 
 
+def _foreign(site: Site) -> str:
+    return "" if site.op in GPU_CUSTOM_OPS else custom(site)
+
+
 def _not_supported(site: Site) -> str:
-    return "" if site.op in GPU_OPS else f"the GPU delegate has no {site.op}"
+    return "" if site.op in GPU_OPS | GPU_CUSTOM_OPS else f"the GPU delegate has no {site.op}"
 
 
 def _too_new(site: Site) -> str:
@@ -203,7 +211,7 @@ _FOUR = "give it four dimensions, with a reshape"
 _WHOLE = "broadcast both to the output's shape first, or choose between single numbers"
 
 GPU_RULES: tuple[Rule, ...] = (
-    Rule(frozenset(), custom, _CHECK),
+    Rule(frozenset(), _foreign, "CheckCustomOpsGpuDelegateCompatibility"),
     Rule(frozenset(), _not_supported, "NewOperationParser", ""),
     Rule(
         frozenset({"TRANSPOSE_CONV"}),

@@ -18,6 +18,12 @@ GPU_OPS = op_set("""
     TANH TILE TRANSPOSE TRANSPOSE_CONV UNPACK
     """)
 
+# MediaPipe's own, which both engines know; a runtime must have them to load the file.
+GPU_CUSTOM_OPS = op_set("""
+    CUSTOM:Convolution2DTransposeBias CUSTOM:MaxPoolingWithArgmax2D CUSTOM:MaxUnpooling2D
+    CUSTOM:Resampler
+""")
+
 _ELEMENTWISE = op_set("""
     ABS ADD ADD_N COS DIV ELU EXP FLOOR FLOOR_DIV FLOOR_MOD GELU LOG LOGISTIC MAXIMUM MINIMUM NEG
     POW RSQRT SIGN SIN SQRT SQUARE SQUARED_DIFFERENCE SUB TANH

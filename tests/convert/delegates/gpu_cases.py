@@ -34,7 +34,7 @@ from .rule_files import (
 )
 
 GPU_CASES = {
-    "custom": Case(unary("CUSTOM", FLOAT), unary("TANH", FLOAT)),
+    "foreign": Case(unary("CUSTOM", FLOAT), unary("CUSTOM:MaxUnpooling2D", FLOAT)),
     "not_supported": Case(unary("CEIL", FLOAT, version=1), unary("FLOOR", FLOAT, version=1)),
     "too_new_transpose_conv TRANSPOSE_CONV": Case(transposed(version=4), transposed(version=3)),
     "too_new": Case(unary("TANH", FLOAT, version=3), unary("TANH", FLOAT, version=2)),

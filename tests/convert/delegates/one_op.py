@@ -56,10 +56,11 @@ def file_of(
     inputs = [-1 if t is None else _tensor(graph, f"x{n}", t) for n, t in enumerate(sources)]
     listed = [targets] if isinstance(targets, T) else targets
     outputs = [_tensor(graph, f"y{n}", target) for n, target in enumerate(listed)]
-    graph.op("CUSTOM" if op == "CUSTOM" else op, inputs, outputs[0], version, options)
+    kind, _, custom = op.partition(":")
+    graph.op(kind, inputs, outputs[0], version, options)
     graph.graph.operators[-1].outputs = np.array(outputs, np.int32)
-    if op == "CUSTOM":
-        graph.model.operatorCodes[-1].customCode = b"Own"
+    if kind == "CUSTOM":
+        graph.model.operatorCodes[-1].customCode = (custom or "Own").encode()
     pairs = zip(inputs, sources, strict=True)
     computed = [n for n, t in pairs if t is not None and t.data is None]
     return graph.build(list(dict.fromkeys(computed)), outputs)
