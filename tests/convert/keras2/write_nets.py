@@ -183,5 +183,13 @@ def write(folder: Path, net: Callable[[], Any]) -> None:
 
 if __name__ == "__main__":
     plain = (of_layers, of_functions, nested, encoder, called_twice, mixed, drop_connect)
-    for one in (*plain, of_more_functions, attention, attention_by_name, convnext, own_layer, own_function):
+    for one in (
+        *plain,
+        of_more_functions,
+        attention,
+        attention_by_name,
+        convnext,
+        own_layer,
+        own_function,
+    ):
         write(Path(sys.argv[1]), one)
