@@ -30,7 +30,7 @@ FIXES: dict[str, str] = {
     "PRELU": "use LeakyReLU with one slope above 0, or ReLU",
     "RELU": "give the file to `portrait-tflite convert`; a QUANTIZE where that is exact",
     "RELU6": "give the file to `portrait-tflite convert`; a QUANTIZE where that is exact",
-    "RESIZE_NEAREST_NEIGHBOR": "resize by whole factors and crop; `convert` makes copies of that",
+    "RESIZE_NEAREST_NEIGHBOR": "resize by whole factors; `convert` makes copies of that",
     "SHAPE": DYNAMIC_FIX,
     "SIGN": "use tanh, or leave the layer out: a sign has no slope to train by",
     "SOFTMAX": "convert from the Keras model: two classes become one sigmoid, exactly",

@@ -146,11 +146,7 @@ def _line(built: Replacement, like: Operand, part: Part, axis: int, position: in
     source, shape = part
     start, size = [0] * len(shape), list(shape)
     start[axis], size[axis] = position, 1
-    line = built.tensor(size, like)
-    constants = [built.constant(np.array(numbers, np.int32)) for numbers in (start, size)]
-    version = 2 if like.scale else 1
-    built.op(Op("SLICE", version, schema.SliceOptionsT()), [source, *constants], line)
-    return line, size
+    return built.cut(source, start, size, like), size
 
 
 def _read_borders(amounts: Operand) -> Borders:

@@ -31,7 +31,11 @@ def join(
 
 
 def upsample_by_rows(
-    built: Replacement, source: int, like: Operand, factors: tuple[int, int]
+    built: Replacement,
+    source: int,
+    like: Operand,
+    factors: tuple[int, int],
+    output: int | None = None,
 ) -> None:
     """Repeat every pixel: the columns side by side, then the rows below each other.
 
@@ -40,6 +44,7 @@ def upsample_by_rows(
     Args:
         source: `[1, h, w, c]`.
         factors: Of height and width.
+        output: What is written; by default the replaced op's own output.
     """
     _, height, width, channels = like.shape
     down, right = factors
@@ -55,7 +60,7 @@ def upsample_by_rows(
         tall = built.tensor((1, height, down, row[3]), like)
         join(built, [(rows, row)] * down, 2, like, tall)
         rows = tall
-    built.reshape(rows, (1, height * down, width * right, channels))
+    built.reshape(rows, (1, height * down, width * right, channels), output)
 
 
 def _grouped(

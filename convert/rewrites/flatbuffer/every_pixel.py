@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.files.flatbuffer_nodes import Node
@@ -18,7 +16,6 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     Match,
     RefusedOp,
 )
-from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 _MASKS = ("ellipsisMask", "newAxisMask", "shrinkAxisMask", "offset")
 
@@ -93,17 +90,9 @@ class EveryPixel(FlatbufferRewrite):
         built = Replacement(model, node)
         number = source.index
         if not steps.whole:
-            number = built.tensor(steps.extent, source)
-            borders = [_list(built, values) for values in (steps.begin, steps.extent)]
-            version = 2 if source.dtype == "int8" else 1
-            cut = Op("SLICE", version, schema.SliceOptionsT())
-            built.op(cut, [source.index, *borders], number)
+            number = built.cut(source.index, steps.begin, steps.extent, source)
         every_pixel(built, source, number, steps.strides)
         built.finish()
-
-
-def _list(built: Replacement, values: Sequence[int]) -> int:
-    return built.constant(np.array(values, np.int32))
 
 
 def _steps(node: Node) -> _Steps | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
@@ -77,10 +76,8 @@ class JointPhases:
         large = (images, *(count * self.stride for count in cells[1:]), channels)
         whole = built.tensor(large, target)
         built.op(spread, [deep], whole)
-        begin = built.constant(np.array([0, self.rows.skip, self.columns.skip, 0], np.int32))
-        size = built.constant(np.array([images, height, width, channels], np.int32))
-        version = 2 if target.scale else 1
-        built.op(Op("SLICE", version, schema.SliceOptionsT()), [whole, begin, size])
+        begin = (0, self.rows.skip, self.columns.skip, 0)
+        built.cut(whole, begin, (images, height, width, channels), target, target.index)
 
     def _padded(self, built: Replacement, source: Operand) -> tuple[int, int]:
         """Return what the convolution reads, and how it pads by itself."""

@@ -66,6 +66,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFlo
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
 from portrait_tflite.convert.rewrites.flatbuffer.transpose_of_fewer import TransposeOfFewer
 from portrait_tflite.convert.rewrites.flatbuffer.transposed_to_depth import TransposedToDepth
+from portrait_tflite.convert.rewrites.flatbuffer.uneven_nearest import UnevenNearest
 
 # The order matters; each line says why it stands where it does.
 REWRITES: tuple[FlatbufferRewrite, ...] = (
@@ -88,6 +89,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     NearestConvolution(),  # what is no 1×1
     ConvolutionBeforeBilinear(),
     NearestToCopies(),
+    UnevenNearest(),  # what has no whole factors
     SliceThenReshape(),
     SplitToSlices(),
     AsReshape(),  # before Cancel, which then knows one kind of reshape

@@ -107,6 +107,29 @@ class Replacement:
         self.op(pad, [source.index, self.constant(amounts)], padded)
         return padded
 
+    def cut(
+        self,
+        source: int,
+        begin: Sequence[int],
+        size: Sequence[int],
+        like: Operand,
+        output: int | None = None,
+    ) -> int:
+        """Add a SLICE, and return what it gives: `output`, or a tensor of its own.
+
+        Args:
+            source: What it is a part of.
+            begin: Where the part begins, by dimension.
+            size: How large it is, likewise.
+            like: Of which type and scale they are.
+            output: What is written.
+        """
+        part = self.tensor(size, like) if output is None else output
+        borders = [self.constant(np.array(numbers, np.int32)) for numbers in (begin, size)]
+        op = Op("SLICE", 2 if like.dtype == "int8" else 1, schema.SliceOptionsT())
+        self.op(op, [source, *borders], part)
+        return part
+
     def concatenate(
         self, sources: Sequence[int], axis: int, like: Operand, output: int | None = None
     ) -> None:

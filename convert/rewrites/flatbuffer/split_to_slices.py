@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.xnnpack_operands import MAX_SPLITS
@@ -16,7 +15,6 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     Match,
     RefusedOp,
 )
-from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 # Places of what is parted, and of the dimension, among the inputs.
 _INPUTS = {"SPLIT": (1, 0), "SPLIT_V": (0, 2)}
@@ -76,10 +74,7 @@ def _slice(
     built: Replacement, source: Operand, begin: list[int], extent: list[int], target: Operand
 ) -> None:
     flat = tuple(extent) == target.shape
-    part = target.index if flat else built.tensor(extent, source)
-    borders = [built.constant(np.array(numbers, np.int32)) for numbers in (begin, extent)]
-    version = 2 if source.dtype == "int8" else 1
-    built.op(Op("SLICE", version, schema.SliceOptionsT()), [source.index, *borders], part)
+    part = built.cut(source.index, begin, extent, source, target.index if flat else None)
     if not flat:
         built.reshape(part, target.shape, target.index)
 
