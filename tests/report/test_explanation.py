@@ -21,6 +21,7 @@ from portrait_tflite.report.files import report_json
 from portrait_tflite.report.html import render_html
 from portrait_tflite.report.summary import summarize
 from portrait_tflite.vocabulary import (
+    Approximation,
     Candidate,
     Delegate,
     Level,
@@ -121,5 +122,12 @@ def test_names_and_tuning_are_stated(report: Report) -> None:
 def test_what_ran_alone_is_stated(report: Report) -> None:
     none = RewriteSelection(RewriteMode.NONE)
     assert selection_notes(replace(report, selection=none)) == ("no rewrite was asked for",)
+    strided = RewriteSelection(approximations=(Approximation.STRIDED,))
+    exact = tuple(record for record in report.rewrites if record.exact)
+    assert selection_notes(replace(report, selection=strided, rewrites=exact)) == (
+        "no layer has a form of what was asked for by name: strided",
+    )
+    fitted = (replace(report.rewrites[0], level=Level.KERAS, exact=False),)
+    assert selection_notes(replace(report, selection=strided, rewrites=fitted)) == ()
     alone = replace(none, only=("cancel",))
     assert selection_notes(replace(report, selection=alone)) == ("rewrites run alone: cancel",)
