@@ -129,6 +129,16 @@ def test_which_types_the_gpu_reads_and_writes(
     assert (predict_gpu(read_model(data)) == {}) is taken
 
 
+@pytest.mark.parametrize("op", ["EQUAL", "LESS", "ADD"])
+def test_a_newer_elementwise_op_is_refused(op: str) -> None:
+    for version, taken in ((2, True), (3, False)):
+        target = FLOAT if op == "ADD" else T(dtype="bool")
+        data = file_of(op, [FLOAT, FLOAT], target, None, version)
+        found = [each.reason for each in predict_gpu(read_model(data)).values()]
+        assert (found == []) is taken
+        assert taken or "up to version 2; this is version 3" in found[0]
+
+
 def test_what_the_gpu_gathers_is_no_integer_afterwards() -> None:
     for kind, taken in (("float32", True), ("int32", False)):
         data = file_of("GATHER", [T(dtype=kind), ints([0])], T(dtype=kind), None, 1)
