@@ -163,7 +163,8 @@ def test_a_released_files_report_has_the_forms(
     kept, taken = record["candidates"]
     assert kept["cost"] > taken["cost"] > 0
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
-    assert re.search(r"QUANTIZE (< )?0\.0\d\d</td>\s*<td>RELU 0\.\d\d\d, 1 op outside", page)
+    forms = r"QUANTIZE (< )?0\.0\d\d</td>\s*<td class=\"forms\"><div>RELU 0\.\d\d\d, 1 op outside"
+    assert re.search(forms, page)
 
 
 def test_an_unknown_layer_is_refused(convert: Run, released: Path) -> None:
