@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
-from portrait_tflite.convert.lint.net import Net, Shape
+from portrait_tflite.convert.lint.net import Net, Shape, is_grouped
 from portrait_tflite.convert.lint.rule import Found
 from portrait_tflite.vocabulary import LintChange
 
@@ -136,7 +136,13 @@ def _saved(net: Net, groups: list[_Group], tensors: set[int], count: int) -> flo
 
 def _reshaped(net: Net, counts: Mapping[int, int]) -> dict[int, Shape]:
     operands = {o.index: o for node in net.nodes for o in (*node.given(), *node.outputs)}
-    return {number: (*operands[number].shape[:-1], count) for number, count in counts.items()}
+    shapes = {number: (*operands[number].shape[:-1], count) for number, count in counts.items()}
+    for node in net.nodes:
+        # Else the weights of as many channels as there were would be those of a group.
+        if node.op == "CONV_2D" and not is_grouped(node) and node.given()[0].index in counts:
+            weights = node.given()[1]
+            shapes[weights.index] = (*weights.shape[:-1], counts[node.given()[0].index])
+    return shapes
 
 
 def _of_equal_channels(net: Net, node: Node) -> list[Operand]:

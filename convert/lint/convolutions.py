@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.files.flatbuffer_nodes import Node
-from portrait_tflite.convert.lint.net import Net, only_op
+from portrait_tflite.convert.lint.net import Net, is_grouped, only_op
 from portrait_tflite.convert.lint.rule import Found
 from portrait_tflite.vocabulary import LintChange
 
@@ -25,6 +25,8 @@ def convolution_and_pool(net: Net) -> Iterator[Found]:
         between, convolution = _pooled(net, pool)
         if convolution is None or convolution.option("strideH", 1) != 1:
             continue
+        if convolution.op == "CONV_2D" and is_grouped(convolution):
+            continue  # nobody counted one group beside another
         chain = [convolution, *between, pool]
         spent = net.cost_of({node.index for node in chain})
         strided = [_at(node, pool) for node in (convolution, *between)]
@@ -43,7 +45,9 @@ def dense_convolution(net: Net) -> Iterator[Found]:
     found = [
         (node, saved)
         for node in net.nodes
-        if node.op == "CONV_2D" and (saved := _saved_by_separation(net, node)) > 0
+        if node.op == "CONV_2D"
+        and not is_grouped(node)
+        and (saved := _saved_by_separation(net, node)) > 0
     ]
     yield from _together(net, found, "dense convolutions", "depthwise and 1×1")
 

@@ -134,9 +134,14 @@ def open_net(data: bytes, xnnpack: DelegateAudit, layers: Iterable[str] = ()) ->
 
 
 def only_op(node: Node) -> CostedOp:
-    """An op that its cost sees as one."""
-    (op,) = costed_ops(node)
-    return op
+    """An op that its cost sees as one, or as equal ones: then the first, as of groups."""
+    return next(costed_ops(node))
+
+
+def is_grouped(convolution: Node) -> bool:
+    """Whether a CONV_2D reads its channels in groups."""
+    source, weights = convolution.given()[:2]
+    return bool(source.shape[-1] != weights.shape[-1])
 
 
 def _reshaped(node: Node, shapes: Mapping[int, Shape]) -> Node:

@@ -25,9 +25,11 @@ class Maps:
         self.rng = np.random.default_rng(0)
         self.image = self._map("image", (1, *size, channels))
 
-    def convolution(self, source: int, channels: int, kernel: int = 1, stride: int = 1) -> int:
+    def convolution(
+        self, source: int, channels: int, kernel: int = 1, stride: int = 1, groups: int = 1
+    ) -> int:
         before = self.shapes[source]
-        weights = self._weights((channels, kernel, kernel, before[3]))
+        weights = self._weights((channels, kernel, kernel, before[3] // groups))
         options = schema.Conv2DOptionsT(strideH=stride, strideW=stride, padding=_SAME)
         options.dilationHFactor = options.dilationWFactor = 1
         return self._op(

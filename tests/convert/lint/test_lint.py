@@ -13,6 +13,8 @@ from portrait_tflite.convert.costs.cost_prediction import predict
 from portrait_tflite.convert.costs.cost_table import CostTable
 from portrait_tflite.convert.costs.costed_op import FLOAT32, CostedOp
 from portrait_tflite.convert.delegates.fixes import FIXES
+from portrait_tflite.convert.lint import channels as channels_rule
+from portrait_tflite.convert.lint.net import open_net
 from portrait_tflite.convert.lint.rules import LINT_RULES, lint_model
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.worth import value_fixes
@@ -175,6 +177,27 @@ def test_a_dense_convolution(maps: Build) -> None:
     assert not _of(light.lint(apart), "dense_convolution")
     expected = pytest.approx(_mcycles(net.data) - _mcycles(light.data))
     assert _saved(found) == {"depthwise and 1×1": expected}
+
+
+@pytest.mark.parametrize("groups", [2, 32])
+def test_a_convolution_in_groups_is_not_dense(maps: Build, groups: int) -> None:
+    net = maps((32, 32))
+    first = net.convolution(net.image, 32, 3, 2)
+    found = net.lint(net.pool(net.convolution(first, 32, 3, groups=groups)))
+    assert not _of(found, "dense_convolution")
+    assert not _of(found, "convolution_and_pool")
+
+
+def test_more_channels_are_not_read_in_groups(maps: Build) -> None:
+    """A filter has as many channels as what it reads, also where these become twice as many."""
+    nets = {channels: maps((32, 32)) for channels in (4, 8)}
+    for channels, net in nets.items():
+        first = net.convolution(net.image, channels, 3, stride=2)
+        net.lint(net.convolution(first, 16, 3))
+    few = open_net(nets[4].data, audit_model(nets[4].data).xnnpack)
+    (group,) = [g for g in channels_rule._channel_groups(few) if g.free and g.channels == 4]
+    saved = channels_rule._saved(few, channels_rule._channel_groups(few), group.tensors, 8)
+    assert saved == pytest.approx(_mcycles(nets[4].data) - _mcycles(nets[8].data))
 
 
 def test_a_transposed_convolution(maps: Build) -> None:
