@@ -17,6 +17,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
 )
 
 _RESHAPES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+_RANK_MASKS = ("ellipsisMask", "newAxisMask", "shrinkAxisMask")
 
 
 class Cancel(FlatbufferRewrite):
@@ -26,6 +27,7 @@ class Cancel(FlatbufferRewrite):
         y = QUANTIZE(x)                  # of x's scale and zero point
         y = QUANTIZE(DEQUANTIZE(x))      # likewise
         y = RESHAPE(x)                   # to x's own shape
+        y = STRIDED_SLICE(x)             # all of it, or SLICE
         y = RESHAPE(RESHAPE(x))          # back to it
         y = TRANSPOSE(TRANSPOSE(x))      # likewise
 
@@ -45,7 +47,7 @@ class Cancel(FlatbufferRewrite):
         producer = producer_of(model, source.index)
         before = None if producer is None or not producer.given() else producer.given()[0]
         same = None
-        if node.op in {"QUANTIZE", *_RESHAPES} and _equal(source, target):
+        if _does_nothing(node) and _equal(source, target):
             same = source
         elif before is None or producer is None or not _equal(before, target):
             return None
@@ -99,6 +101,21 @@ class MergePair(FlatbufferRewrite):
         else:
             built.op(QUANTIZE, [source.index])
         built.finish()
+
+
+def _does_nothing(node: Node) -> bool:
+    """Tell whether an op changes nothing where its output has the form of its input."""
+    if node.op in {"QUANTIZE", *_RESHAPES}:
+        return True
+    # Of a size that is known at run time only, a part has the same form.
+    if node.op not in {"SLICE", "STRIDED_SLICE"} or not node.given()[0].sized:
+        return False
+    if node.op == "SLICE":
+        return True
+    strides = node.given()[-1]
+    if any(node.option(mask, 0) for mask in _RANK_MASKS) or strides.data is None:
+        return False
+    return bool(np.all(stored_values(strides) > 0))  # else it turns rows or columns about
 
 
 def _equal(one: Operand, other: Operand) -> bool:

@@ -229,6 +229,39 @@ def test_ops_cancel_only_where_they_come_back(
 
 
 @many
+@given(
+    op=st.sampled_from(["SLICE", "STRIDED_SLICE"]),
+    begin=st.lists(st.integers(0, 1), min_size=4, max_size=4),
+    cut=st.lists(st.integers(0, 1), min_size=4, max_size=4),
+    strides=st.lists(st.sampled_from([1, 1, 1, -1]), min_size=4, max_size=4),
+)
+def test_slices_cancel_only_where_they_take_all(
+    tiny_graph: Build, mend_with: Build, op: str, begin: Any, cut: Any, strides: Any
+) -> None:
+    shape = (3, 4, 6, 3)
+    turned = op == "STRIDED_SLICE" and -1 in strides
+    if turned:  # the whole backwards: the shape tells nothing
+        lists = [[-1 if s < 0 else 0 for s in strides], [0] * 4, strides]
+        masks = sum(1 << axis for axis in range(4))
+        taken, options = shape, schema.StridedSliceOptionsT(beginMask=masks, endMask=masks)
+    else:
+        taken = tuple(n - b - c for n, b, c in zip(shape, begin, cut, strict=True))
+        last = [b + n for b, n in zip(begin, taken, strict=True)]
+        lists = [begin, taken] if op == "SLICE" else [begin, last, [1] * 4]
+        options = schema.SliceOptionsT() if op == "SLICE" else schema.StridedSliceOptionsT()
+    graph = tiny_graph()
+    x = graph.tensor("x", shape, "int8", 0.05, 3)
+    y = graph.tensor("net/y/op", taken, "int8", 0.05, 3)
+    end = graph.tensor("net/end/op", taken, "int8", 1 / 128, 0)
+    numbers = [graph.tensor(f"n{k}", (4,), "int32", data=one) for k, one in enumerate(lists)]
+    graph.op(op, [x, *numbers], y, 2, options)
+    graph.op("TANH", [y], end, 2)
+    result = mend_with(graph.build([x], [end]), Cancel(), accept)
+    assert result.steps == 0
+    assert result.done is (taken == shape and not turned)
+
+
+@many
 @given(order=st.permutations(range(4)), other=st.permutations(range(4)))
 def test_transposes_cancel_only_where_they_do(
     tiny_graph: Build, mend_with: Build, order: list[int], other: list[int]
