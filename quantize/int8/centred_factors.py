@@ -10,6 +10,9 @@ from portrait_tflite.quantize.int8.moves import MOVES
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
 from portrait_tflite.quantize.int8.tensor_ranges import Range
 
+# Their parts have the scale of what is parted.
+_PARTS = frozenset({"SPLIT", "SPLIT_V", "UNPACK"})
+
 
 def with_centred_factors(network: RangedNetwork) -> RangedNetwork:
     """Quantize what stands second in a BATCH_MATMUL, and what it is moved from, about 0.
@@ -21,9 +24,10 @@ def with_centred_factors(network: RangedNetwork) -> RangedNetwork:
     """
     nodes = list_nodes(read_model(network.data))
     moved_from = {
-        node.outputs[0].index: [o.index for o in node.given() if o.index in network.ranges]
+        output.index: [o.index for o in node.given() if o.index in network.ranges]
         for node in nodes
-        if node.op in MOVES
+        if node.op in MOVES | _PARTS
+        for output in node.outputs
     }
     pending = [node.given()[1].index for node in nodes if node.op == "BATCH_MATMUL"]
     centred: dict[int, Range] = {}

@@ -38,7 +38,23 @@ def _correlation(x: Any) -> Any:
     return ops.matmul(ops.matmul(_part(x), ops.transpose(rows, (0, 2, 1))) * 0.05, rows)
 
 
-@pytest.mark.parametrize("block", [_attention, _correlation])
+def _joint(x: Any, parts: Any, channels: int) -> Any:
+    """Query, key and value are computed at once, as MobileViT's are."""
+    made = layers.Reshape((64, channels))(layers.Conv2D(channels, 1, bias_initializer="ones")(x))
+    query, key, value = ops.split(made, parts, axis=-1)
+    weights = layers.Softmax()(ops.matmul(query, ops.transpose(key, (0, 2, 1))))
+    return ops.matmul(weights, value)
+
+
+def _joint_and_even(x: Any) -> Any:
+    return _joint(x, 3, 24)
+
+
+def _joint_and_uneven(x: Any) -> Any:
+    return _joint(x, [4, 8], 16)
+
+
+@pytest.mark.parametrize("block", [_attention, _correlation, _joint_and_even, _joint_and_uneven])
 def test_xnnpack_takes_the_products(block: Any) -> None:
     keras.utils.set_random_seed(3)
     picture = keras.Input(SHAPE)
