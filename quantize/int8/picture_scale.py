@@ -1,4 +1,4 @@
-"""The scale of the picture, where a concatenation would give it that of the features beside it."""
+"""The scales of inputs, where a concatenation would give them that of what is beside them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STAND_IN = Op("HARD_SWISH", 1)
 
 
 def put_rescalings(model: schema.ModelT) -> frozenset[str]:
-    """Put a HARD_SWISH between the picture and a concatenation with other tensors.
+    """Put a HARD_SWISH between an input and a concatenation with other tensors.
 
     Given:  CONV_2D(x), and CONCATENATION(x, features of 0 to 20), x being a picture of 0 to 1;
             the quantizer ties both inputs and the output to one scale, and so leaves x 12 steps
@@ -35,25 +35,28 @@ def put_rescalings(model: schema.ModelT) -> frozenset[str]:
     Returns:
         Names of what was put in, for `take_rescalings`.
     """
-    tied = {indices(model.subgraphs[0].inputs)[0]}
+    tied = {number: number for number in indices(model.subgraphs[0].inputs)}
     joined: list[tuple[Node, list[int]]] = []
     for node in list_nodes(model):
         sources = [operand.index for operand in node.given() if not operand.constant]
         own = [source for source in sources if source in tied]
         if node.op not in _TIED or not own:
             continue
-        if node.op != _JOIN or len(own) == len(sources) or _alike(model, node, own[0]):
-            tied.update(output.index for output in node.outputs)
+        origins = {tied[source] for source in own}
+        lone = len(own) == len(sources) and len(origins) == 1
+        # What only moves an input has its scale.
+        apart = [source for source in own if not _alike(model, node, tied[source])]
+        if apart and node.op == _JOIN and not lone:
+            joined.append((node, apart))
         else:
-            joined.append((node, own))
+            tied |= dict.fromkeys((output.index for output in node.outputs), min(origins))
     # From the end: what is put in moves what is behind.
     return frozenset(name for node, own in reversed(joined) for name in _put(model, node, own))
 
 
 def _alike(model: schema.ModelT, node: Node, source: int) -> bool:
-    """Tell whether what a concatenation gives has the range of one of its sources."""
-    ranges = [_range(model, number) for number in (source, node.outputs[0].index)]
-    return ranges[0] == ranges[1]
+    """Tell whether what a concatenation gives has the range of an input."""
+    return _range(model, source) == _range(model, node.outputs[0].index)
 
 
 def _range(model: schema.ModelT, number: int) -> tuple[float, float] | None:

@@ -74,9 +74,13 @@ def test_picture_and_features_keep_their_steps(beside: Any, moved: list[str]) ->
     assert _error(model, data) <= 0.02
 
 
-def test_a_picture_beside_itself_needs_no_other_scale() -> None:
+@pytest.mark.parametrize(
+    "first", [lambda x: x, layers.AveragePooling2D(5, 1, padding="same", name="wide")]
+)
+@pytest.mark.parametrize("pool", [layers.MaxPooling2D, layers.AveragePooling2D])
+def test_a_picture_beside_itself_needs_no_other_scale(first: Any, pool: Any) -> None:
     picture = keras.Input(SHAPE)
-    twice = layers.Concatenate()([picture, layers.MaxPooling2D(3, 1, padding="same")(picture)])
+    twice = layers.Concatenate()([first(picture), pool(3, 1, padding="same")(picture)])
     model = keras.Model(picture, layers.Activation("sigmoid")(_convolution(1)(twice)))
     names = op_names(read_model(quantize_ranged(_measured(model), IoType.INT8)))
     assert "QUANTIZE" not in names
@@ -90,3 +94,18 @@ def test_a_concatenation_in_float_takes_the_picture_as_it_is() -> None:
     data = quantize_ranged(in_float, IoType.INT8)
     assert "HARD_SWISH" not in op_names(read_model(data))
     assert _error(model, data) <= 0.02
+
+
+@pytest.mark.parametrize(("high", "rescaled"), [(1.0, 0), (9.0, 1), (0.2, 1)])
+def test_inputs_that_are_joined_keep_scales_of_their_own(high: float, rescaled: int) -> None:
+    keras.utils.set_random_seed(3)
+    picture, other = keras.Input(SHAPE), keras.Input(SHAPE, name="other")
+    joined = layers.Concatenate()([picture, layers.MaxPooling2D(3, 1, padding="same")(other)])
+    model = keras.Model([picture, other], layers.Activation("sigmoid")(_convolution(1)(joined)))
+    data = Export(trace(model)).float_model(Precision.FLOAT32)
+    frames = [(frame[0], high * FRAMES[-1 - n][0]) for n, frame in enumerate(FRAMES)]
+    frames += [(FRAMES[0][0], np.full((1, *SHAPE), end, np.float32)) for end in (0.0, high)]
+    int8 = quantize_ranged(measured_network(data, frames, Range(0.0, 1.0)), IoType.INT8)
+    scales = [info.scale for info in open_model(int8, Delegate.CPU).inputs]
+    assert scales == pytest.approx([1 / 255, high / 255])
+    assert op_names(read_model(int8)).count("QUANTIZE") == rescaled
