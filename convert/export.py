@@ -10,16 +10,11 @@ import keras
 import tensorflow as tf
 
 from portrait_tflite.convert.files.flatbuffer import read_model, rename_io, serialize
-from portrait_tflite.convert.graph import Graph
+from portrait_tflite.convert.graph import OUTPUT_NAME, Graph
+from portrait_tflite.convert.network_inputs import INPUT_NAME, keras_ends, plain_name
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import Precision
-
-INPUT_NAME = "image"
-OUTPUT_NAME = "mask"
-# Of a network that remembers, in the order of `Graph.inputs` and `Graph.outputs`.
-INPUT_NAMES = (INPUT_NAME, "state")
-OUTPUT_NAMES = (OUTPUT_NAME, "next_state")
 
 _NO_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 _NO_16_BIT = re.compile(r"Quantization to 16x8-bit not yet supported for op: '(\w+)'")
@@ -30,12 +25,12 @@ class Export:
     """A graph traced once, from which every variant is converted.
 
     Args:
-        graph: The network; its inputs are `[1, h, w, c]`.
+        graph: The network, of batch 1.
     """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph  # tf.function holds variables weakly: their layers must live on
-        signature = _signature([value.shape for value in graph.inputs])
+        signature = _signature(graph.input_names, [value.shape for value in graph.inputs])
         with quiet():
             # AutoGraph looks into no Keras layer anyway, and takes time to find that out.
             traced = tf.function(graph, input_signature=signature, autograph=False)
@@ -55,7 +50,8 @@ class Export:
             converter = tf.lite.TFLiteConverter.from_concrete_functions([self._concrete], None)
             if configure:
                 configure(converter)
-            return named(run_converter(converter, self._layer_of))
+            data = run_converter(converter, self._layer_of)
+        return named(data, self._graph.input_names, self._graph.output_names)
 
     def float_model(self, precision: Precision) -> bytes:
         """Convert to float32, or to float16 weights."""
@@ -85,10 +81,12 @@ def run_converter(converter: Any, layer_of: Callable[[str], str] = lambda _: "")
         raise ConversionError(_explain(str(error), layer_of)) from error
 
 
-def named(data: bytes) -> bytes:
-    """Name the file's inputs `image` and `state`, and its outputs `mask` and `next_state`."""
+def named(
+    data: bytes, inputs: Sequence[str] = (INPUT_NAME,), outputs: Sequence[str] = (OUTPUT_NAME,)
+) -> bytes:
+    """Name the file's inputs and outputs, in their order."""
     model = read_model(data)
-    rename_io(model, INPUT_NAMES, OUTPUT_NAMES)
+    rename_io(model, inputs, outputs)
     return serialize(model)
 
 
@@ -96,17 +94,18 @@ def keras_converter(model: keras.Model, *, batch_one: bool) -> Any:
     """Return the plain `TFLiteConverter` of a model as given, the baseline of every claim."""
     if not batch_one:
         return tf.lite.TFLiteConverter.from_keras_model(model)
+    names = [INPUT_NAME, *(end.name for end in keras_ends(model.inputs[1:]))]
     function = tf.function(
         lambda *images: model(images if len(images) > 1 else images[0], training=False),
-        input_signature=_signature([(1, *tensor.shape[1:]) for tensor in model.inputs]),
+        input_signature=_signature(names, [(1, *tensor.shape[1:]) for tensor in model.inputs]),
     )
     return tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], None)
 
 
-def _signature(shapes: Sequence[Sequence[int | None]]) -> list[Any]:
+def _signature(names: Sequence[str], shapes: Sequence[Sequence[int | None]]) -> list[Any]:
     return [
-        tf.TensorSpec(shape, tf.float32, name=name)
-        for name, shape in zip(INPUT_NAMES, shapes, strict=False)
+        tf.TensorSpec(shape, tf.float32, name=plain_name(name))
+        for name, shape in zip(names, shapes, strict=True)
     ]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from portrait_tflite.convert.dilated_transposed import as_convolution, is_dilated_transposed
 from portrait_tflite.convert.loading.opened import has_own_call, is_composite, open_part
+from portrait_tflite.convert.network_inputs import INPUT_NAME, keras_ends
 from portrait_tflite.convert.values import (
     Node,
     Slot,
@@ -33,6 +34,7 @@ from portrait_tflite.convert.values import (
 )
 
 __all__ = [
+    "Ends",
     "Frames",
     "Graph",
     "Node",
@@ -48,7 +50,20 @@ __all__ = [
 Frames = NDArray[np.float32] | tuple[NDArray[np.float32], ...]
 """One array `[n, h, w, c]` per input of a graph; a lone one is the picture's."""
 
-_INPUT_NAMES = ("image", "state")
+OUTPUT_NAME = "mask"
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What a network takes and gives besides picture and mask.
+
+    Attributes:
+        beside: Names of its further inputs, in their order.
+        fed_back: Names of the outputs that are kept besides the mask, by their numbers.
+    """
+
+    beside: tuple[str, ...] = ()
+    fed_back: Mapping[int, str] = field(default_factory=dict)
 
 
 class NotWalkableError(Exception):
@@ -57,29 +72,36 @@ class NotWalkableError(Exception):
 
 @dataclass(frozen=True)
 class Graph:
-    """A network: from `input`, and what it remembers, to `output`.
+    """A network: from `input`, and what else it takes, to `output`.
 
     Attributes:
         input: The picture, `[1, h, w, c]`.
         output: The mask, `[1, h', w', k]`.
-        state: What it remembers of the last picture, where that has an input of its own.
-        next_state: What the next picture is fed with, where that is not the mask.
+        beside: What it takes besides: what it remembers of the last picture, or anything else.
+        fed_back: What it gives besides, for the next picture.
+        output_names: Of the mask and of these, in files.
     """
 
     input: Value
     output: Value
-    state: Value | None = None
-    next_state: Value | None = None
+    beside: tuple[Value, ...] = ()
+    fed_back: tuple[Value, ...] = ()
+    output_names: tuple[str, ...] = (OUTPUT_NAME,)
 
     @property
     def inputs(self) -> tuple[Value, ...]:
-        """The picture and, where there is one, the state."""
-        return (self.input,) if self.state is None else (self.input, self.state)
+        """The picture and what is beside it."""
+        return (self.input, *self.beside)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the inputs, in files."""
+        return tuple(value.node.name for value in self.inputs)
 
     @property
     def outputs(self) -> tuple[Value, ...]:
-        """The mask and, where it is another tensor, the next state."""
-        return (self.output,) if self.next_state is None else (self.output, self.next_state)
+        """The mask and what is fed back."""
+        return (self.output, *self.fed_back)
 
     def nodes(self) -> list[Node]:
         """List the inputs and every node that the outputs need, inputs before users."""
@@ -100,38 +122,40 @@ class Graph:
         """Run the network on one tensor `[n, h, w, c]` per input.
 
         Returns:
-            The mask; with a next state, both.
+            The mask; with what is fed back, all.
         """
         results = evaluate(self.outputs, self.feed(frames))
         return results[0] if len(results) == 1 else tuple(results)
 
 
-def trace(model: keras.Model, output_index: int = 0, fed_back: int | None = None) -> Graph:
+def trace(model: keras.Model, output_index: int = 0, ends: Ends | None = None) -> Graph:
     """Read a functional or sequential model as a graph; nested models are laid open.
 
     So are subclassed models and layers whose `call` takes symbolic tensors. One that cannot be
     walked stays one node, whose `op` it is.
 
     Args:
-        model: The picture is its first input, of known size, and a state its second; the batch
-            becomes 1.
+        model: The picture is its first input, of known size; the batch becomes 1.
         output_index: Which of its outputs is the mask.
-        fed_back: Which of them is the next state; None where that is the mask, or there is none.
+        ends: What it takes and gives besides; None where it gives nothing else.
 
     Raises:
         NotWalkableError: The model was not built from layers called on tensors.
     """
     functional = _functional(model)
+    names = [end.name for end in keras_ends(functional.inputs[1:])]
+    ends = ends or Ends(tuple(names))
     sources = [
         Node(name, None, (), (), {}, (batch_one(tensor.shape),)).output
-        for name, tensor in zip(_INPUT_NAMES, functional.inputs, strict=False)
+        for name, tensor in zip((INPUT_NAME, *ends.beside), functional.inputs, strict=True)
     ]
     outputs = _trace_functional(functional, sources)
     return Graph(
         sources[0],
         outputs[output_index],
-        sources[1] if len(sources) > 1 else None,
-        None if fed_back is None else outputs[fed_back],
+        tuple(sources[1:]),
+        tuple(outputs[index] for index in ends.fed_back),
+        (OUTPUT_NAME, *ends.fed_back.values()),
     )
 
 
@@ -149,11 +173,12 @@ def replaced(graph: Graph, replace: Callable[[Value, Value, dict[Value, Value]],
         for index in range(len(node.shapes)):
             old = Value(node, index)
             new[old] = replace(old, Value(kept, index), new)
-    return Graph(
-        new[graph.input],
-        new[graph.output],
-        graph.state and new[graph.state],
-        graph.next_state and new[graph.next_state],
+    return dataclasses.replace(
+        graph,
+        input=new[graph.input],
+        output=new[graph.output],
+        beside=tuple(new[value] for value in graph.beside),
+        fed_back=tuple(new[value] for value in graph.fed_back),
     )
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from portrait_tflite.convert.mask_interval import PASSING, is_unit, mask_interval
-from portrait_tflite.convert.previous_mask import fill_inputs
+from portrait_tflite.convert.network_inputs import fill_inputs, keras_ends
 from portrait_tflite.errors import UsageError
 from portrait_tflite.models.synthetic import draw_inputs
 from portrait_tflite.vocabulary import Activation, ModelSpec, OutputSpec
@@ -217,8 +217,8 @@ def _last_operation(tensor: Any) -> tuple[str, bool | None]:
 
 
 def _stays_in_unit_range(model: keras.Model, spec: ModelSpec) -> bool:
-    shapes = [tensor.shape for tensor in model.inputs]
-    fed = [fill_inputs(batch, shapes, spec.state) for batch in draw_inputs(spec)]
+    ends = keras_ends(model.inputs)
+    fed = [fill_inputs(batch, ends, spec) for batch in draw_inputs(spec)]
     outputs = [
         keras.tree.flatten(model(arrays if len(arrays) > 1 else arrays[0], training=False))
         for arrays in fed

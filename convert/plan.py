@@ -12,6 +12,8 @@ import keras
 
 from portrait_tflite.convert.choice import CheapestForm, Chooser, EveryExactForm, PlannedForm
 from portrait_tflite.convert.graph import (
+    OUTPUT_NAME,
+    Ends,
     Frames,
     Graph,
     NotWalkableError,
@@ -19,6 +21,7 @@ from portrait_tflite.convert.graph import (
     trace,
 )
 from portrait_tflite.convert.loading.opened import is_composite
+from portrait_tflite.convert.network_inputs import keras_ends, plain_name
 from portrait_tflite.convert.rewriter import Rewritten, rewrite_graph
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.keras.added_layers import activate
@@ -103,12 +106,11 @@ def mask_graph(model: keras.Model, spec: ModelSpec) -> tuple[Graph, tuple[Skippe
     Returns:
         The graph, and what of the model no rewrite can look into.
     """
-    fed_back = spec.state.from_output if spec.state else spec.output.index
-    ends = spec.output.index, None if fed_back == spec.output.index else fed_back
+    ends = _ends(model, spec)
     try:
-        graph = trace(model, *ends)
+        graph = trace(model, spec.output.index, ends)
     except NotWalkableError:
-        graph = trace(_one_node(model, spec), *ends)
+        graph = trace(_one_node(model, spec), spec.output.index, ends)
     opaque = (keras.layers.TFSMLayer,)  # a SavedModel
     parts = [n.name for n in graph.nodes() if isinstance(n.op, opaque) or is_composite(n.op)]
     skipped = tuple(SkippedRewrite("all", name, _OPAQUE) for name in dict.fromkeys(parts))
@@ -118,6 +120,33 @@ def mask_graph(model: keras.Model, spec: ModelSpec) -> tuple[Graph, tuple[Skippe
     if output.shape[-1] > 1:
         output = apply_op("mask_channel", TakeChannel(spec.output.channel), output)
     return dataclasses.replace(graph, output=output), skipped
+
+
+def _ends(model: keras.Model, spec: ModelSpec) -> Ends:
+    """Name what is taken and given besides picture and mask."""
+    if spec.state is not None:
+        fed_back = spec.state.from_output
+        kept = {} if fed_back == spec.output.index else {fed_back: "next_state"}
+        return Ends(("state",) if spec.state.channel is None else (), kept)
+    kept = _may_be_fed_back(model, spec) if spec.others else {}
+    return Ends(tuple(other.name for other in spec.others), kept)
+
+
+def _may_be_fed_back(model: keras.Model, spec: ModelSpec) -> dict[int, str]:
+    """Name the outputs that have the shape of another input: features of the last picture.
+
+    What has the size of the picture, and the channels of one or of a mask, is none: auxiliary masks
+    and foregrounds are for training, beside a trimap and a background.
+    """
+    pictures = [(spec.height, spec.width, channels) for channels in (1, 3)]
+    shapes = {other.shape for other in spec.others} - set(pictures)
+    found: dict[int, str] = {}
+    for index, end in enumerate(keras_ends(model.outputs)):
+        if index != spec.output.index and end.shape in shapes:
+            name = plain_name(end.name)
+            taken = name in (OUTPUT_NAME, *found.values())
+            found[index] = f"{name}_{index}" if taken else name
+    return found
 
 
 def _one_node(model: keras.Model, spec: ModelSpec) -> keras.Model:

@@ -111,6 +111,8 @@ def take_units(
     """
     if spec.state is not None:
         return SkippedRewrite(_NAME, _LAYER, "the network remembers: its inputs have one range")
+    if spec.others:
+        return SkippedRewrite(_NAME, _LAYER, "the network takes more than the picture")
     source = Node(graph.input.node.name, None, (), (), {}, graph.input.node.shapes).output
     (scale, shift), (old_scale, old_shift) = affine_of_bytes(spec), affine_of_bytes(taken)
     between = ChannelAffine(scale / old_scale, shift - old_shift * scale / old_scale)

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from portrait_tflite.convert.previous_mask import STATE_CHANNEL
+from portrait_tflite.convert.network_inputs import STATE_CHANNEL
 from portrait_tflite.convert.stated_range import stated_range
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Channels, ModelSpec, OutputSpec

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_tflite.convert.loading.keras2_functions import TensorFlowFunction
-from portrait_tflite.convert.previous_mask import STATE_CHANNEL
+from portrait_tflite.convert.network_inputs import STATE_CHANNEL
 
 Range = tuple[float, float]
 

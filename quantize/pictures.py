@@ -9,16 +9,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from portrait_tflite.convert.network_inputs import draw_others
 from portrait_tflite.errors import UsageError
 from portrait_tflite.models.synthetic import draw_portrait
 from portrait_tflite.progress import Progress, unwatched, watched
 from portrait_tflite.quantize.accuracy.validation import Sample, load_validation
 from portrait_tflite.quantize.calibration import (
+    FEWEST,
     SYNTHETIC,
     CalibrationEntry,
     CalibrationSet,
     load_calibration,
 )
+from portrait_tflite.quantize.calibration.arrays import required_arrays
 from portrait_tflite.quantize.calibration.held_out import held_out
 from portrait_tflite.quantize.calibration.picture import Picture, PictureFile, StoredInput
 from portrait_tflite.quantize.calibration.sources import Source, open_source
@@ -88,6 +91,12 @@ def gather_pictures(
         UsageError: A foreign model is quantized without pictures, or the sources are unfit.
     """
     text = request.calibration or (SYNTHETIC if zoo else None)
+    if needed and text is None and spec.others:
+        raise UsageError(
+            f"int8 needs what the network will see: --calibration FILE.npz is required, "
+            f"{required_arrays(spec)}; {FEWEST} rows or more, 100 are better (--calibration "
+            "synthetic takes drawn portraits and noise). Received: neither."
+        )
     if needed and text is None:
         raise UsageError(
             "int8 needs pictures like those the network will see: --calibration DIR is required "
@@ -175,17 +184,19 @@ def _as_sample(picture: Picture, folder: Path) -> Sample | None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{picture.name}.png"
     cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    return Sample(picture.name, path)
+    return Sample(picture.name, path, others=picture.others)
 
 
 def _draw_samples(spec: ModelSpec, folder: Path, *, labelled: bool) -> list[Sample]:
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
-    for seed in range(_DRAWN_SEED, _DRAWN_SEED + _DRAWN):
+    others = draw_others(spec, _DRAWN, _DRAWN_SEED)
+    for number, seed in enumerate(range(_DRAWN_SEED, _DRAWN_SEED + _DRAWN)):
         path = folder / f"portrait-{seed}.png"
         label = folder / f"portrait-{seed}-mask.png"
         image, mask = draw_portrait(seed, spec.height, spec.width)
         cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         cv2.imwrite(str(label), mask)
-        samples.append(Sample(path.name, path, label if labelled else None))
+        row = {name: rows[number : number + 1] for name, rows in others.items()}
+        samples.append(Sample(path.name, path, label if labelled else None, others=row))
     return samples

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from portrait_tflite.convert.network_inputs import End, Fed, fill_inputs, pictures_of
 from portrait_tflite.images import Floats
 from portrait_tflite.progress import Progress, unwatched, watched
 from portrait_tflite.quantize.accuracy.predictors import Outputs
@@ -35,18 +36,19 @@ class Feeder:
     Attributes:
         spec: What the network remembers, if anything.
         outputs_of: Runs it on the initial state.
-        shapes: Of its inputs, with the batch.
+        inputs: Its inputs.
     """
 
     spec: ModelSpec
     outputs_of: Outputs
-    shapes: Sequence[tuple[int, ...]]
+    inputs: Sequence[End]
 
-    def frames(self, pictures: Floats, progress: Progress = unwatched) -> Frames:
-        """Put the state beside pictures `[n, h, w, c]`: one array per input, in their order."""
+    def frames(self, fed: Floats | Fed, progress: Progress = unwatched) -> Frames:
+        """Put beside pictures `[n, h, w, c]` what belongs there: an array per input, in order."""
         state = self.spec.state
+        pictures = pictures_of(fed)
         if state is None:
-            return (pictures,)
+            return tuple(fill_inputs(fed, self.inputs, self.spec))
         with watched(range(len(pictures)), progress, "making previous masks") as numbers:
             states = np.stack([self._state(number, pictures[number]) for number in numbers])
         if state.channel is not None:
@@ -58,23 +60,25 @@ class Feeder:
     def complete(
         self, calibration: CalibrationSet, progress: Progress = unwatched
     ) -> CalibrationSet:
-        """Put the state beside calibration pictures, which are the network's first input."""
+        """Put beside calibration pictures what else the network takes."""
         state = self.spec.state
-        if state is None:
+        if state is None and not self.spec.others:
             return calibration
-        pictures, *states = self.frames(calibration.inputs, progress)
-        own = len(pictures) // 2
-        detail = f"{len(pictures) - own} begin with {state.initial:g}, {own} with their own mask"
+        frames = self.frames(calibration.fed, progress)
+        complete = replace(calibration, frames=frames)
+        if state is None:
+            return complete
+        own = len(frames[0]) // 2
+        detail = f"{len(frames[0]) - own} begin with {state.initial:g}, {own} with their own mask"
         checks = [Check("previous masks", passed=True, level="warn", detail=detail)]
         if state.channel is not None:
-            checks.append(_check_steps(pictures))
-        record = replace(calibration.record, checks=(*calibration.record.checks, *checks))
-        return replace(calibration, record=record, inputs=pictures, states=(*states, None)[0])
+            checks.append(_check_steps(frames[0]))
+        return complete.checked(*checks)
 
     def _state(self, number: int, picture: Floats) -> Floats:
         """Return what a picture is fed with `[h, w, 1]`: half of them the initial state."""
         assert self.spec.state is not None
-        height, width = self.shapes[self.spec.state.input][1:3]
+        height, width = map(int, filter(None, self.inputs[self.spec.state.input].shape[:2]))
         if number % 2 == 0:
             return np.full((height, width, 1), self.spec.state.initial, np.float32)
         mask = next_state(self.outputs_of(picture[None]), self.spec)

@@ -12,7 +12,7 @@ from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.half_precision import is_allowed
 from portrait_tflite.convert.lint.rules import lint_model
-from portrait_tflite.convert.previous_mask import End, find_inputs
+from portrait_tflite.convert.network_inputs import file_ends, place_inputs
 from portrait_tflite.convert.worth import value_fixes
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate, ModelSpec, Variant
@@ -32,23 +32,24 @@ def describe_variant(
     # What mending could do is done in what is shipped: only the other fixes are valued.
     audit = value_fixes(data, audit_model(data, named), rewrites=())
     runner = open_model(data, Delegate.CPU)
-    ends = [End(info.name, info.shape[1:]) for info in runner.inputs]
-    # By shape, not by the spec's index: a plain conversion's order is the converter's own.
-    picture, state = find_inputs(ends, file) if spec and spec.state else (0, None)
-    fed_back = spec.state.from_output if spec and spec.state else 0
+    places = place_inputs(file_ends(runner.inputs), spec)
     mask = spec.output.index if spec else 0
+    fed_back = spec.state.from_output if spec and spec.state else mask
+    kept = [i for i in range(len(runner.outputs)) if i != mask] if spec and spec.others else []
     return Variant(
         file=file,
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        input=runner.inputs[picture],
+        input=runner.inputs[places.picture],
         output=runner.outputs[mask],
         ops=audit.ops,
         min_runtime=audit.min_runtime,
         audit=audit,
         lint=lint_model(data, audit.xnnpack, named),
-        state_input=None if state is None else runner.inputs[state],
+        state_input=None if places.state is None else runner.inputs[places.state],
         state_output=None if fed_back == mask else runner.outputs[fed_back],
+        other_inputs=tuple(runner.inputs[number] for number in places.others),
+        other_outputs=tuple(runner.outputs[number] for number in kept),
         half_precision=is_allowed(data),
     )
 

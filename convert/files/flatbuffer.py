@@ -122,6 +122,16 @@ def rename_io(
                     entry.name = names[entry.tensorIndex].encode()
 
 
+def end_names(data: bytes) -> tuple[list[str], list[str]]:
+    """Return the names of a file's inputs and outputs, in the graph's order."""
+    graph = read_model(data).subgraphs[0]
+    inputs, outputs = (
+        [text(graph.tensors[number].name) for number in indices(ends)]
+        for ends in (graph.inputs, graph.outputs)
+    )
+    return inputs, outputs
+
+
 def text(name: bytes | str | None) -> str:
     """Decode a name of the schema; absent is ""."""
     return name.decode(errors="replace") if isinstance(name, bytes) else name or ""

@@ -68,6 +68,8 @@ def find_fault(spec: ModelSpec) -> str:
     """
     if spec.state is not None:
         return "fed with its last mask, which MediaPipe does not do. Leave --metadata out."
+    if spec.others:
+        return "that takes more than MediaPipe gives, the picture. Leave --metadata out."
     if spec.channels is not Channels.RGB:
         return f"which takes {spec.channels}: MediaPipe gives RGB. Leave --metadata out."
     if spec.fit is not Fit.STRETCH:

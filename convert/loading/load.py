@@ -31,7 +31,8 @@ from portrait_tflite.convert.loading.saved_model import load_saved_model
 from portrait_tflite.convert.loading.sizing import Size, first_sentence, fix_size, order_inputs
 from portrait_tflite.convert.mask_interval import from_zero_to_one
 from portrait_tflite.convert.mask_output import choose_activation, choose_mask
-from portrait_tflite.convert.previous_mask import End, find_state, keras_ends
+from portrait_tflite.convert.network_inputs import End, keras_ends, other_inputs
+from portrait_tflite.convert.previous_mask import find_state
 from portrait_tflite.convert.spec import resolve_channels, resolve_spec
 from portrait_tflite.errors import UsageError
 from portrait_tflite.file_names import TFLITE_SUFFIX, is_tflite
@@ -42,7 +43,6 @@ from portrait_tflite.vocabulary import (
     Fit,
     Interpolation,
     ModelSpec,
-    StateSpec,
 )
 
 _UNKNOWN = re.compile(r"(?:locate|Unknown) (?:class|layer|object|function):? '?([\w>]+)")
@@ -65,6 +65,7 @@ class LoadOptions:
         custom_objects: Python file with `LAMBDAS` or `CUSTOM_OBJECTS`; it is run.
         random_weights: Whether a net of the zoo may go without trained weights.
         seed: Of those random weights.
+        arrays: Names of what calibration has arrays for: those inputs are fed with them.
     """
 
     size: Size | None = None
@@ -80,6 +81,7 @@ class LoadOptions:
     custom_objects: Path | None = None
     random_weights: bool = False
     seed: int = 0
+    arrays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ class LoadedModel:
     """A network ready to be converted.
 
     Attributes:
-        model: The picture `[batch, h, w, c]` of the size in `spec` is its first input, and a
-            previous mask may be its second; all outputs of the file, of which `spec.output` names
-            the mask `[batch, h, w, k]`. Its activation is not appended.
+        model: The picture `[batch, h, w, c]` of the size in `spec` is its first input; behind it
+            comes what else it takes. All outputs of the file, of which `spec.output` names the mask
+            `[batch, h, w, k]`. Its activation is not appended.
         source: The path or zoo name as given.
         name: Its stem, safe as part of a file name.
         zoo: Whether it is a net of the zoo.
@@ -110,8 +112,8 @@ def load_model(source: str, options: LoadOptions | None = None) -> LoadedModel:
     Raises:
         UsageError: The file is missing, damaged or no mask network, or an option that it needs is
             missing or contradicts it.
-        ConversionError: It has other inputs than the picture and the previous mask, or a layer that
-            TensorFlow does not run.
+        ConversionError: It is not clear what is fed back to it, or it has a layer that TensorFlow
+            does not run.
     """
     options = options or LoadOptions()
     net = _find_zoo_net(source)
@@ -129,7 +131,7 @@ def load_model(source: str, options: LoadOptions | None = None) -> LoadedModel:
         model, output = choose_mask(model, source, options.output, options.output_channel)
         zoo_spec = net.spec if net else None
         spec = resolve_spec(model.inputs[0], options, output, source, zoo_spec)
-        spec = replace(spec, state=spec.state or _state(model, names, output.index, source))
+        spec = _with_inputs(spec, model, names, source, options.arrays)
         # Of a mask that is fed back the network expects what it gave.
         if options.activation is None and spec.state is None:
             model = from_zero_to_one(model, output.index)
@@ -150,7 +152,7 @@ def _find_zoo_net(source: str) -> Net | None:
 def _read(path: Path, options: LoadOptions) -> keras.Model:
     if path.is_dir():
         objects = read_custom_objects(options.custom_objects)
-        return load_saved_model(path, options.size, options.channels, objects)
+        return load_saved_model(path, options.size, options.channels, objects, options.arrays)
     if is_tflite(path):
         raise UsageError(f"a Keras model is required here. Received: {path}, finished already.")
     config = read_config(path)
@@ -240,7 +242,7 @@ def _as_graph(model: keras.Model, source: str, options: LoadOptions) -> keras.Mo
     The picture is the first input.
     """
     if getattr(model, "inputs", None):
-        inputs = order_inputs(model, source)
+        inputs = order_inputs(model, source, options.arrays)
         image = inputs if len(inputs) > 1 else inputs[0]
         outputs = model(model.inputs) if has_own_call(model) else model.outputs
         return keras.Model(image, outputs, name=model.name)
@@ -257,15 +259,24 @@ def _as_graph(model: keras.Model, source: str, options: LoadOptions) -> keras.Mo
         ) from error
 
 
-def _state(model: keras.Model, named: Sequence[End], mask: int, source: str) -> StateSpec | None:
-    """Tell what the network remembers; `named` are its outputs under their own names."""
+def _with_inputs(
+    spec: ModelSpec, model: keras.Model, named: Sequence[End], source: str, arrays: Sequence[str]
+) -> ModelSpec:
+    """Tell what the network takes besides the picture.
+
+    Args:
+        named: Its outputs under their own names.
+    """
+    mask = spec.output.index
     outputs = [
         End(end.name, tuple(tensor.shape[1:]))
         for end, tensor in zip(named, model.outputs, strict=True)
     ]
     # Of the mask, whatever its classes, only the person is left.
     outputs[mask] = End(named[mask].name, (*outputs[mask].shape[:2], 1))
-    return find_state(keras_ends(model.inputs), outputs, mask, source)
+    inputs = keras_ends(model.inputs)
+    state = spec.state or find_state(inputs, outputs, mask, source, arrays)
+    return replace(spec, state=state, others=other_inputs(inputs, 0, state))
 
 
 def _require_finite(model: keras.Model, source: str) -> None:

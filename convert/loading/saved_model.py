@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from portrait_tflite.convert.loading.custom_objects import CustomObjects
 from portrait_tflite.convert.loading.saved_model_layers import rebuild
 from portrait_tflite.convert.loading.sizing import Size, first_sentence
 from portrait_tflite.convert.loading.wide_signature import is_narrow, widened
-from portrait_tflite.convert.previous_mask import End, find_inputs
+from portrait_tflite.convert.network_inputs import End, find_picture
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Channels
 
@@ -61,6 +62,7 @@ def load_saved_model(
     size: Size | None,
     channels: Channels | None,
     objects: CustomObjects | None = None,
+    arrays: Collection[str] = (),
 ) -> keras.Model:
     """Load the layers of `folder` where Keras 2 left them, else wrap its serving signature.
 
@@ -68,11 +70,12 @@ def load_saved_model(
         size: For a signature of dynamic size.
         channels: For a signature that does not say how many channels it takes.
         objects: The user's own, for layers that Keras 3 does not have.
+        arrays: Names of what calibration has arrays for.
 
     Raises:
         UsageError: The folder is no SavedModel, is damaged or would run code or touch files, or
-            its size is dynamic and `size` is not given.
-        ConversionError: The signature takes other inputs than the picture and a previous mask.
+            its size is dynamic and `size` is not given, or it is not clear which input is the
+            picture.
     """
     _check_graph(folder)
     try:
@@ -82,16 +85,20 @@ def load_saved_model(
         raise UsageError(f"{folder} is damaged: {first_sentence(error)}") from error
     name = _choose_signature(folder, list(signatures))
     _, inputs = signatures[name].structured_input_signature
-    picture, mask = _find_inputs(folder, inputs)
+    picture, others = _find_inputs(folder, inputs, arrays)
     rebuilt = rebuild(folder, loaded, signatures[name], picture, objects or CustomObjects())
     if rebuilt is not None:
         return rebuilt
     shape = _input_shape(folder, inputs[picture], size, channels)
-    images = {picture: keras.Input(batch_shape=shape, dtype=_dtype(inputs[picture]))}
-    if mask:
-        own = inputs[mask].shape.as_list()
-        beside = (shape[0], *(n or m for n, m in zip(own[1:3], shape[1:3], strict=True)), 1)
-        images[mask] = keras.Input(batch_shape=beside, dtype=_dtype(inputs[mask]), name=mask)
+    named = picture if others else None  # by which the picture is told from the others
+    image = keras.Input(batch_shape=shape, dtype=_dtype(inputs[picture]), name=named)
+    images = {picture: image}
+    for other in others:
+        own = inputs[other].shape.as_list()
+        if len(own) == len(shape):
+            own = [*(n or m for n, m in zip(own[:3], shape[:3], strict=True)), own[3]]
+        beside = (shape[0], *own[1:])
+        images[other] = keras.Input(batch_shape=beside, dtype=_dtype(inputs[other]), name=other)
     outputs = SignatureLayer(str(folder), call_endpoint=name, name="saved_model")(images)
     values = [outputs[key] for key in sorted(outputs)] if isinstance(outputs, dict) else outputs
     return keras.Model(list(images.values()), values, name="saved_model")
@@ -101,16 +108,18 @@ def _dtype(spec: Any) -> str:
     return "float32" if spec.dtype in (tf.float16, tf.bfloat16) else str(spec.dtype.name)
 
 
-def _find_inputs(folder: Path, inputs: dict[str, Any]) -> tuple[str, str]:
-    """Name the picture's input, and the previous mask's; "" where there is none."""
+def _find_inputs(
+    folder: Path, inputs: dict[str, Any], arrays: Collection[str]
+) -> tuple[str, list[str]]:
+    """Name the picture's input, and the others."""
     ends = [
         End(name, tuple(spec.shape.as_list()[1:] if spec.shape.rank is not None else ()))
         # A signature's own order is that of a hash table: another one in each process.
         for name, spec in sorted(inputs.items())
     ]
     names = [end.name for end in ends]
-    picture, mask = find_inputs(ends, str(folder))
-    return names[picture], "" if mask is None else names[mask]
+    picture = names.pop(find_picture(ends, str(folder), arrays))
+    return picture, names
 
 
 def _check_graph(folder: Path) -> None:

@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
 
-from portrait_tflite.convert.previous_mask import find_inputs, keras_ends
+from portrait_tflite.convert.network_inputs import find_picture, keras_ends
 from portrait_tflite.errors import UsageError
 
 Size = tuple[int, int]
+_Shape = tuple[int | None, ...]
 
 _BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
 
 
-def order_inputs(model: keras.Model, source: str) -> list[Any]:
-    """Return the picture's input `[batch, height, width, channels]` and, if any, the state's.
+def order_inputs(model: keras.Model, source: str, arrays: Collection[str] = ()) -> list[Any]:
+    """Return the picture's input `[batch, height, width, channels]`, then the others.
+
+    Args:
+        arrays: Names of what calibration has arrays for.
 
     Raises:
-        ConversionError: It has other inputs.
-        UsageError: One of them is no float image.
+        UsageError: One of them is no float tensor, or it is not clear which is the picture.
     """
-    picture, state = find_inputs(keras_ends(model.inputs), source)
-    ordered = [model.inputs[i] for i in (picture, state) if i is not None]
-    for image in ordered:
-        if len(image.shape) != 4 or not str(image.dtype).startswith("float"):
+    picture = find_picture(keras_ends(model.inputs), source, arrays)
+    image, *others = sorted(model.inputs, key=lambda tensor: tensor is not model.inputs[picture])
+    if len(image.shape) != 4 or not _is_float(image):
+        raise UsageError(
+            "an image input [batch, height, width, channels] of float is required. "
+            f"Received: {source}, whose input {image.name} is {_shape(image)} of {image.dtype}."
+        )
+    for other in others:
+        if not _is_float(other):
             raise UsageError(
-                "an image input [batch, height, width, channels] of float is required. "
-                f"Received: {source}, whose input {image.name} is {_shape(image)} of {image.dtype}."
+                f"inputs of float are required. Received: {source}, whose input {other.name} is of "
+                f"{other.dtype}. Cast it inside of the network."
             )
-    return ordered
+    return [image, *others]
+
+
+def _is_float(tensor: Any) -> bool:
+    return str(tensor.dtype).startswith("float")
 
 
 def fix_size(model: keras.Model, size: Size | None, source: str) -> keras.Model:
     """Return the network with a static height and width, rebuilt where it has another one.
 
-    A state keeps its size in proportion to the picture's.
+    Other inputs with rows and columns keep their size in proportion to the picture's.
 
     Args:
         model: The picture is its first input.
@@ -53,11 +65,11 @@ def fix_size(model: keras.Model, size: Size | None, source: str) -> keras.Model:
             "e.g. --size 256x256."
         )
     size = size or native
-    sizes = [_scaled(tensor.shape[1:3], native, size) for tensor in model.inputs]
-    if sizes == [tuple(tensor.shape[1:3]) for tensor in model.inputs]:
+    shapes = [_scaled(tuple(tensor.shape[1:]), native, size) for tensor in model.inputs]
+    if shapes == [tuple(tensor.shape[1:]) for tensor in model.inputs]:
         return model
     try:
-        return _rebuild(model, sizes)
+        return _rebuild(model, shapes)
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise UsageError(
             f"{source} cannot be rebuilt for --size {size[0]}x{size[1]} "
@@ -78,19 +90,21 @@ def first_sentence(error: Exception) -> str:
     return sentence[:200].rstrip(". ") + "."
 
 
-def _scaled(own: Sequence[int | None], native: Sequence[int | None], size: Size) -> Size:
-    """Scale an input's own size as the picture's `native` one becomes `size`."""
+def _scaled(own: _Shape, native: Sequence[int | None], size: Size) -> _Shape:
+    """Scale an input's own `[h, w, c]` as the picture's `native` size becomes `size`."""
+    if len(own) != 3:
+        return own
     height, width = (
-        new if mine is None or old is None else mine * new // old
-        for mine, old, new in zip(own, native, size, strict=True)
+        new if mine is None or old is None else max(1, mine * new // old)
+        for mine, old, new in zip(own[:2], native, size, strict=True)
     )
-    return height, width
+    return height, width, own[2]
 
 
-def _rebuild(model: keras.Model, sizes: Sequence[Size]) -> keras.Model:
+def _rebuild(model: keras.Model, shapes: Sequence[_Shape]) -> keras.Model:
     images = [
-        keras.Input((*size, tensor.shape[-1]), name=tensor.name)
-        for size, tensor in zip(sizes, model.inputs, strict=True)
+        keras.Input(shape, name=tensor.name)
+        for shape, tensor in zip(shapes, model.inputs, strict=True)
     ]
     rebuilt = keras.models.clone_model(
         model, input_tensors=images if len(images) > 1 else images[0]

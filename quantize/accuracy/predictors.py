@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from portrait_tflite.convert.previous_mask import fill_inputs
+from portrait_tflite.convert.network_inputs import (
+    Fed,
+    beside,
+    file_ends,
+    fill_inputs,
+    keras_ends,
+)
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import Floats, denormalize, normalize
 from portrait_tflite.runtime import Runner, open_model
@@ -19,15 +25,17 @@ from portrait_tflite.vocabulary import (
     Delegate,
     ModelSpec,
     OutputSpec,
-    StateSpec,
     TensorInfo,
 )
 
 if TYPE_CHECKING:
     import keras
 
-Predictor = Callable[[Floats], Floats]
-"""From the network's picture `[1, h, w, c]` to the person mask `[mask_h, mask_w]`."""
+Predictor = Callable[[Floats | Fed], Floats]
+"""From the network's picture `[1, h, w, c]` to the person mask `[mask_h, mask_w]`.
+
+What a network takes besides comes with the picture, as `Fed`.
+"""
 
 
 class Outputs(Protocol):
@@ -36,7 +44,7 @@ class Outputs(Protocol):
     What remembers is fed with the last mask `[h, w]` besides; without, as a video begins.
     """
 
-    def __call__(self, inputs: Floats, last: Floats | None = None, /) -> Sequence[Floats]: ...
+    def __call__(self, inputs: Floats | Fed, last: Floats | None = None, /) -> Sequence[Floats]: ...
 
 
 def select_mask(outputs: Sequence[Floats], chosen: OutputSpec) -> Floats:
@@ -73,14 +81,18 @@ def apply_activation(logits: Floats, activation: Activation) -> Floats:
     return logits
 
 
-def keras_outputs(model: keras.Model, state: StateSpec | None = None) -> Outputs:
-    """Return a function that runs a Keras model in inference mode."""
+def keras_outputs(model: keras.Model, spec: ModelSpec | None = None) -> Outputs:
+    """Return a function that runs a Keras model in inference mode.
+
+    Args:
+        spec: What it takes; None for the picture alone.
+    """
     import keras
 
-    shapes = [tensor.shape for tensor in model.inputs]
+    ends = keras_ends(model.inputs)
 
-    def run(inputs: Floats, last: Floats | None = None) -> Sequence[Floats]:
-        arrays = fill_inputs(inputs, shapes, state, last)
+    def run(inputs: Floats | Fed, last: Floats | None = None) -> Sequence[Floats]:
+        arrays = fill_inputs(inputs, ends, spec, last)
         outputs = model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0])
         return [np.asarray(output, np.float32) for output in keras.tree.flatten(outputs)]
 
@@ -91,29 +103,29 @@ def tflite_outputs(
     model: Path | bytes,
     delegate: Delegate = Delegate.XNNPACK,
     threads: int = 1,
-    state: StateSpec | None = None,
+    spec: ModelSpec | None = None,
 ) -> Outputs:
     """Return a function that runs a `.tflite` and gives all of its outputs in real values."""
-    return runner_outputs(open_model(model, delegate, threads), state)
+    return runner_outputs(open_model(model, delegate, threads), spec)
 
 
-def runner_outputs(runner: Runner, state: StateSpec | None = None) -> Outputs:
+def runner_outputs(runner: Runner, spec: ModelSpec | None = None) -> Outputs:
     """Return a function that runs an open `.tflite` and gives its outputs in real values.
 
     Args:
-        state: What the network remembers.
+        spec: What it takes; None for the picture alone.
     """
-    return fed_with_state(partial(run_in_real, runner), runner.inputs, state)
+    return fed_in_order(partial(run_in_real, runner), runner.inputs, spec)
 
 
-def fed_with_state(
+def fed_in_order(
     run: Callable[[Sequence[Floats]], Sequence[Floats]],
     inputs: Sequence[TensorInfo],
-    state: StateSpec | None,
+    spec: ModelSpec | None,
 ) -> Outputs:
-    """Put the state where it belongs: `run` takes an array for each of `inputs`."""
-    shapes = [info.shape for info in inputs]
-    return lambda picture, last=None: run(fill_inputs(picture, shapes, state, last))
+    """Put what a network takes where it belongs: `run` takes an array for each of `inputs`."""
+    ends = file_ends(inputs)
+    return lambda given, last=None: run(fill_inputs(given, ends, spec, last))
 
 
 def run_in_real(runner: Runner, arrays: Sequence[Floats]) -> list[Floats]:
@@ -125,7 +137,13 @@ def run_in_real(runner: Runner, arrays: Sequence[Floats]) -> list[Floats]:
 
 def renormalized(outputs_of: Outputs, given: ModelSpec, taken: ModelSpec) -> Outputs:
     """Let a network that takes pictures as `taken` says be fed with what `given` says."""
-    return lambda inputs, last=None: outputs_of(normalize(denormalize(inputs, given), taken), last)
+
+    def run(inputs: Floats | Fed, last: Floats | None = None) -> Sequence[Floats]:
+        picture, others = inputs if isinstance(inputs, Fed) else (inputs, {})
+        converted = normalize(denormalize(picture, given), taken)
+        return outputs_of(beside(converted, others), last)
+
+    return run
 
 
 def mask_predictor(outputs_of: Outputs, spec: ModelSpec) -> Predictor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from portrait_tflite.convert.network_inputs import Fed
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.accuracy.predictors import (
     Outputs,
@@ -33,7 +34,7 @@ def picture_predictor(outputs_of: Outputs, spec: ModelSpec) -> Predictor:
     if spec.state is None:
         return mask_predictor(outputs_of, spec)
 
-    def second(inputs: Floats) -> Floats:
+    def second(inputs: Floats | Fed) -> Floats:
         last = next_state(outputs_of(inputs), spec)
         return select_mask(outputs_of(inputs, last), spec.output)
 
@@ -46,7 +47,7 @@ def video_predictor(outputs_of: Outputs, spec: ModelSpec) -> Predictor:
         return mask_predictor(outputs_of, spec)
     last: Floats | None = None
 
-    def following(inputs: Floats) -> Floats:
+    def following(inputs: Floats | Fed) -> Floats:
         nonlocal last
         outputs = outputs_of(inputs, last)
         last = next_state(outputs, spec)
@@ -59,4 +60,4 @@ def tflite_predictor(
     model: Path | bytes, spec: ModelSpec, delegate: Delegate = Delegate.XNNPACK, threads: int = 1
 ) -> Predictor:
     """Return the mask that a `.tflite` is scored by on single pictures."""
-    return picture_predictor(tflite_outputs(model, delegate, threads, spec.state), spec)
+    return picture_predictor(tflite_outputs(model, delegate, threads, spec), spec)

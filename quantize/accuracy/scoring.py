@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_tflite.convert.network_inputs import Fed, beside
 from portrait_tflite.images import Floats, placement, prepare, restore_mask
 from portrait_tflite.metrics import boundary_f, boundary_f_fine, mae, overlap, threshold
 from portrait_tflite.quantize.accuracy.validation import Sample, read_sample
@@ -28,7 +29,7 @@ class Prepared:
 
     Attributes:
         name: The sample's name.
-        input: What the network is fed, `[1, h, w, c]`.
+        input: What the network is fed, `[1, h, w, c]`, with what else it takes.
         height: Height of the picture in pixels.
         width: Width of the picture in pixels.
         label: The person at the picture's resolution `[height, width]`, or None.
@@ -37,7 +38,7 @@ class Prepared:
     """
 
     name: str
-    input: Floats
+    input: Floats | Fed
     height: int
     width: int
     label: Binary | None
@@ -98,7 +99,7 @@ def prepare_sample(sample: Sample, spec: ModelSpec) -> Prepared | None:
         label_at_net = fit_label(label, spec)
     return Prepared(
         sample.name,
-        prepare(decoded.image, spec),
+        beside(prepare(decoded.image, spec), sample.others),
         height,
         width,
         None if label is None else threshold(label),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,12 +31,14 @@ class Sample:
     Attributes:
         label: Its mask, or None where there is none.
         pixels: RGB bytes `[h, w, 3]` where it is no file of its own.
+        others: What a network takes besides, by the names of the inputs, `[1, …]` each.
     """
 
     name: str
     image: Path
     label: Path | None = None
     pixels: Bytes | None = field(default=None, compare=False, repr=False)
+    others: Mapping[str, Floats] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from portrait_tflite.convert.network_inputs import pictures_of
 from portrait_tflite.errors import UsageError
 from portrait_tflite.quantize.accuracy.flicker import FlickerMeter
 from portrait_tflite.quantize.accuracy.predictors import Predictor
@@ -144,7 +145,7 @@ def _run_and_score(
         for name, predict in variants.items()
     }
     if meter:
-        meter.add(sample.input, {_REFERENCE: float_mask, **masks})
+        meter.add(pictures_of(sample.input), {_REFERENCE: float_mask, **masks})
     return pool.submit(score_sample, sample, float_mask, masks, spec)
 
 

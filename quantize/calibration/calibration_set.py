@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from portrait_tflite.convert.network_inputs import Fed, draw_others, stack_rows
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import Floats, reading_folder
 from portrait_tflite.progress import Progress, unwatched
 from portrait_tflite.quantize.calibration.choosing import in_order
 from portrait_tflite.quantize.calibration.picture import Picture
 from portrait_tflite.quantize.calibration.sources import Source, open_source
+from portrait_tflite.quantize.checks.other_checks import check_others
 from portrait_tflite.quantize.checks.picture_checks import check_inputs, check_skipped, some
 from portrait_tflite.vocabulary import CalibrationRecord, Check, ModelSpec
 
@@ -53,7 +55,8 @@ class CalibrationSet:
         record: What the report says of them.
         entries: Where each comes from, in order.
         inputs: What the network is fed with, `[images, height, width, channels]`.
-        states: What a second input is fed with beside them; None where there is none.
+        others: What it takes besides, by the names of the inputs, `[images, …]` each.
+        frames: One array per input of the network, in their order, once it was asked for that.
         origin: What the manifest says of them besides.
         held_out: Pictures of the same source that are scored on.
     """
@@ -61,14 +64,15 @@ class CalibrationSet:
     record: CalibrationRecord
     entries: tuple[CalibrationEntry, ...]
     inputs: Floats
-    states: Floats | None = None
+    others: Mapping[str, Floats] = field(default_factory=dict)
+    frames: tuple[Floats, ...] = ()
     origin: Origin = field(default_factory=lambda: Origin(""))
     held_out: tuple[CalibrationEntry, ...] = ()
 
     @property
-    def frames(self) -> tuple[Floats, ...]:
-        """One array per input of the network."""
-        return (self.inputs,) if self.states is None else (self.inputs, self.states)
+    def fed(self) -> Fed:
+        """The pictures with what else the network takes."""
+        return Fed(self.inputs, self.others)
 
     def checked(self, *checks: Check) -> CalibrationSet:
         """Return the set with more checks on record."""
@@ -100,16 +104,27 @@ def load_calibration(
             f"--calibration-count must be {FEWEST} or more; 200 is usual. Received: {count}."
         )
     opened = source if isinstance(source, Source) else open_source(source, spec, count, seed)
-    entries, inputs, skipped = _read(opened, spec, (count, seed), exclude, progress)
+    entries, inputs, rows, skipped = _read(opened, spec, (count, seed), exclude, progress)
     stacked = np.concatenate(inputs)
-    digest = hashlib.sha256(stacked.tobytes()).hexdigest()
+    others = stack_rows(rows) or draw_others(spec, len(entries), seed)
+    digest = _digest(stacked, others)
     colours = stacked[..., : spec.channels.depth]
     checks = [*check_inputs(colours, spec), check_skipped(skipped, len(entries))]
+    if others:
+        checks.append(check_others(others, drawn=not any(rows)))
     if opened.manifest:
         checks.append(opened.manifest.check(digest))
     _require_fit(checks, opened.text)
     record = CalibrationRecord(opened.text, len(entries), digest, tuple(checks))
-    return CalibrationSet(record, tuple(entries), stacked, origin=_origin(opened, count, seed))
+    origin = _origin(opened, count, seed)
+    return CalibrationSet(record, tuple(entries), stacked, others, (stacked,), origin)
+
+
+def _digest(pictures: Floats, others: Mapping[str, Floats]) -> str:
+    whole = hashlib.sha256(pictures.tobytes())
+    for name in sorted(others):
+        whole.update(others[name].tobytes())
+    return whole.hexdigest()
 
 
 def representative_dataset(
@@ -154,17 +169,21 @@ def _read(
     wanted: tuple[int, int],
     exclude: frozenset[Path],
     progress: Progress,
-) -> tuple[list[CalibrationEntry], list[Floats], list[str]]:
+) -> tuple[list[CalibrationEntry], list[Floats], list[Mapping[str, Floats]], list[str]]:
     """Read pictures until there are enough.
 
     Args:
         wanted: Count and seed.
+
+    Returns:
+        Where they are from, what they are, what the network takes besides, and what is none.
     """
     skipped = list(source.skipped)
     candidates = _without(source.pictures, exclude)
     count = len(source.manifest.entries) if source.manifest else wanted[0]
     entries: list[CalibrationEntry] = []
     inputs: list[Floats] = []
+    rows: list[Mapping[str, Floats]] = []
     pictures = in_order(source, candidates, *wanted, progress)
     with progress(min(count, len(pictures)), "reading pictures") as update:
         for picture in pictures:
@@ -174,12 +193,13 @@ def _read(
                 continue
             entries.append(CalibrationEntry(picture.name, picture.digest()))
             inputs.append(prepared)
+            rows.append(picture.others)
             update(len(inputs))
             if len(entries) == count:
                 break
     if len(entries) < FEWEST:
         raise _too_few(source, len(entries), skipped, len(source.pictures) - len(candidates))
-    return entries, inputs, skipped
+    return entries, inputs, rows, skipped
 
 
 def _without(pictures: tuple[Picture, ...], exclude: frozenset[Path]) -> list[Picture]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -30,9 +32,11 @@ class Picture(ABC):
 
     Attributes:
         place: Where it lies: its file, or the file it is in with its number behind `#`.
+        others: What a network takes besides, by the names of the inputs, `[1, …]` each.
     """
 
     place: Path
+    others: Mapping[str, Floats] = MappingProxyType({})
 
     @property
     def name(self) -> str:
@@ -102,6 +106,7 @@ class StoredPicture(Picture):
 
     place: Path
     stored: Bytes
+    others: Mapping[str, Floats] = field(default_factory=dict)
 
     def digest(self) -> str:
         return hashlib.sha256(np.ascontiguousarray(self.stored).tobytes()).hexdigest()
@@ -117,6 +122,7 @@ class StoredInput(Picture):
     place: Path
     stored: Floats
     spec: ModelSpec
+    others: Mapping[str, Floats] = field(default_factory=dict)
 
     def digest(self) -> str:
         return hashlib.sha256(self._values().tobytes()).hexdigest()

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from portrait_tflite.errors import UsageError
 from portrait_tflite.images import list_images, reading_folder
-from portrait_tflite.quantize.calibration.arrays import ARRAYS, list_arrays
+from portrait_tflite.quantize.calibration.arrays import (
+    ARRAYS,
+    NPZ,
+    array_names,
+    list_arrays,
+    required_arrays,
+)
 from portrait_tflite.quantize.calibration.manifest import Manifest, read_manifest
 from portrait_tflite.quantize.calibration.picture import (
     SYNTHETIC,
@@ -58,11 +64,17 @@ def open_source(source: str | Path, spec: ModelSpec, count: int = 200, seed: int
         UsageError: It cannot be read, or holds something else.
     """
     if str(source) == SYNTHETIC:
+        # What they need besides is drawn, too.
         drawn = range(seed * count, seed * count + count)
         pictures = tuple(DrawnPicture(i, spec.height, spec.width) for i in drawn)
         return Source(SYNTHETIC, None, pictures)
     path = Path(source)
     suffix = path.suffix.lower()
+    if spec.others and (path.is_dir() or suffix not in (NPZ, _MANIFEST)):
+        raise UsageError(
+            f"{required_arrays(spec)}, is required: the network takes more than pictures. "
+            f"Received: {path}."
+        )
     if path.is_dir() or suffix not in {*ARRAYS, *VIDEOS, _MANIFEST}:
         return _open_folder(path, str(source))
     if not path.is_file():
@@ -75,6 +87,17 @@ def open_source(source: str | Path, spec: ModelSpec, count: int = 200, seed: int
     if suffix in ARRAYS:
         return Source(str(source), path, tuple(list_arrays(path, spec)))
     return Source(str(source), path, tuple(_frames(path, count)), ordered=True)
+
+
+def names_of_arrays(source: str | None) -> tuple[str, ...]:
+    """Return the names of the arrays that a source brings; none where it brings no `.npz`."""
+    if source is None or source == SYNTHETIC:
+        return ()
+    path = Path(source)
+    if path.suffix.lower() == _MANIFEST and path.is_file():
+        written = read_manifest(path)
+        return () if written.source == SYNTHETIC else array_names(written.find_pictures(path))
+    return array_names(path)
 
 
 def calibration_images(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from portrait_tflite.convert.network_inputs import Fed, beside
 from portrait_tflite.images import Floats, denormalize, normalize
 from portrait_tflite.metrics import iou
 from portrait_tflite.quantize.accuracy.predictors import mask_predictor
@@ -62,7 +63,7 @@ def check_channel_order(
     spec = feeder.spec
     if spec.channels is Channels.GRAY:
         return Check(_NAME, True, "warn", "the network takes gray pictures")
-    gap = measure_order(calibration.inputs, feeder, on_picture)
+    gap = measure_order(calibration.fed, feeder, on_picture)
     if gap.swapped_is_better:
         other = Channels.BGR if spec.channels is Channels.RGB else Channels.RGB
         detail = (
@@ -75,18 +76,21 @@ def check_channel_order(
 
 
 def measure_order(
-    inputs: Floats, feeder: Feeder, on_picture: Callable[[int], None] | None = None
+    fed: Floats | Fed, feeder: Feeder, on_picture: Callable[[int], None] | None = None
 ) -> OrderGap:
     """Compare the masks of pictures `[n, h, w, channels]` with those of swapped ones.
 
-    Pictures are asked one by one, and no more than it takes to be sure.
+    What the network takes besides stays as it is. Pictures are asked one by one, and no more than
+    it takes to be sure.
     """
     predict = mask_predictor(feeder.outputs_of, feeder.spec)
     gaps: list[float] = []
     agreed: list[float] = []
-    for picture in inputs[:MOST_ASKED]:
-        given = predict(picture[None])
-        swapped = predict(_swapped(picture, feeder.spec)[None])
+    pictures, others = fed if isinstance(fed, Fed) else (fed, {})
+    for number, picture in enumerate(pictures[:MOST_ASKED]):
+        row = {name: rows[number : number + 1] for name, rows in others.items()}
+        given = predict(beside(picture[None], row))
+        swapped = predict(beside(_swapped(picture, feeder.spec)[None], row))
         gaps.append(_sureness(given) - _sureness(swapped))
         agreed.append(iou(given, swapped))
         if on_picture:

@@ -16,6 +16,7 @@ def measured_network(
     frames: Iterable[Frames],
     picture: Range | None = None,
     on_images: Callable[[int], None] | None = None,
+    place: int = 0,
 ) -> RangedNetwork:
     """Measure what each tensor of a float file holds; probabilities may be all of 0 to 1.
 
@@ -26,7 +27,8 @@ def measured_network(
         frames: The calibration inputs: an array `[1, h, w, c]` per input each.
         picture: What the picture has steps for; None for what the pictures hold.
         on_images: Called with how many of them were seen.
+        place: Which input takes the picture.
     """
     measured = RangedNetwork(data, measure_ranges(data, frames, on_images))
     network = with_centred_factors(with_pool_borders(with_probabilities(measured)))
-    return network if picture is None else network.with_picture(picture)
+    return network if picture is None else network.with_picture(picture, place)

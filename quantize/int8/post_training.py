@@ -8,9 +8,11 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.export import Export, named
-from portrait_tflite.convert.files.flatbuffer import indices, read_model
+from portrait_tflite.convert.files.flatbuffer import end_names, indices, read_model
 from portrait_tflite.convert.files.flatbuffer_lookups import find_lookups
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.graph import OUTPUT_NAME
+from portrait_tflite.convert.network_inputs import INPUT_NAME
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.int8.measured_network import measured_network
@@ -65,7 +67,13 @@ def quantize_ranged(network: RangedNetwork, io: IoType) -> bytes:
     Raises:
         ConversionError: An op cannot be quantized, or the file does not hold what was promised.
     """
-    data = named(quantize_network(network, io))
+    inputs, outputs = end_names(network.data)
+    data = named(
+        quantize_network(network, io),
+        # Several are told apart by the names that they have in float.
+        inputs if len(inputs) > 1 else (INPUT_NAME,),
+        outputs if len(outputs) > 1 else (OUTPUT_NAME,),
+    )
     require_ends(data, io)
     return data
 

@@ -69,14 +69,17 @@ class RangedNetwork:
         """The float file, with the tensors of `data`, whose weights were not yet fitted to int8."""
         return self.data if self.exact is None else self.exact
 
-    def with_picture(self, picture: Range) -> RangedNetwork:
-        """Quantize the picture, the first input, over another range.
+    def with_picture(self, picture: Range, place: int = 0) -> RangedNetwork:
+        """Quantize the picture over another range.
 
         What only moves it has its range, too; where it is joined with other tensors, theirs as
         well.
+
+        Args:
+            place: Which input it is.
         """
         model = read_model(self.data)
-        moved = {indices(model.subgraphs[0].inputs)[0]: picture}
+        moved = {indices(model.subgraphs[0].inputs)[place]: picture}
         for node in list_nodes(model):
             given = [operand.index for operand in node.given()]
             if node.op in MOVES and not moved.keys().isdisjoint(given):

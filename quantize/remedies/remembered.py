@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from portrait_tflite.convert.network_inputs import Fed
 from portrait_tflite.images import Floats
 from portrait_tflite.quantize.accuracy.predictors import Predictor
 
@@ -15,9 +16,9 @@ def remembered(predict: Predictor) -> Predictor:
     masks: dict[bytes, Floats] = {}
     held = 0
 
-    def look_up(inputs: Floats) -> Floats:
+    def look_up(inputs: Floats | Fed) -> Floats:
         nonlocal held
-        key = hashlib.blake2b(inputs.tobytes(), digest_size=16).digest()
+        key = _digest(inputs)
         if key in masks:
             return masks[key]
         mask = predict(inputs)
@@ -27,3 +28,11 @@ def remembered(predict: Predictor) -> Predictor:
         return mask
 
     return look_up
+
+
+def _digest(inputs: Floats | Fed) -> bytes:
+    picture, others = inputs if isinstance(inputs, Fed) else (inputs, {})
+    whole = hashlib.blake2b(picture.tobytes(), digest_size=16)
+    for name in sorted(others):
+        whole.update(others[name].tobytes())
+    return whole.digest()

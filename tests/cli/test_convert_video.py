@@ -199,19 +199,3 @@ def test_a_released_file_with_two_inputs_is_mended(
     said = run("convert", released, "--input-range", "0,1", "--no-benchmark", "--out",
                tmp_path / "told")  # fmt: skip
     assert "takes the previous mask, 0 at first; it comes from output 0" in said.out
-
-
-def test_other_inputs_are_refused(refuse: Callable[..., str], tmp_path: Path) -> None:
-    photo = keras.Input((SIZE, SIZE, 3), name="photo")
-    for shape in ((4,), (SIZE, SIZE, 2), (8, 8, 1)):
-        other = keras.Input(shape, name="other")
-        wide = layers.Reshape((1, 1, -1))(other) if len(shape) == 1 else other
-        grown = layers.Resizing(SIZE, SIZE)(wide)
-        mask = layers.Conv2D(1, 1, activation="sigmoid")(layers.Concatenate()([photo, grown]))
-        keras.Model([photo, other], mask).save(tmp_path / "net.keras")
-        message = refuse(
-            "convert", tmp_path / "net.keras", "--input-range", "0,1", "--out", tmp_path / "out",
-            code=4,
-        )  # fmt: skip
-        assert "previous mask" in message
-        assert "other [" in message

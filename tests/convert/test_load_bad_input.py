@@ -15,7 +15,7 @@ import pytest
 from keras import layers
 
 from portrait_tflite.convert.loading.load import LoadOptions, load_model
-from portrait_tflite.errors import ConversionError, UsageError
+from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import Activation, Channels
 
 _RANGE = LoadOptions(input_range=(0.0, 1.0))
@@ -232,13 +232,23 @@ def test_input_that_is_no_picture(tmp_path: Path) -> None:
     _refused(tmp_path / "net.keras", r"an image input .*\[\?, 16, 3\]")
 
 
-def test_several_inputs(tmp_path: Path) -> None:
-    image, previous = keras.Input((16, 16, 3), name="image"), keras.Input((16, 16, 2), name="old")
-    x = layers.Concatenate()([image, previous])
-    mask = layers.Conv2D(1, 3, padding="same", activation="sigmoid")(x)
-    keras.Model([image, previous], mask).save(tmp_path / "net.keras")
-    with pytest.raises(ConversionError, match=r"2 inputs \(image .*, old \[16, 16, 2\]\)"):
-        load_model(str(tmp_path / "net.keras"), _RANGE)
+@pytest.mark.parametrize(
+    ("name", "shape", "dtype", "message"),
+    [
+        ("back", (16, 16, 3), "float32", r"one input that is the picture .* back \[16, 16, 3\]"),
+        ("kind", (1,), "int32", "inputs of float are required.* kind is of int32"),
+        ("hints", (None, 4), "float32", r"inputs of a fixed size .* hints \[\?, 4\]"),
+        ("image", (4,), "float32", "an input called 'image' must be the picture"),
+    ],
+)
+def test_unfit_other_inputs(
+    tmp_path: Path, name: str, shape: tuple[int | None, ...], dtype: str, message: str
+) -> None:
+    first, other = keras.Input((16, 16, 3), name="rows"), keras.Input(shape, None, dtype, name=name)
+    summed = keras.ops.mean(keras.ops.cast(other, "float32"))
+    mask = layers.Conv2D(1, 3, padding="same", activation="sigmoid")(first + summed)
+    keras.Model([first, other], mask).save(tmp_path / "net.keras")
+    _refused(tmp_path / "net.keras", message)
 
 
 def test_range_not_known(good: Path) -> None:

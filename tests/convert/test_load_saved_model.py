@@ -14,9 +14,9 @@ from keras import layers
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.loading.load import LoadOptions, load_model
 from portrait_tflite.convert.plan import mask_graph
-from portrait_tflite.errors import ConversionError, UsageError
+from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
-from portrait_tflite.vocabulary import Activation, Precision, StateSpec
+from portrait_tflite.vocabulary import Activation, OtherInput, Precision, StateSpec
 
 _RANGE = LoadOptions(input_range=(0.0, 1.0))
 
@@ -121,14 +121,45 @@ def test_no_signature(tmp_path: Path) -> None:
         load_model(str(tmp_path / "saved"), _RANGE)
 
 
-def test_several_inputs(tmp_path: Path) -> None:
+def test_a_picture_of_the_background(tmp_path: Path) -> None:
     module = tf.Module()
     spec = tf.TensorSpec((1, 16, 16, 3), tf.float32)
-    module.add = tf.function(lambda image, old: {"mask": image + old}, input_signature=[spec, spec])
+    module.add = tf.function(
+        lambda image, old: {"mask": (image + old) / 2}, input_signature=[spec, spec]
+    )
     tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.add)
-    message = r"two, the image .* with 2 inputs \(image \[16, 16, 3\], old \[16, 16, 3\]\)"
-    with pytest.raises(ConversionError, match=message):
-        load_model(str(tmp_path / "saved"), _RANGE)
+    loaded = load_model(str(tmp_path / "saved"), replace(_RANGE, output_channel=0))
+    assert loaded.spec.others == (OtherInput(1, "old", (16, 16, 3)),)
+    picture, old = np.random.default_rng(0).random((2, 1, 16, 16, 3), np.float32)
+    assert np.allclose(loaded.model([picture, old]), (picture + old) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [16, None])
+def test_inputs_of_any_shape(tmp_path: Path, size: int | None) -> None:
+    module = tf.Module()
+
+    @tf.function
+    def mask(level: tf.Tensor, photo: tf.Tensor, trimap: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"mask": tf.sigmoid(photo[..., :1] * level[:, None, None] - trimap)}
+
+    module.mask = mask
+    shapes = {"level": (1, 1), "photo": (1, size, size, 3), "trimap": (1, size, size, 1)}
+    specs = [tf.TensorSpec(shape, tf.float32, name) for name, shape in shapes.items()]
+    signature = mask.get_concrete_function(*specs)
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=signature)
+    loaded = load_model(str(tmp_path / "saved"), replace(_RANGE, size=(16, 16)))
+    assert loaded.spec.others == (
+        OtherInput(1, "level", (1,)),
+        OtherInput(2, "trimap", (16, 16, 1)),
+    )
+    level, trimap = np.float32([[3.0]]), np.random.default_rng(2).random((1, 16, 16, 1), np.float32)
+    expected = mask(level, _picture(), trimap)["mask"]
+    assert np.allclose(loaded.model([_picture(), level, trimap]), expected, atol=1e-6)
+    graph, _ = mask_graph(loaded.model, loaded.spec)
+    runner = open_model(Export(graph).float_model(Precision.FLOAT32))
+    frame = {"image": _picture(), "level": level, "trimap": trimap}
+    assert [info.name for info in runner.inputs] == list(frame)
+    assert np.allclose(runner.run(*frame.values())[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [16, None])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from portrait_tflite.convert.network_inputs import End
 from portrait_tflite.images import Floats, prepare
 from portrait_tflite.quantize.accuracy.remembering import next_state
 from portrait_tflite.quantize.calibration import load_calibration, representative_dataset
@@ -22,9 +23,9 @@ def _outputs(picture: Floats) -> Sequence[Floats]:
     return [np.concatenate([1 - person, person], -1), person[:, ::2, ::2] / 2]
 
 
-def _feeder(state: StateSpec | None, shapes: Sequence[tuple[int, ...]]) -> Feeder:
+def _feeder(state: StateSpec | None, inputs: Sequence[End]) -> Feeder:
     spec = ModelSpec(SIZE, SIZE, output=OutputSpec(0, 1), state=state)
-    return Feeder(spec, _outputs, shapes)
+    return Feeder(spec, _outputs, inputs)
 
 
 def _pictures(count: int = 6, channels: int = 3) -> Floats:
@@ -34,7 +35,8 @@ def _pictures(count: int = 6, channels: int = 3) -> Floats:
     return pictures
 
 
-BESIDE = [(1, SIZE, SIZE, 3), (1, SIZE, SIZE, 1)]
+BESIDE = [End("image", (SIZE, SIZE, 3)), End("old", (SIZE, SIZE, 1))]
+FOUR = [End("image", (SIZE, SIZE, 4))]
 
 
 def test_a_plain_network_is_fed_with_pictures_alone() -> None:
@@ -66,8 +68,8 @@ def test_the_same_pictures_give_the_same_states() -> None:
 
 
 def test_the_state_is_brought_to_its_own_size_and_place() -> None:
-    shapes = [(1, 16, 16, 1), (1, SIZE, SIZE, 3)]
-    states, pictures = _feeder(StateSpec(0), shapes).frames(_pictures())
+    inputs = [End("old", (16, 16, 1)), End("image", (SIZE, SIZE, 3))]
+    states, pictures = _feeder(StateSpec(0), inputs).frames(_pictures())
     assert (states.shape, pictures.shape) == ((6, 16, 16, 1), (6, SIZE, SIZE, 3))
     assert states[1].max() > 0.9
 
@@ -82,7 +84,7 @@ def test_another_output_may_be_fed_back() -> None:
 
 def test_a_channel_of_the_picture_takes_the_state() -> None:
     pictures = _pictures(channels=4)
-    (fed,) = _feeder(StateSpec(0, 3), [(1, SIZE, SIZE, 4)]).frames(pictures)
+    (fed,) = _feeder(StateSpec(0, 3), FOUR).frames(pictures)
     assert np.array_equal(fed[..., :3], pictures[..., :3])
     assert not fed[::2, ..., 3].any()
     assert fed[1, ..., 3].max() > 0.9
@@ -95,10 +97,10 @@ def test_calibration_takes_both(channel: int | None) -> None:
     spec = ModelSpec(SIZE, SIZE, output=OutputSpec(0, 1), state=state)
     calibration = load_calibration("synthetic", spec, count=9)
     assert calibration.inputs.shape[-1] == spec.depth
-    shapes = BESIDE if channel is None else [(1, SIZE, SIZE, 4)]
-    complete = Feeder(spec, _outputs, shapes).complete(calibration)
+    inputs = BESIDE if channel is None else FOUR
+    complete = Feeder(spec, _outputs, inputs).complete(calibration)
     frames = list(representative_dataset(complete)())
-    assert [array.shape for array in frames[0]] == [(1, *shape[1:]) for shape in shapes]
+    assert [array.shape for array in frames[0]] == [(1, *end.shape) for end in inputs]
     states = [frame[-1][..., -1] for frame in frames]
     assert [bool(each.any()) for each in states] == [False, True] * 4 + [False]
     checks = {check.name: check for check in complete.record.checks}
@@ -110,7 +112,7 @@ def test_calibration_takes_both(channel: int | None) -> None:
 
 def test_a_mask_among_wide_colours_is_warned_of() -> None:
     spec = ModelSpec(SIZE, SIZE, input_range=(0.0, 255.0), state=StateSpec(0, 3))
-    feeder = Feeder(spec, lambda x: [x[..., :1] / 255], [(1, SIZE, SIZE, 4)])
+    feeder = Feeder(spec, lambda x: [x[..., :1] / 255], FOUR)
     check = feeder.complete(load_calibration("synthetic", spec, count=8)).record.checks[-1]
     assert (check.passed, check.level) == (False, "warn")
     assert check.detail.startswith("1 steps of int8 for the mask")

@@ -131,6 +131,27 @@ def test_how_to_read(
     assert card.person_from == person_from
 
 
+def test_other_inputs_and_outputs_say_what_their_numbers_mean(
+    report: Report, variant: Variant
+) -> None:
+    level = TensorInfo("level", (1, 1), "int8", 1 / 32, -31)
+    kept = TensorInfo("r1", (1, 4, 4, 8), "int8", 0.01, 3)
+    floats = [replace(info, dtype="float32", scale=0.0, zero_point=0) for info in (level, kept)]
+    others = {
+        "int8": replace(variant, other_inputs=(level,), other_outputs=(kept,)),
+        "float32": replace(variant, other_inputs=(floats[0],), other_outputs=(floats[1],)),
+    }
+    lines = list(card_lines(replace(report, variants=others)))
+    for line in (
+        "int8: put round(x · 32 − 31) kept within -128 and 127 into level: int8 1×1, scale 1/32, "
+        "zero point -31",
+        "int8: read x = (q − 3) / 100 from r1: int8 1×4×4×8, scale 1/100, zero point 3",
+        "float32: put x into level: float32 1×1",
+        "float32: read x = q from r1: float32 1×4×4×8",
+    ):
+        assert line in lines
+
+
 def test_a_previous_mask_says_how_it_begins_and_goes_on(variant: Variant) -> None:
     spec = replace(UNIT, state=StateSpec(1, initial=1.0))
     state = TensorInfo("state", (1, 8, 8, 1), "uint8", 1 / 255, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -50,7 +51,8 @@ _DEFAULT_VARIANTS = (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8)
     "--calibration",
     metavar="DIR|FILE|synthetic",
     help="Pictures like those the network will see, for int8: a folder, an .npy or .npz, a video, "
-    "or the calibration.json of an earlier run. Nets of the zoo have drawn ones.",
+    "or the calibration.json of an earlier run. Nets of the zoo have drawn ones. A network that "
+    "takes more than a picture needs an .npz with an array for each input, by its name.",
 )
 @click.option("--calibration-count", type=int, default=200, show_default=True, metavar="N")
 @click.option(
@@ -152,6 +154,7 @@ def command(
       portrait-tflite convert net.keras --input-range 0,1 --calibration photos --validation val
       portrait-tflite convert two_class.keras --input-range 0,255 --output-channel 1 \\
           --calibration synthetic
+      portrait-tflite convert trimap_net.keras --input-range 0,1 --calibration inputs.npz
       portrait-tflite convert released-int8.tflite --input-range 0,1 --validation val
       portrait-tflite convert released-float.tflite --int8 --input-range 0,1 --calibration photos
       portrait-tflite convert --int8 --io uint8 --metadata --assets assets
@@ -171,6 +174,7 @@ def command(
     _check_runtime(min_runtime)
     if is_tflite(model):
         refuse_keras_options(click.get_current_context())
+    spec = replace(spec, arrays=_names_of_arrays(calibration))
     tflite_spec = spec_of_finished(model, spec)  # what is missing is said before TensorFlow comes
 
     with quiet():  # TensorFlow talks while it is imported
@@ -227,6 +231,15 @@ def _delegates(named: tuple[Delegate, ...] | None) -> tuple[Delegate, ...]:
         with quiet():
             require_gpu()
     return named
+
+
+def _names_of_arrays(calibration: str | None) -> tuple[str, ...]:
+    """Return the names of the arrays that an `.npz` brings for the network's inputs."""
+    if calibration is None:
+        return ()
+    with quiet():
+        from portrait_tflite.quantize.calibration.sources import names_of_arrays
+    return names_of_arrays(calibration)
 
 
 def _check_runtime(text: str) -> None:

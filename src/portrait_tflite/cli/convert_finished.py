@@ -63,5 +63,5 @@ def spec_of_finished(model: str, spec: SpecArguments) -> ModelSpec | None:
     spec = replace(spec, output=released.output)
     found = spec_of_tflite(path, runner.inputs, runner.outputs, spec)
     if not says_what_its_mask_is(path, spec):
-        require_probability(runner_outputs(runner, found.state), found, model)
+        require_probability(runner_outputs(runner, found), found, model)
     return found

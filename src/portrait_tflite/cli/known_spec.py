@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from portrait_tflite.cli.spec_options import SpecArguments
-from portrait_tflite.convert.previous_mask import STATE_CHANNEL, End, find_inputs, find_state
+from portrait_tflite.convert.network_inputs import (
+    STATE_CHANNEL,
+    End,
+    file_ends,
+    find_picture,
+    other_inputs,
+)
+from portrait_tflite.convert.previous_mask import find_state
 from portrait_tflite.errors import UsageError
 from portrait_tflite.vocabulary import (
     Activation,
@@ -17,6 +24,7 @@ from portrait_tflite.vocabulary import (
     Fit,
     Interpolation,
     ModelSpec,
+    OtherInput,
     OutputSpec,
     StateSpec,
     TensorInfo,
@@ -71,6 +79,7 @@ def spec_from_json(data: dict[str, Any]) -> ModelSpec:
         raise ValueError(f"unknown key {unknown[0]!r} in spec")
     low, high = map(float, data["input_range"])
     output, state = data["output"], data.get("state")
+    others = data.get("others", ())
     return ModelSpec(
         height=int(data["height"]),
         width=int(data["width"]),
@@ -84,6 +93,10 @@ def spec_from_json(data: dict[str, Any]) -> ModelSpec:
             int(output["index"]), int(output["channel"]), Activation(output["activation"])
         ),
         state=None if state is None else StateSpec(**state),
+        others=tuple(
+            OtherInput(int(each["input"]), str(each["name"]), tuple(map(int, each["shape"])))
+            for each in others
+        ),
     )
 
 
@@ -95,10 +108,12 @@ def spec_of_tflite(
     Raises:
         UsageError: The input is no image, the range is not known, it is not said which output or
             channel is the mask, or an option contradicts the file.
-        ConversionError: It has other inputs than the picture and the previous mask.
+        ConversionError: It is not clear which output is fed back to it.
     """
     base = spec_beside(file)
-    picture, _ = find_inputs(_ends(inputs), file.name)
+    ends = file_ends(inputs)
+    arrays = {*given.arrays, *(each.name for each in (base.others if base else ()))}
+    picture = find_picture(ends, file.name, arrays)
     colours = given.channels or (base.channels if base else None)
     height, width, count = _image_shape(file, inputs[picture], colours)
     if base is None and given.input_range is None:
@@ -111,7 +126,9 @@ def spec_of_tflite(
     if given.size not in (None, (height, width)):
         raise UsageError(f"the input of {file.name} is {height}x{width}; --size cannot change it.")
     spec = replace(_overlaid(base, given), height=height, width=width)
-    spec = replace(spec, state=spec.state or _state(file, inputs, outputs, spec.output.index))
+    mask = spec.output.index
+    state = spec.state or find_state(ends, _ends(outputs, mask), mask, file.name, arrays)
+    spec = replace(spec, state=state, others=other_inputs(ends, picture, state))
     if spec.depth != count:
         raise UsageError(
             f"{file.name} takes {count} channel{'s' if count > 1 else ''}. "
@@ -120,17 +137,11 @@ def spec_of_tflite(
     return spec
 
 
-def _state(
-    file: Path, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], mask: int
-) -> StateSpec | None:
-    ends = _ends(outputs)
+def _ends(outputs: Sequence[TensorInfo], mask: int) -> list[End]:
+    ends = file_ends(outputs)
     # Of the mask, whatever its classes, only the person is fed back.
     ends[mask] = End(ends[mask].name, (*ends[mask].shape[:2], 1))
-    return find_state(_ends(inputs), ends, mask, file.name)
-
-
-def _ends(infos: Sequence[TensorInfo]) -> list[End]:
-    return [End(info.name, info.shape[1:]) for info in infos]
+    return ends
 
 
 def filled(given: SpecArguments, spec: ModelSpec) -> SpecArguments:

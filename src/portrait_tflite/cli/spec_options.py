@@ -25,7 +25,11 @@ _MAX_SIZE = 8192
 
 @dataclass(frozen=True)
 class SpecArguments:
-    """What the options said; None and () where they were not given."""
+    """What the options said; None and () where they were not given.
+
+    Attributes:
+        arrays: Names of the arrays that there are for inputs: no option of their own.
+    """
 
     size: tuple[int, int] | None = None
     input_range: tuple[float, float] | None = None
@@ -38,6 +42,7 @@ class SpecArguments:
     output_channel: int | None = None
     activation: Activation | None = None
     custom_objects: Path | None = None
+    arrays: tuple[str, ...] = ()
 
 
 def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,7 +50,7 @@ def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def wrapped(*args: Any, **given: Any) -> Any:
-        said = {each.name: given.pop(each.name) for each in fields(SpecArguments)}
+        said = {e.name: given.pop(e.name) for e in fields(SpecArguments) if e.name in given}
         spec = SpecArguments(**{name: value for name, value in said.items() if value is not None})
         return command(*args, spec=spec, **given)
 

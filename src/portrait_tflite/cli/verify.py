@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from portrait_tflite.cli.delegate_option import parse_delegates
 from portrait_tflite.cli.output import messages, print_json, progress, results
 from portrait_tflite.cli.spec_options import SpecArguments, one_of, spec_options
 from portrait_tflite.cli.verify_sides import Side, Wanted, open_sides
+from portrait_tflite.quiet import quiet
 from portrait_tflite.report.accuracy_figures import (
     accuracy_csv,
     drop_words,
@@ -36,10 +37,11 @@ _SHOWN_WORST = 3
 @click.option(
     "--data",
     required=True,
-    metavar="DIR|VIDEO",
+    metavar="DIR|VIDEO|NPZ",
     type=click.Path(path_type=Path),
     help="images/ and masks/ of the same stems; without masks/, or of a video, agreement with "
-    "FLOAT is scored.",
+    "FLOAT is scored. For networks that take more than a picture, an .npz with an array for each "
+    "input.",
 )
 @click.option(
     "--frames", is_flag=True, help="The pictures of DIR are frames of a video: measure flicker."
@@ -99,17 +101,28 @@ def command(
       portrait-tflite verify net.keras old-int8.tflite --input-range 0,1 --data val --max-drop 0.5
       portrait-tflite verify NAME-float32.tflite NAME-int8.tflite --delegate cpu,xnnpack --data val
       portrait-tflite verify NAME-float32.tflite NAME-int8.tflite --data clip.mp4
+      portrait-tflite verify NAME-float32.tflite NAME-int8.tflite --data inputs.npz
     """
     from portrait_tflite.errors import GateError
+    from portrait_tflite.quantize.accuracy.array_samples import require_arrays, samples_of_arrays
     from portrait_tflite.quantize.accuracy.diagnosis import diagnose_low_iou
     from portrait_tflite.quantize.accuracy.validation import is_video, open_samples
     from portrait_tflite.quantize.accuracy.verify import verify_variants
 
-    samples = open_samples(data)
+    with quiet():
+        from portrait_tflite.quantize.calibration.arrays import ARRAYS, array_names
+
+    of_arrays = data.suffix.lower() in ARRAYS and not data.is_dir()
+    spec = replace(spec, arrays=array_names(data))
+    samples = [] if of_arrays else open_samples(data)
     video = frames or is_video(data)
     with ExitStack() as stack:
         wanted = [Wanted(candidate, each) for each in delegates or (None,)]
         reference, others = open_sides(Wanted(float_model, float_delegate), wanted, spec, stack)
+        if of_arrays:
+            samples = samples_of_arrays(data, reference.spec)
+        else:
+            require_arrays(data, reference.spec)
         named = _named(delegates, others)
         float_masks = reference.predictor(video=video)
         predictors = {_FLOAT: float_masks} | {

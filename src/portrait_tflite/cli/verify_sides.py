@@ -91,7 +91,7 @@ def _open(wanted: Wanted, given: SpecArguments, stack: ExitStack) -> Side:
         from portrait_tflite.convert.loading.load import load_model
 
         loaded = load_model(wanted.model, load_options_from(given))
-    outputs_of = predictors.keras_outputs(loaded.model, loaded.spec.state)
+    outputs_of = predictors.keras_outputs(loaded.model, loaded.spec)
     return Side(loaded.spec, outputs_of)
 
 
@@ -121,7 +121,7 @@ def _open_tflite(
         given = replace(given, output=released.output)
     given = of_this_file(path, runner.outputs, given)
     spec = spec_of_tflite(path, runner.inputs, runner.outputs, given)
-    outputs_of: Outputs = predictors.runner_outputs(runner, spec.state)
+    outputs_of: Outputs = predictors.runner_outputs(runner, spec)
     if not says_what_its_mask_is(path, given):
         require_probability(outputs_of, spec, str(path))
     adapter = None
@@ -129,7 +129,7 @@ def _open_tflite(
         from portrait_tflite.benchmarks.gpu.outputs import GpuOutputs
 
         on_the_gpu = stack.enter_context(GpuOutputs(path))
-        outputs_of = predictors.fed_with_state(on_the_gpu, runner.inputs, spec.state)
+        outputs_of = predictors.fed_in_order(on_the_gpu, runner.inputs, spec)
         adapter = on_the_gpu.adapter
     network, own = specs_beside(path)
     # What takes bytes is fed with the other side's units, by way of the bytes.
@@ -149,12 +149,16 @@ def _require_alike(float_model: str, first: Side, candidate: str, second: Side) 
 
 
 def _preparation(spec: ModelSpec) -> ModelSpec:
-    # Which tensors take and give the state is each network's own affair.
+    # Which tensors take and give what is each network's own affair.
     state = spec.state and replace(spec.state, input=0, from_output=0)
-    return replace(spec, output=OutputSpec(), state=state)
+    others = sorted((replace(each, input=0) for each in spec.others), key=lambda each: each.name)
+    return replace(spec, output=OutputSpec(), state=state, others=tuple(others))
 
 
 def _described(model: str, side: Side) -> str:
     spec = side.spec
     low, high = spec.input_range
-    return f"{model} ({spec.height}x{spec.width} {spec.channels} {low:g},{high:g} {spec.fit})"
+    takes = "".join(f", {each.name} {list(each.shape)}" for each in spec.others)
+    return (
+        f"{model} ({spec.height}x{spec.width} {spec.channels} {low:g},{high:g} {spec.fit}{takes})"
+    )

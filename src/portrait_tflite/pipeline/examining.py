@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from portrait_tflite.images import prepare, read_usable
-from portrait_tflite.pipeline.network import Network, single_frames
+from portrait_tflite.convert.network_inputs import file_ends
+from portrait_tflite.pipeline.network import Network, prepare_samples, single_frames
 from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.accuracy.predictors import runner_outputs
 from portrait_tflite.quantize.built import Built
@@ -52,13 +50,11 @@ def _made_of(network: Network, int8: Built) -> bytes:
 
 def _unseen(network: Network, int8: Built, pictures: Pictures) -> Sequence[Frames]:
     """Prepare pictures that were not calibrated on, in the units of the int8 file."""
-    paths = [sample.image for sample in pictures.samples[:_CLIPPED_ON]]
     spec = int8.spec or network.spec
-    inputs = [prepare(image, spec) for _, image in read_usable(paths)]
-    if not inputs:
+    fed = prepare_samples(pictures.samples[:_CLIPPED_ON], spec)
+    if fed is None:
         return ()
     runner = open_model(network.reference, network.scored_with)
-    shapes = [info.shape for info in runner.inputs]
     # As in calibration, half of them follow on the network's own mask, where it takes one.
-    feeder = Feeder(spec, runner_outputs(runner, spec.state), shapes)
-    return single_frames(feeder.frames(np.concatenate(inputs)), len(inputs))
+    feeder = Feeder(spec, runner_outputs(runner, spec), file_ends(runner.inputs))
+    return single_frames(feeder.frames(fed), _CLIPPED_ON)

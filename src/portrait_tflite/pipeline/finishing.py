@@ -159,7 +159,7 @@ def _verify(
             on_image=update,
             same_net=AS_RELEASED if other_kernels else None,
             diagnose=lambda: diagnose_low_iou(
-                tflite_outputs(network.reference, network.scored_with, state=network.spec.state),
+                tflite_outputs(network.reference, network.scored_with, spec=network.spec),
                 network.spec,
                 pictures.samples,
             ),

@@ -8,6 +8,7 @@ from pathlib import Path
 from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.loading.load import LoadedModel, load_model
+from portrait_tflite.convert.network_inputs import keras_ends
 from portrait_tflite.convert.plan import (
     mask_graph,
     mask_spec,
@@ -30,6 +31,7 @@ from portrait_tflite.pipeline.network import (
     first_frames,
     single_frames,
 )
+from portrait_tflite.pipeline.other_inputs import require_pictures_alone
 from portrait_tflite.pipeline.reading import read_pictures
 from portrait_tflite.pipeline.request import (
     ConvertRequest,
@@ -81,6 +83,7 @@ def build_from_keras(
     with stage(progress, "loading"), quiet():
         loaded = load_model(request.source, request.load)
     require_describable(request, loaded.spec)
+    require_pictures_alone(request, loaded.spec)
     folder = output_folder(request, loaded.name, loaded.name)
     quantized = request.baseline or any(p in INTEGER for p in request.variants)
     pictures, frames = read_pictures(
@@ -94,8 +97,8 @@ def build_from_keras(
 
 
 def _feeder(loaded: LoadedModel) -> Feeder:
-    outputs_of = keras_outputs(loaded.model, loaded.spec.state)
-    return Feeder(loaded.spec, outputs_of, [tensor.shape for tensor in loaded.model.inputs])
+    outputs_of = keras_outputs(loaded.model, loaded.spec)
+    return Feeder(loaded.spec, outputs_of, keras_ends(loaded.model.inputs))
 
 
 def _build(

@@ -9,6 +9,7 @@ from portrait_tflite.convert.files.describe import count_parameters
 from portrait_tflite.convert.files.precision import precision_of
 from portrait_tflite.convert.loading.released import Released, asked_for_class, read_released
 from portrait_tflite.convert.mending.mend import mend_model
+from portrait_tflite.convert.network_inputs import file_ends
 from portrait_tflite.convert.raw_input import full_range
 from portrait_tflite.errors import ConversionError, UsageError
 from portrait_tflite.file_names import network_name
@@ -16,6 +17,7 @@ from portrait_tflite.output_folder import OutputFolder
 from portrait_tflite.pipeline.describing import require_describable
 from portrait_tflite.pipeline.explaining import layers_of_file, require_layer
 from portrait_tflite.pipeline.network import MENDED_ON, Baseline, Network, single_frames
+from portrait_tflite.pipeline.other_inputs import require_pictures_alone
 from portrait_tflite.pipeline.reading import read_pictures
 from portrait_tflite.pipeline.request import (
     ConvertRequest,
@@ -61,6 +63,7 @@ def build_from_tflite(
         raise UsageError("a .tflite needs its spec. Received: none.")
     require_reason(request)
     require_describable(request, request.tflite_spec)
+    require_pictures_alone(request, request.tflite_spec)
     path = Path(request.source)
     asked = asked_for_class(request.load.output, request.load.output_channel)
     released = read_released(path, request.load.output, scores_of=asked, size=request.load.size)
@@ -157,9 +160,10 @@ def _quantize(
     spec, mending = request.tflite_spec, request.rewrite.flatbuffer
     # A previous mask in the picture itself has a range of its own.
     whole = Range(*full_range(spec)) if spec is not None and spec.state is None else None
+    place = spec.picture_input if spec is not None else 0
     with progress(len(frames), "quantizing") as update, quiet():
         prepared = rewritten_beforehand(widened_file(data), checks, mending)
-        network = measured_network(prepared.data, frames, whole, update)
+        network = measured_network(prepared.data, frames, whole, update, place)
         delegate = delegate_of(Precision.INT8, request.target)
         before = Built(b"").with_mended(prepared)
         try:
@@ -179,5 +183,4 @@ def _quantize(
 
 def _feeder(data: bytes, spec: ModelSpec, host: Delegate) -> Feeder:
     runner = open_model(data, host)
-    shapes = [info.shape for info in runner.inputs]
-    return Feeder(spec, runner_outputs(runner, spec.state), shapes)
+    return Feeder(spec, runner_outputs(runner, spec), file_ends(runner.inputs))

@@ -11,7 +11,7 @@ import numpy as np
 
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
-from portrait_tflite.convert.previous_mask import fill_inputs
+from portrait_tflite.convert.network_inputs import file_ends, fill_inputs
 from portrait_tflite.images import Bytes, Floats, prepare
 from portrait_tflite.metrics import THRESHOLD, iou
 from portrait_tflite.models.synthetic import draw_portrait
@@ -118,7 +118,7 @@ def _run(
 
 
 def _inputs(runner: Runner, spec: ModelSpec, picture: Floats, state: Floats | None) -> list[Array]:
-    fed = fill_inputs(picture, [info.shape for info in runner.inputs], spec.state, state)
+    fed = fill_inputs(picture, file_ends(runner.inputs), spec, state)
     return [to_stored(values, info) for values, info in zip(fed, runner.inputs, strict=True)]
 
 

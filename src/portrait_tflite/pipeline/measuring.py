@@ -93,5 +93,7 @@ def _cells(
 
 
 def _inputs(pictures: Pictures, spec: ModelSpec) -> Sequence[Floats]:
+    if spec.others:
+        return ()  # what they are fed with besides is noise anyway
     paths = [sample.image for sample in pictures.samples[:_COMPARED_ON]]
     return [prepare(image, spec) for _, image in read_usable(paths)]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from portrait_tflite.convert.network_inputs import Fed, beside, stack_rows
 from portrait_tflite.convert.rewriter import Rewritten
 from portrait_tflite.errors import UsageError
-from portrait_tflite.images import prepare, read_usable
+from portrait_tflite.images import Floats, prepare, read_usable
 from portrait_tflite.quantize.accuracy.predictors import (
     Predictor,
     renormalized,
     tflite_outputs,
 )
 from portrait_tflite.quantize.accuracy.remembering import picture_predictor
+from portrait_tflite.quantize.accuracy.validation import Sample
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.pictures import Pictures
 from portrait_tflite.quantize.previous_masks import Feeder, Frames
@@ -91,7 +93,7 @@ class Network:
 
     def predictor(self, variant: str) -> Predictor:
         """Return the mask of a finished file, from what the network is fed with."""
-        outputs_of = tflite_outputs(self.files[variant], self.scored_with, state=self.spec.state)
+        outputs_of = tflite_outputs(self.files[variant], self.scored_with, spec=self.spec)
         if own := self.own_spec(variant):
             outputs_of = renormalized(outputs_of, self.spec, own)
         return picture_predictor(outputs_of, self.spec)
@@ -101,11 +103,19 @@ def probe_frames(pictures: Pictures, feeder: Feeder) -> Frames:
     """A few network inputs `[n, h, w, c]`, one array for each, to verify rewrites on."""
     if pictures.calibration is not None:
         return first_frames(pictures.calibration.frames, FITTED_ON)
-    paths = [sample.image for sample in pictures.samples[:FITTED_ON]]
-    inputs = [prepare(image, feeder.spec) for _, image in read_usable(paths)]
-    if not inputs:
+    fed = prepare_samples(pictures.samples[:FITTED_ON], feeder.spec)
+    if fed is None:
         raise UsageError("pictures that can be read are required. Received: none.")
-    return feeder.frames(np.concatenate(inputs))
+    return feeder.frames(fed)
+
+
+def prepare_samples(samples: Sequence[Sample], spec: ModelSpec) -> Floats | Fed | None:
+    """Prepare what is scored on for the network; None where no picture can be read."""
+    known = {sample.image: sample.others for sample in samples}
+    read = [(prepare(image, spec), known[path]) for path, image in read_usable(list(known))]
+    if not read:
+        return None
+    return beside(np.concatenate([one for one, _ in read]), stack_rows(rows for _, rows in read))
 
 
 def first_frames(frames: Frames, count: int) -> Frames:

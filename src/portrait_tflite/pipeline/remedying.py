@@ -161,7 +161,8 @@ def _left(request: ConvertRequest, network: Network, treatable: Treatable) -> st
     left = []
     if request.float_budget is None:
         left.append("--float-budget PERCENT lets layers in float cost more")
-    if network.finetuning is None and treatable.trainable is not None:
+    alone = network.spec.state is None and not network.spec.others
+    if network.finetuning is None and treatable.trainable is not None and alone:
         left.append("--finetune DIR trains the weights for int8")
     return ", ".join(left)
 

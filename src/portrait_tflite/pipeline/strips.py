@@ -8,6 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from portrait_tflite.convert.network_inputs import beside
 from portrait_tflite.images import Bytes, Floats, prepare, read_image, restore_mask
 from portrait_tflite.pipeline.network import Network
 from portrait_tflite.quantize.accuracy.predictors import Predictor
@@ -66,7 +67,7 @@ def _strip(
     image = read_image(sample.image)
     if image is None:
         return None
-    inputs = prepare(image, spec)
+    inputs = beside(prepare(image, spec), sample.others)
     picture = _small(image)
     before, after = (_mask(predict(inputs), picture, spec) for predict in predictors)
     return Strip(score.image, kind, variant, picture, before, after, score.iou_float, score.iou)

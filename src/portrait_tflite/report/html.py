@@ -36,7 +36,7 @@ from portrait_tflite.report.roles import (
     reference_name,
 )
 from portrait_tflite.report.sensitivity import harm_bars
-from portrait_tflite.report.spec import describe_state
+from portrait_tflite.report.spec import describe_others, describe_state
 from portrait_tflite.report.strips import Panel, Strip, differing, panels
 from portrait_tflite.report.tiles import tiles
 from portrait_tflite.report.verdict import judge
@@ -85,6 +85,7 @@ def _context(report: Report, strips: Sequence[Strip], failures: Sequence[str]) -
         "cards": card_rows(report),
         "cautions": cautions(report),
         "state": describe_state(report),
+        "others": describe_others(report),
         "cost_charts": cost_charts(report),
         "arm_cost_gap": arm_cost_gap(report),
         "change_groups": change_groups(report),

@@ -61,13 +61,18 @@ class IoCard:
 
 @dataclass(frozen=True)
 class CardRow:
-    """A card with its tensors in words."""
+    """A card with its tensors in words.
+
+    `others` is what to put into each other input, and `kept` what each other output gives.
+    """
 
     variant: str
     card: IoCard
     input: str
     output: str
     meanings: str
+    others: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def io_card(variant: Variant, network: ModelSpec) -> IoCard:
@@ -90,6 +95,8 @@ def card_rows(report: Report) -> tuple[CardRow, ...]:
             describe_tensor(variant.input),
             describe_tensor(variant.output),
             _meanings(card),
+            tuple(map(_put_number, variant.other_inputs)),
+            tuple(f"x = {_real(i)} from {describe_tensor(i)}" for i in variant.other_outputs),
         )
         for name, variant in shipped_variants(report).items()
         for card in (io_card(variant, report.model.spec),)
@@ -102,7 +109,11 @@ def card_lines(report: Report) -> Iterator[str]:
         yield f"{row.variant}: put {row.card.input.put} into {row.input}"
         if row.card.input.state:
             yield f"{row.variant}: put {row.card.input.state}"
+        for other in row.others:
+            yield f"{row.variant}: put {other}"
         yield f"{row.variant}: read {row.card.output.read} from {row.output}"
+        for kept in row.kept:
+            yield f"{row.variant}: read {kept}"
         yield f"{row.variant}: {row.meanings}"
 
 
@@ -139,6 +150,20 @@ def _input_card(variant: Variant, spec: ModelSpec) -> InputCard:
     return InputCard(black, white, _put(stored, spec, variant.input), _state(variant, spec))
 
 
+def _put_number(info: TensorInfo) -> str:
+    """Say what to put into an input for a real number `x`."""
+    put = "x"
+    if info.scale:
+        steps = _linear(np.array([1 / info.scale]), np.array([info.zero_point]), "x")
+        put = f"round({steps}) {_kept(info)}"
+    return f"{put} into {describe_tensor(info)}"
+
+
+def _kept(info: TensorInfo) -> str:
+    limits = np.iinfo(info.dtype)
+    return f"kept within {limits.min} and {limits.max}"
+
+
 def _put(stored: Array, spec: ModelSpec, info: TensorInfo) -> str:
     pixels = np.arange(256)[:, None]
     if (stored == pixels).all():
@@ -147,7 +172,7 @@ def _put(stored: Array, spec: ModelSpec, info: TensorInfo) -> str:
     if not info.scale:
         return _linear(scale, shift)
     limits = np.iinfo(info.dtype)
-    kept = f"kept within {limits.min} and {limits.max}"
+    kept = _kept(info)
     # A whole number says which way halves go; languages round them each in their own.
     whole = int(stored[128, 0]) - 128
     if (stored == pixels + whole).all():
@@ -162,13 +187,13 @@ def _moved(whole: int) -> str:
     return f"v {'−' if whole < 0 else '+'} {abs(whole)}"
 
 
-def _linear(scale: Array, shift: Array) -> str:
-    """Write `scale · v + shift`, per channel where they differ."""
+def _linear(scale: Array, shift: Array, of: str = "v") -> str:
+    """Write `scale · v + shift`, per channel where they differ; `v` is called `of`."""
     if np.ptp(scale) or np.ptp(shift):
-        return f"v · {_listed(scale)} + {_listed(shift)}"
+        return f"{of} · {_listed(scale)} + {_listed(shift)}"
     sign = "−" if shift[0] < 0 else "+"
     factor = number(scale[0])
-    scaled = "v" if factor == "1" else f"v · {factor}"
+    scaled = of if factor == "1" else f"{of} · {factor}"
     return scaled + (f" {sign} {number(abs(shift[0]))}" if shift[0] else "")
 
 
@@ -211,12 +236,17 @@ def _probability(values: Array, activation: Activation) -> Array:
     return np.asarray((np.tanh(values / 2) + 1) / 2)
 
 
+def _real(info: TensorInfo) -> str:
+    """Write what a stored number `q` means."""
+    if not info.scale:
+        return "q"
+    zero, whole = info.zero_point, number(info.scale)
+    shifted = f"(q {'−' if zero > 0 else '+'} {abs(zero)})" if zero else "q"
+    return f"{shifted} / {whole[2:]}" if whole.startswith("1/") else f"{shifted} · {whole}"
+
+
 def _read(info: TensorInfo, spec: ModelSpec) -> str:
-    value = "q"
-    if info.scale:
-        zero, whole = info.zero_point, number(info.scale)
-        shifted = f"(q {'−' if zero > 0 else '+'} {abs(zero)})" if zero else "q"
-        value = f"{shifted} / {whole[2:]}" if whole.startswith("1/") else f"{shifted} · {whole}"
+    value = _real(info)
     several = len(info.shape) == 4 and info.shape[3] > 1
     channel = f" in channel {spec.output.channel}" if several else ""
     if spec.output.activation is Activation.NONE:

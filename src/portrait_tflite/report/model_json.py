@@ -73,6 +73,8 @@ def _variant_json(name: str, variant: Variant, network: ModelSpec) -> Json:
         "output": asdict(variant.output),
         "state_input": variant.state_input and asdict(variant.state_input),
         "state_output": variant.state_output and asdict(variant.state_output),
+        "other_inputs": [asdict(info) for info in variant.other_inputs],
+        "other_outputs": [asdict(info) for info in variant.other_outputs],
         "recommended_delegate": delegate_for(name),
         "io": asdict(io_card(variant, network)),
         "half_precision": variant.half_precision,

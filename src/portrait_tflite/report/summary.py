@@ -22,7 +22,7 @@ from portrait_tflite.report.roles import (
     delegate_for,
     shipped_variants,
 )
-from portrait_tflite.report.spec import describe_state
+from portrait_tflite.report.spec import OWN_ROWS, describe_others, describe_state
 from portrait_tflite.report.tables import FittingTable
 from portrait_tflite.vocabulary import (
     DRAWN,
@@ -44,6 +44,7 @@ def summarize(report: Report, out: str, failures: tuple[str, ...]) -> Renderable
 def _parts(report: Report, out: str, failures: tuple[str, ...]) -> Iterator[RenderableType]:
     yield _variants(report)
     yield from _lines("Video", filter(None, [describe_state(report)]))
+    yield from _lines("Other inputs", filter(None, [describe_others(report)]))
     yield from _lines("Not scored", _not_scored(report))
     if report.benchmarks or report.arm_cost:
         yield from measured_parts(report.machine, report.benchmarks, report.arm_cost, per_op=False)
@@ -171,7 +172,10 @@ def _worst(report: Report) -> Iterator[str]:
 
 def _next_steps(report: Report, out: str) -> Iterator[str]:
     yield f"everything is in {out}; report.json has it all, model.json what an app needs"
-    if not any(v.accuracy and v.accuracy.labelled for v in report.variants.values()):
+    if report.model.spec.others:
+        if report.scored_on == DRAWN:
+            yield f"drawn portraits and noise prove little: {OWN_ROWS}"
+    elif not any(v.accuracy and v.accuracy.labelled for v in report.variants.values()):
         yield "no labels were given: --validation DIR (images/ and masks/) measures the accuracy"
     elif report.scored_on == DRAWN:
         yield "drawn portraits are no photographs: --validation DIR measures the accuracy on yours"

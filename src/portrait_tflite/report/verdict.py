@@ -18,6 +18,7 @@ from portrait_tflite.report.roles import (
     reference_name,
     shipped_variants,
 )
+from portrait_tflite.report.spec import OWN_ROWS
 from portrait_tflite.report.unproved import unproved
 from portrait_tflite.vocabulary import DRAWN, Accuracy, Delegate, Precision, Report, Variant
 
@@ -102,6 +103,8 @@ def _accuracy(report: Report) -> Iterator[Point]:
         yield Point(Mark.LOOK, "Accuracy", text)
     if report.scored_on == DRAWN:
         text = "scored on drawn portraits, which are no photographs; --validation DIR takes yours"
+        if report.model.spec.others:
+            text = f"scored on drawn portraits and noise; {OWN_ROWS}"
         yield Point(Mark.LOOK, "Accuracy", text)
 
 

@@ -69,6 +69,7 @@ from portrait_tflite.vocabulary.names import (
 from portrait_tflite.vocabulary.network import (
     ModelRecord,
     ModelSpec,
+    OtherInput,
     OutputSpec,
     StateSpec,
     TensorInfo,
@@ -137,6 +138,7 @@ __all__ = [
     "ModelRecord",
     "ModelSpec",
     "OpTime",
+    "OtherInput",
     "OutputSpec",
     "OutsideOp",
     "Phone",

@@ -40,6 +40,23 @@ class StateSpec:
 
 
 @dataclass(frozen=True)
+class OtherInput:
+    """What a network takes besides the picture and its last mask, in real numbers.
+
+    A trimap, a picture of the background, a threshold, features of the last picture.
+
+    Attributes:
+        input: Which input of the network takes it.
+        name: What the input is called; calibration gives an array of this name.
+        shape: Of one row, without the batch.
+    """
+
+    input: int
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """How a picture becomes the network's input, and its output a mask.
 
@@ -56,6 +73,7 @@ class ModelSpec:
         interpolation: How it is resized.
         output: Which output is the mask.
         state: What it remembers from picture to picture; None for nothing.
+        others: What else it takes.
     """
 
     height: int
@@ -68,11 +86,20 @@ class ModelSpec:
     interpolation: Interpolation = Interpolation.BILINEAR
     output: OutputSpec = field(default_factory=OutputSpec)
     state: StateSpec | None = None
+    others: tuple[OtherInput, ...] = ()
 
     @property
     def depth(self) -> int:
         """Channels of the picture's input: its colours, and the state where it lies beside them."""
         return self.channels.depth + (self.state is not None and self.state.channel is not None)
+
+    @property
+    def picture_input(self) -> int:
+        """Which input of the network takes the picture: the first that takes nothing else."""
+        taken = {other.input for other in self.others}
+        if self.state is not None and self.state.channel is None:
+            taken.add(self.state.input)
+        return min(set(range(len(taken) + 1)) - taken)
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,10 @@ class Variant:
     """One written `.tflite` and everything known about it.
 
     `input` takes the picture and `output` is the mask; `state_input` and `state_output` are there
-    where a network that remembers (`StateSpec`) has tensors of their own for it. `spec` is there
-    where the file takes a picture otherwise than the network does: as bytes. `half_precision` says
-    that ARM CPUs may compute it in float16.
+    where a network that remembers (`StateSpec`) has tensors of their own for it, `other_inputs` and
+    `other_outputs` where it takes more (`OtherInput`), of which some may be fed back. `spec` is
+    there where the file takes a picture otherwise than the network does: as bytes. `half_precision`
+    says that ARM CPUs may compute it in float16.
     """
 
     file: str
@@ -47,6 +48,8 @@ class Variant:
     spec: ModelSpec | None = None
     half_precision: bool = False
     sensitivity: tuple[LayerError, ...] = ()
+    other_inputs: tuple[TensorInfo, ...] = ()
+    other_outputs: tuple[TensorInfo, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from portrait_tflite.convert.network_inputs import End
 from portrait_tflite.images import Floats, normalize
 from portrait_tflite.quantize.calibration import CalibrationSet, load_calibration
 from portrait_tflite.quantize.checks import network_checks
@@ -53,7 +54,7 @@ def net() -> _Net:
 
 
 def _feeder(net: _Net, spec: ModelSpec = _SPEC) -> Feeder:
-    return Feeder(spec, net, [(1, _SIZE, _SIZE, 3)])
+    return Feeder(spec, net, [End("image", (_SIZE, _SIZE, 3))])
 
 
 def _swapped(inputs: Floats) -> Floats:
@@ -155,6 +156,6 @@ def test_a_previous_mask_beside_the_colours_is_left_alone(net: _Net) -> None:
 
     spec = replace(_SPEC, state=StateSpec(0, channel=3))
     inputs = np.insert(_photos(3, 1)[0], 3, np.float32(0.7), axis=-1)
-    measure_order(inputs, Feeder(spec, recording, [(1, _SIZE, _SIZE, 4)]))
+    measure_order(inputs, Feeder(spec, recording, [End("image", (_SIZE, _SIZE, 4))]))
     assert all((each[..., 3] == np.float32(0.7)).all() for each in seen)
     assert not np.array_equal(seen[0][..., 0], seen[1][..., 0])
