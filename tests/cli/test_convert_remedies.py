@@ -200,10 +200,11 @@ def test_what_is_left_to_try_is_said(
     remedies: Any, budget: float | None, finetuning: Any, trainable: Any, said: str
 ) -> None:
     from portrait_tflite.pipeline.remedying import _left
+    from portrait_tflite.vocabulary import ModelSpec
 
     request = SimpleNamespace(remedies=remedies, float_budget=budget)
     network, treatable = (
-        SimpleNamespace(finetuning=finetuning),
+        SimpleNamespace(finetuning=finetuning, spec=ModelSpec(8, 8)),
         SimpleNamespace(trainable=trainable),
     )
     assert _left(request, network, treatable) == said

@@ -105,6 +105,15 @@ def test_a_file_that_litert_dies_of_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     assert ["an ADD that ends it" in one.reason for one in built.failed] == [True, True]
 
 
+def test_a_file_that_divides_by_0_in_int8_is_said() -> None:
+    image = keras.Input((_SIZE, _SIZE, 3))
+    divisor = 1e-3 + 1e3 * keras.ops.relu(image - 0.5) ** 4
+    model = keras.Model(image, keras.layers.Activation("sigmoid")(0.3 * image / divisor))
+    built = _built(model, 0)
+    assert not built.made
+    assert ["div.cc" in one.reason for one in built.failed] == [True, True]
+
+
 def test_what_the_plain_converter_costs_is_asked_once_and_only_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

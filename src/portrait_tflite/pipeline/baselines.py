@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import Any
+
+from numpy.typing import NDArray
 
 from portrait_tflite.convert.files.flatbuffer import indices, read_model, text
 from portrait_tflite.convert.loading.load import LoadedModel
@@ -18,7 +20,8 @@ from portrait_tflite.pipeline.network import Baseline
 from portrait_tflite.progress import Progress
 from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.variants import build_naive
-from portrait_tflite.runtime import require_harmless
+from portrait_tflite.runtime import open_model, require_harmless
+from portrait_tflite.tensor_values import to_stored
 from portrait_tflite.vocabulary import Delegate, ModelSpec, SkippedRewrite
 
 _NAIVE_BATCH1 = "naive_batch1"
@@ -26,6 +29,8 @@ _NAIVE_BATCH1 = "naive_batch1"
 _BATCH_ONE = {"naive": False, _NAIVE_BATCH1: True}
 # Pictures to calibrate a file on whose cost alone is asked for: ranges hardly change it.
 _COSTED_ON = 4
+# Pictures that a baseline must run on: an int8 DIV ends the inference where it divides by 0.
+_RUN_ON = 8
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ def build_baselines(
             try:
                 data = build_naive(loaded.model, representative, batch_one=batch_one).data
                 require_harmless(data, Delegate.XNNPACK, name)
+                _require_running(data, islice(representative(), _RUN_ON))
                 made[name] = Baseline(data, spec_of_baseline(data, loaded.spec))
             except (ConversionError, UsageError) as error:
                 failed.append(SkippedRewrite(name, loaded.model.name, str(error)))
@@ -77,6 +83,14 @@ def naive_cost(
         return weigh(few.data).cycles
 
     return cycles
+
+
+def _require_running(data: bytes, frames: Iterable[Sequence[NDArray[Any]]]) -> None:
+    """Run a file of one input on calibration pictures; raises UsageError where it fails."""
+    runner = open_model(data)
+    if len(runner.inputs) == 1:  # several are in an order of the converter's own
+        for frame in frames:
+            runner.run(to_stored(frame[0], runner.inputs[0]))
 
 
 def spec_of_baseline(data: bytes, spec: ModelSpec) -> ModelSpec:
