@@ -22,7 +22,7 @@ _MASKS = ("ellipsisMask", "newAxisMask", "shrinkAxisMask", "offset")
 
 @dataclass(frozen=True)
 class _Steps:
-    """Which numbers of each axis of `[1, h, w, c]` are kept."""
+    """Which numbers of each axis of `[n, h, w, c]` are kept."""
 
     kept: tuple[range, ...]
     sizes: tuple[int, ...]
@@ -73,8 +73,8 @@ class EveryPixel(FlatbufferRewrite):
         batch, rows, columns, channels = steps.kept
         if rows.step == columns.step == batch.step == channels.step == 1:
             return None
-        if len(batch) != 1 or channels != range(source.shape[3]) or min(steps.strides) < 1:
-            return RefusedOp(node.tensor, "it steps over channels, or backwards")
+        if batch.step != 1 or channels != range(source.shape[3]) or min(steps.strides) < 1:
+            return RefusedOp(node.tensor, "it leaves channels or pictures out, or goes backwards")
         # Of other types there is no depthwise convolution with weights of the same type.
         if source.dtype != "float32" and (source.dtype not in LIMITS or not source.scale):
             return RefusedOp(node.tensor, f"its numbers are {source.dtype}")
@@ -110,4 +110,6 @@ def _steps(node: Node) -> _Steps | None:
         ]
         for axis, (b, e, step) in enumerate(lists)
     )
+    # What the lists do not name is kept whole.
+    kept += tuple(map(range, source.shape[len(kept) :]))
     return _Steps(kept, source.shape) if all(kept) else None

@@ -101,12 +101,37 @@ def test_it_comes_inside_xnnpack(one_op: Build, dtype: str, first: int) -> None:
 PICTURE = (1, 8, 8, 6)
 
 
+@pytest.mark.parametrize("dtype", sorted(FORMS))
+def test_several_pictures_are_taken_at_once(one_op: Build, mend_with: Build, dtype: str) -> None:
+    size = (3, 8, 8, 6)
+    slices = [slice(0, 3, 1), *_of((0, 8, 2), (0, 8, 3), size)[1:]]
+    result = mend_with(_slice(one_op, size, slices, dtype), EveryPixel())
+    assert result.ops == ["DEPTHWISE_CONV_2D"]
+    assert result.steps == 0
+
+
+@pytest.mark.parametrize("named", [2, 3])
+def test_axes_that_the_lists_do_not_name_are_kept(
+    tiny_graph: Build, mend_with: Build, named: int
+) -> None:
+    graph = tiny_graph()
+    x = graph.tensor("x", PICTURE, "float32")
+    y = graph.tensor("net/y/op", (1, 4, 8 if named == 2 else 4, 6), "float32")
+    lists = ([0] * named, [*PICTURE[:named]], [1, 2, 2][:named])
+    ends = [graph.tensor(f"c{n}", (named,), "int32", data=one) for n, one in enumerate(lists)]
+    graph.op("STRIDED_SLICE", [x, *ends], y, 1, schema.StridedSliceOptionsT())
+    result = mend_with(graph.build([x], [y]), EveryPixel())
+    assert result.ops == ["DEPTHWISE_CONV_2D"]
+    assert result.steps == 0
+
+
 @pytest.mark.parametrize(
     ("slices", "details", "why"),
     [
         (_of((0, 8, 1), (2, 8, 1), PICTURE), {}, ""),
         (_of((7, 0, -1), (0, 8, 2), PICTURE), {}, "backwards"),
         ([*_of((0, 8, 2), (0, 8, 2), PICTURE)[:3], slice(0, 6, 2)], {}, "channels"),
+        ([*_of((0, 8, 2), (0, 8, 2), PICTURE)[:3], slice(0, 3, 1)], {}, "leaves channels"),
         (_of((0, 8, 2), (0, 8, 2), PICTURE), {"target": (0.06, 3)}, "another scale"),
         (_of((0, 8, 2), (0, 8, 2), PICTURE), {"dtype": "int32", "form": (None, 0)}, "int32"),
     ],
