@@ -91,6 +91,13 @@ def test_it_comes_inside_xnnpack(tiny_graph: Build, op: str, sizes: Any, dtype: 
     assert not mend_model(data, delegate=Delegate.GPU).records, "the GPU takes the split"
 
 
+@pytest.mark.parametrize("dtype", sorted(FORMS))
+def test_a_part_may_be_empty(tiny_graph: Build, dtype: str) -> None:
+    data = _split(tiny_graph(), "SPLIT_V", (1, 4, 4, 7), 3, (0, 3, 4), dtype)
+    result = mend_model(data, rewrites=(SplitToSlices(),))
+    assert [skip.reason for skip in result.skipped] == ["SPLIT_V: nothing gained"]
+
+
 def test_parts_of_another_scale_stay(tiny_graph: Build, mend_with: Build) -> None:
     data = _split(tiny_graph(), "SPLIT_V", (1, 4, 6, 2), 2, (2, 4), "int8", other=(0.06, 3))
     result = mend_with(data, SplitToSlices(), accept)
