@@ -20,7 +20,7 @@ from portrait_tflite.convert.files.layer_names import name_layers
 from portrait_tflite.convert.files.op_versions import first_runtime, runtime_order
 from portrait_tflite.deadly_ops import find_deadly_op
 from portrait_tflite.errors import UsageError
-from portrait_tflite.runtime import open_model
+from portrait_tflite.runtime import Runner, open_model
 from portrait_tflite.vocabulary import Audit, Delegate, DelegateAudit, OutsideOp
 
 NameOf = Callable[[str], str]
@@ -41,10 +41,12 @@ def audit_model(source: Path | bytes, layers: Iterable[str] = ()) -> Audit:
     """
     model = read_model(source)
     found = _Found(list_nodes(model), name_layers(model, layers))
+    # First: the rules read ops as the runtime would have them.
+    loaded = _load(source, found)
     runtime, op = _min_runtime(model)
     gpu = predict_gpu(model)
     return Audit(
-        xnnpack=_audit_xnnpack(model, source, found),
+        xnnpack=_audit_xnnpack(predict_xnnpack(model), loaded, found),
         gpu=found.audit(None, gpu, predicted=found.partitions(gpu)),
         cpu=found.audit(0, found.custom()),
         ops=count_ops(model),
@@ -53,23 +55,29 @@ def audit_model(source: Path | bytes, layers: Iterable[str] = ()) -> Audit:
     )
 
 
-def _audit_xnnpack(model: schema.ModelT, source: Path | bytes, found: _Found) -> DelegateAudit:
-    predicted = predict_xnnpack(model)
-    count = len(predicted.partitions)
+def _load(source: Path | bytes, found: _Found) -> Runner | str:
+    """Load a file with XNNPACK, or say why it is not loaded."""
     # The runtime does not even load a file with a custom op that it has not.
     if found.custom():
-        return found.audit(None, predicted.refused, _NOT_RUN, count)
+        return _NOT_RUN
     data = source if isinstance(source, bytes) else source.read_bytes()
     if deadly := find_deadly_op(data, Delegate.XNNPACK):
-        return found.audit(None, predicted.refused, f"{_DEADLY} {deadly}", count)
+        return f"{_DEADLY} {deadly}"
     try:
-        runner = open_model(source, Delegate.XNNPACK)
+        return open_model(source, Delegate.XNNPACK)
     except UsageError:
         open_model(source, Delegate.CPU)  # raises where the file itself is at fault
-        return found.audit(None, {**predicted.refused, **predicted.fatal}, _NOT_LOADED, count)
-    refused = {row.index: predicted.refused.get(row.index, _UNKNOWN) for row in runner.outside}
-    finding = _compare(runner.partitions, set(refused), predicted)
-    return found.audit(runner.partitions, refused, finding, count)
+        return _NOT_LOADED
+
+
+def _audit_xnnpack(predicted: Prediction, loaded: Runner | str, found: _Found) -> DelegateAudit:
+    count = len(predicted.partitions)
+    if isinstance(loaded, str):
+        fatal = predicted.fatal if loaded == _NOT_LOADED else {}
+        return found.audit(None, {**predicted.refused, **fatal}, loaded, count)
+    refused = {row.index: predicted.refused.get(row.index, _UNKNOWN) for row in loaded.outside}
+    finding = _compare(loaded.partitions, set(refused), predicted)
+    return found.audit(loaded.partitions, refused, finding, count)
 
 
 def _compare(partitions: int, outside: set[int], predicted: Prediction) -> str:

@@ -316,6 +316,15 @@ def test_garbage_is_a_usage_error() -> None:
         audit_model(b"garbage")
 
 
+@pytest.mark.parametrize("op", ["ADD", "CAST", "GATHER", "SLICE"])
+def test_ops_without_their_inputs_are_usage_errors(tiny_graph: Build, op: str) -> None:
+    graph = tiny_graph()
+    x, y = (graph.tensor(name, (1, 4, 4, 2), "float32") for name in "xy")
+    graph.op(op, [], y)
+    with pytest.raises(UsageError, match="failed to prepare"):
+        audit_model(graph.build([x], [y]))
+
+
 def test_files_that_are_cut_off_are_usage_errors(relu_net: Build) -> None:
     data = relu_net()
     for length in range(0, len(data) - 8, 61):
