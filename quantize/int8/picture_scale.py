@@ -48,7 +48,9 @@ def put_rescalings(model: schema.ModelT) -> frozenset[str]:
         apart = [source for source in own if not _alike(model, node, tied[source])]
         if apart and node.op == _JOIN and not lone:
             joined.append((node, apart))
-        else:
+            # The others still have the scale of what is joined.
+            origins = {tied[source] for source in own if source not in apart}
+        if origins:
             tied |= dict.fromkeys((output.index for output in node.outputs), min(origins))
     # From the end: what is put in moves what is behind.
     return frozenset(name for node, own in reversed(joined) for name in _put(model, node, own))

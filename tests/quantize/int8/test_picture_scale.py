@@ -109,3 +109,19 @@ def test_inputs_that_are_joined_keep_scales_of_their_own(high: float, rescaled: 
     scales = [info.scale for info in open_model(int8, Delegate.CPU).inputs]
     assert scales == pytest.approx([1 / 255, high / 255])
     assert op_names(read_model(int8)).count("QUANTIZE") == rescaled
+
+
+def test_an_input_that_is_joined_with_features_later_keeps_its_scale() -> None:
+    keras.utils.set_random_seed(3)
+    picture, other = keras.Input(SHAPE), keras.Input(SHAPE, name="other")
+    features = layers.Rescaling(400.0)(_convolution(8)(picture))
+    first = layers.Concatenate()([picture, other])
+    joined = layers.Concatenate()([first, features])
+    model = keras.Model([picture, other], layers.Activation("sigmoid")(_convolution(1)(joined)))
+    data = Export(trace(model)).float_model(Precision.FLOAT32)
+    frames = [(frame[0], 9 * FRAMES[-1 - n][0]) for n, frame in enumerate(FRAMES)]
+    frames += [(FRAMES[0][0], np.full((1, *SHAPE), end, np.float32)) for end in (0.0, 9.0)]
+    int8 = quantize_ranged(measured_network(data, frames, Range(0.0, 1.0)), IoType.INT8)
+    scales = [info.scale for info in open_model(int8, Delegate.CPU).inputs]
+    assert scales == pytest.approx([1 / 255, 9 / 255])
+    assert op_names(read_model(int8)).count("QUANTIZE") == 2
