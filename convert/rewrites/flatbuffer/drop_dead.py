@@ -50,7 +50,8 @@ class DropDead(FlatbufferRewrite):
             return Applied((), ())
         left = set(_written(model))
         first = next((name for name in named if name not in left), "constants")
-        reason = f"nothing reads {dead} ops, or {saved} bytes of constants"
+        what = f"{dead} ops" if dead else f"{saved} bytes of constants"
+        reason = f"nothing reads {what}"
         return Applied((MendedOp(first, reason),), ())
 
 

@@ -63,6 +63,7 @@ def test_constants_that_nothing_reads_go(tiny_graph: Build) -> None:
     result = mend_model(data)
     assert len(result.data) < len(data) - 5000
     assert [(r.rewrite, r.layer) for r in result.records] == [("drop_dead", "constants")]
+    assert result.records[0].reason == "nothing reads 5000 bytes of constants"
 
 
 @pytest.mark.parametrize("constants", [0, 100])
