@@ -46,9 +46,14 @@ def merge_dimensions(
 
     XNNPACK does so, too.
 
+    Args:
+        shape: What is transposed.
+        order: Which dimension comes to each place; those below 0 are counted from the end.
+
     Returns:
         The shape and the order that move the same numbers to the same places.
     """
+    order = [dimension % len(shape) for dimension in order]
     groups: list[list[int]] = []
     for dimension in (d for d in order if shape[d] != 1):
         # Only ones lie between two that follow each other.

@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.fewer_dimensions import merge_dimensions
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
+from portrait_tflite.convert.rewrites.flatbuffer.constants import stored_values
 from portrait_tflite.convert.rewrites.flatbuffer.place import count_readers, producer_of
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import LIMITS
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
@@ -52,7 +53,7 @@ class TransposeOfFewer(FlatbufferRewrite):
             return None
         if order.data is None:
             return RefusedOp(node.tensor, "which dimensions change places is computed")
-        axes = [int(axis) for axis in order.data.view(order.dtype).ravel()]
+        axes = stored_values(order).tolist()
         steps = transposes(*merge_dimensions(moved.given()[0].shape, axes))
         reason = "the same numbers come to the same places"
         return Match(reason, (source, steps), sources=(source.index,))

@@ -111,6 +111,16 @@ def test_the_gpu_takes_it(
     assert len(transposed) == 2 * count + 1  # a reshape before each, and one behind
 
 
+def test_dimensions_may_be_counted_from_the_end(tiny_graph: Build, mend_with: Build) -> None:
+    order = [axis - len(SPREAD) * (axis > 3) for axis in PYTORCH]
+    moved = [SPREAD[axis] for axis in order]
+    target = (1, moved[1], prod(moved[2:4]), prod(moved[4:]))
+    result = mend_with(_moved(tiny_graph(), PICTURE, SPREAD, order, target), TransposeOfFewer())
+    assert result.done
+    assert result.steps == 0
+
+
+
 @pytest.mark.parametrize(
     ("details", "why"),
     [
