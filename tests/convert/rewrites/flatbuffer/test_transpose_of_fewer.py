@@ -120,7 +120,6 @@ def test_dimensions_may_be_counted_from_the_end(tiny_graph: Build, mend_with: Bu
     assert result.steps == 0
 
 
-
 @pytest.mark.parametrize(
     ("details", "why"),
     [
