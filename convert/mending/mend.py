@@ -18,7 +18,12 @@ from portrait_tflite.convert.files.flatbuffer import read_model, serialize
 from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
 from portrait_tflite.convert.files.layer_names import name_layers
 from portrait_tflite.convert.files.model_metadata import attach_files, attached_files
-from portrait_tflite.convert.mending.mend_burden import Burden, is_dearer_file, weigh
+from portrait_tflite.convert.mending.mend_burden import (
+    PLACE_MARGINS,
+    Burden,
+    is_dearer_file,
+    weigh,
+)
 from portrait_tflite.convert.mending.mend_judge import PlaceJudge
 from portrait_tflite.convert.rewrites.failure import named_failure
 from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES
@@ -97,10 +102,12 @@ def mend_model(
     forms = tuple(rewrite for rewrite in rewrites if rewrite.helps_gpu or not gpu)
     run = _Run(data, checks, name_of, delegate)
     burden = run.apply_all(forms)
+    before = weigh(data)
     # What brings an op inside may cost more than it did outside: together that must not be.
-    if is_dearer_file(burden, before := weigh(data), naive_cost):
-        run = _Run(data, checks, name_of, delegate, thrifty=True)
-        burden = run.apply_all(forms)
+    for margin in PLACE_MARGINS:
+        if is_dearer_file(burden, before, naive_cost):
+            run = _Run(data, checks, name_of, delegate, margin)
+            burden = run.apply_all(forms)
     # Each place is cheaper on its own; together they might still cut the graph in more pieces.
     if run.records and not burden < before:
         undone = "undone: the whole file gains nothing"
@@ -119,11 +126,11 @@ class _Run:
         checks: list[tuple[Array, ...]],
         name_of: Callable[[str], str],
         delegate: Delegate,
-        thrifty: bool = False,
+        margin: float | None = None,
     ) -> None:
         self.data = data
         self._delegate = delegate
-        self._thrifty = thrifty
+        self._margin = margin
         self.records: list[RewriteRecord] = []
         self.skipped: list[SkippedRewrite] = []
         self._model = read_model(data)
@@ -143,7 +150,7 @@ class _Run:
         """Apply a rewrite, and undo it where the whole file shows what its places did not."""
         model = copy_graph(self._model)
         observed = observe(model, rewrite.sources(model), self._checks)
-        applied = rewrite.apply(model, PlaceJudge(observed, self._thrifty, self._delegate))
+        applied = rewrite.apply(model, PlaceJudge(observed, self._margin, self._delegate))
         for refused in applied.refused:
             self._skip(rewrite, refused, refused.reason)
         if not applied.mended:

@@ -27,8 +27,8 @@ _FILE_MARGIN = 1.1
 # Of plain conversion, of which no ratio of two decimals shows less.
 _NAIVE_MARGIN = 1.005
 _LITTLE_CYCLES = 500
-# Of a single op the table is off by so much at times.
-_PLACE_MARGIN = 1.25
+# What a place may cost where its file costs too much: first what the table is off by at times.
+PLACE_MARGINS = (1.25, 1.0)
 _BYTES = frozenset({"int8", "uint8"})
 
 
@@ -102,11 +102,11 @@ def _within(burden: Burden, cycles: float, margin: float) -> bool:
     return burden.cycles <= max(cycles * margin, cycles + _LITTLE_CYCLES)
 
 
-def is_dearer_place(new: Burden, old: Burden) -> bool:
-    """Tell whether a place costs clearly more, where the table can tell."""
+def is_dearer_place(new: Burden, old: Burden, margin: float) -> bool:
+    """Tell whether a place costs more than `margin` times as much, where the table can tell."""
     if new.refused < old.refused:  # the GPU takes more of it, which no CPU's cost outweighs
         return False
-    return new.cycles > old.cycles * _PLACE_MARGIN and old.unpriced <= new.unpriced
+    return new.cycles > old.cycles * margin and old.unpriced <= new.unpriced
 
 
 def _delegation(data: bytes, model: schema.ModelT) -> tuple[int, list[int], int]:

@@ -40,12 +40,12 @@ class PlaceJudge:
     Attributes:
         observed: What tensors hold on pictures, by their numbers, for places that are right for
             the values that occur.
-        thrifty: Whether a place must not cost more even where it brings an op inside.
+        margin: How many times as much a place may cost that brings an op inside; None for any.
         delegate: Whose ops outside are told.
     """
 
     observed: Mapping[int, Sequence[Array]] = field(default_factory=dict)
-    thrifty: bool = False
+    margin: float | None = None
     delegate: Delegate = Delegate.XNNPACK
 
     def __call__(self, place: Place) -> Verdict:
@@ -88,7 +88,7 @@ class PlaceJudge:
         forms = kept, candidate(place.after, new, self.delegate)
         if not new < old:
             return f"{kept.form}: nothing gained", forms
-        dear = self.thrifty and is_dearer_place(new, old)
+        dear = self.margin is not None and is_dearer_place(new, old, self.margin)
         return f"{kept.form}: {_TOO_DEAR}" if dear else "", forms
 
     def _inputs(self, place: Place, runner: Runner) -> list[tuple[Array, ...]]:

@@ -16,7 +16,7 @@ def with_float_divisions(network: RangedNetwork) -> RangedNetwork:
     Result: the same, between DEQUANTIZE and QUANTIZE
 
     The built-in int8 kernel ends the inference where b is nearer to 0 than half a step, and takes
-    twenty times as long (`convert/costs/arm64.json`).
+    seventeen times as long (`convert/costs/arm64.json`).
     """
     divisions = {
         node.tensor
