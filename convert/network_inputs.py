@@ -80,7 +80,7 @@ def find_picture(inputs: Sequence[End], source: str, arrays: Collection[str] = (
         return unnamed[0]
     for depth in (Channels.RGB.depth, Channels.GRAY.depth):
         fitting = [i for i, end in enumerate(inputs) if channels_of(end) == depth]
-        named = [i for i in fitting if words_of(inputs[i]) and words_of(inputs[i]) <= _PICTURES]
+        named = [i for i in fitting if _is_called_picture(inputs[i])]
         if len(fitting) == 1 or len(named) == 1:
             return (fitting if len(fitting) == 1 else named)[0]
         if fitting:
@@ -122,7 +122,7 @@ def other_inputs(
 def place_inputs(inputs: Sequence[End], spec: ModelSpec | None) -> Places:
     """Tell which input takes what.
 
-    By names and shapes, not by the numbers of the spec: a plain conversion's order is the
+    By names and shapes before the numbers of the spec: a plain conversion's order is the
     converter's own.
     """
     if spec is None or len(inputs) == 1:
@@ -135,7 +135,11 @@ def place_inputs(inputs: Sequence[End], spec: ModelSpec | None) -> Places:
     }
     rest = [i for i in range(len(inputs)) if i not in others]
     image = (spec.height, spec.width, spec.depth)
-    picture = next((i for i in rest if inputs[i].shape == image), rest[0])
+    fitting = [i for i in rest if inputs[i].shape == image] or rest
+    # A gray picture and a last mask have one shape.
+    called = [i for i in fitting if _is_called_picture(inputs[i])]
+    known = spec.picture_input if spec.picture_input in fitting else fitting[0]
+    picture = called[0] if len(called) == 1 else known
     return Places(picture, next((i for i in rest if i != picture), None), others)
 
 
@@ -208,6 +212,11 @@ def words_of(end: End) -> set[str]:
 def listed(ends: Iterable[End]) -> str:
     """Write inputs or outputs with their shapes."""
     return ", ".join(f"{end.name} {_shape(end.shape)}" for end in ends)
+
+
+def _is_called_picture(end: End) -> bool:
+    words = words_of(end)
+    return bool(words) and words <= _PICTURES
 
 
 def _with_channel(picture: Floats, channel: int, last: Floats) -> Floats:

@@ -17,7 +17,7 @@ from portrait_tflite.convert.network_inputs import (
     plain_name,
 )
 from portrait_tflite.errors import UsageError
-from portrait_tflite.vocabulary import ModelSpec, OtherInput, StateSpec, TensorInfo
+from portrait_tflite.vocabulary import Channels, ModelSpec, OtherInput, StateSpec, TensorInfo
 
 PHOTO, TRIMAP = End("photo", (16, 16, 3)), End("trimap", (16, 16, 1))
 BACK, LEVEL = End("background", (16, 16, 3)), End("level", (1,))
@@ -107,6 +107,24 @@ def test_a_picture_of_the_shape_of_another_input_goes_to_its_own() -> None:
     for ends in ([PHOTO, BACK], [BACK, PHOTO]):
         arrays = fill_inputs(fed, ends, spec)
         assert [bool(array.any()) for array in arrays] == [end is PHOTO for end in ends]
+
+
+@pytest.mark.parametrize(
+    ("ends", "state", "picture"),
+    [
+        (("previous_mask", "image"), 0, 1),
+        # A plain conversion's order is not that of the spec: the name tells.
+        (("previous_mask", "serving_default_image:0"), 1, 1),
+        (("a", "b"), 0, 1),
+        (("a", "b"), 1, 0),
+    ],
+)
+def test_a_gray_picture_is_told_from_a_last_mask_of_its_shape(
+    ends: tuple[str, str], state: int, picture: int
+) -> None:
+    gray = ModelSpec(16, 16, channels=Channels.GRAY, state=StateSpec(state))
+    places = place_inputs([End(name, (16, 16, 1)) for name in ends], gray)
+    assert (places.picture, places.state) == (picture, 1 - picture)
 
 
 def test_without_arrays_the_others_are_noise_of_0_to_1() -> None:
