@@ -29,14 +29,19 @@ def list_arrays(path: Path, spec: ModelSpec) -> list[Picture]:
 
     Raises:
         UsageError: It cannot be read, its array is none of pictures, or one for another input is
-            missing or unfit.
+            missing, unfit, or goes nowhere.
     """
     arrays = _read(path)
     names = {plain_name(name): name for name in arrays}
     if missing := [other.name for other in spec.others if other.name not in names]:
         raise _unfit(path, f"no {missing[0]!r} among {', '.join(arrays)}", spec)
     others = {other.name: arrays.pop(names[other.name]) for other in spec.others}
-    array = arrays[_name_in(path, list(arrays), spec)]
+    array = arrays.pop(_name_in(path, list(arrays), spec))
+    if arrays and (spec.others or spec.state):
+        raise UsageError(
+            f"arrays that are named as the network's inputs are required. Received: {path} with "
+            f"{next(iter(arrays))!r}, which no input is called. Rename it, or leave it out."
+        )
     rows = _rows(path, others, len(array), spec)
     places = [path.with_name(f"{path.name}#{number}") for number in range(len(array))]
     of_all = zip(places, array, rows, strict=True)

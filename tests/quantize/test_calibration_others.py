@@ -18,7 +18,7 @@ from portrait_tflite.quantize.calibration.manifest import read_manifest
 from portrait_tflite.quantize.calibration.sources import names_of_arrays
 from portrait_tflite.quantize.pictures import PictureRequest, Pictures, gather_pictures
 from portrait_tflite.report.files import write_json
-from portrait_tflite.vocabulary import Check, ModelSpec, OtherInput
+from portrait_tflite.vocabulary import Check, ModelSpec, OtherInput, StateSpec
 
 _ROWS, _SIZE = 20, 16
 _OTHERS = (OtherInput(1, "trimap", (_SIZE, _SIZE, 1)), OtherInput(2, "level", (1,)))
@@ -165,3 +165,20 @@ def test_pictures_of_an_array_file_are_scored_on_as_well(path: Path) -> None:
     assert len(samples) == _ROWS
     assert not any(sample.others for sample in samples)
     assert np.array_equal(samples[3].pixels, _arrays()["images"][3])
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [_SPEC, ModelSpec(_SIZE, _SIZE, state=StateSpec(1, None, 0.0, 0))],
+    ids=["others", "mask"],
+)
+def test_an_array_that_goes_to_no_input_is_refused(spec: ModelSpec, path: Path) -> None:
+    np.savez(path, **_arrays(), guid=np.zeros((_ROWS, _SIZE, _SIZE, 1), np.float32))
+    with pytest.raises(UsageError, match="which no input is called"):
+        load_calibration(path, spec)
+
+
+def test_labels_beside_pictures_alone_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "labelled.npz"
+    np.savez(path, images=_arrays()["images"], labels=np.zeros(_ROWS))
+    assert load_calibration(path, ModelSpec(_SIZE, _SIZE)).record.images == _ROWS
