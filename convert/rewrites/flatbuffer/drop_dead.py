@@ -5,22 +5,19 @@ from __future__ import annotations
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.files.flatbuffer import text
-from portrait_tflite.convert.files.flatbuffer_nodes import Node
 from portrait_tflite.convert.files.flatbuffer_pruning import drop_unused
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     Applied,
-    FlatbufferRewrite,
     Judge,
-    Match,
     MendedOp,
-    RefusedOp,
+    WholeFileRewrite,
     accept,
 )
 
 _LITTLE_BYTES = 1024  # not worth another file
 
 
-class DropDead(FlatbufferRewrite):
+class DropDead(WholeFileRewrite):
     """Leave out what no output depends on: it is run, or loaded, for nothing.
 
     Given:
@@ -32,14 +29,6 @@ class DropDead(FlatbufferRewrite):
     """
 
     name = "drop_dead"
-
-    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
-        """Match no op: this is about what is left when all others are kept."""
-        return None
-
-    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
-        """Never called: no op matches."""
-        raise AssertionError(node.tensor)
 
     def apply(self, model: schema.ModelT, judge: Judge = accept) -> Applied:
         """Drop it; the whole file is compared."""

@@ -20,6 +20,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     Match,
     MendedOp,
     RefusedOp,
+    WholeFileRewrite,
     accept,
 )
 from portrait_tflite.runtime import open_model
@@ -91,7 +92,7 @@ def _is_number(node: Node) -> bool:
     return node.op == "DEQUANTIZE" and node.outputs[0].shape == ()
 
 
-class ShareConstants(FlatbufferRewrite):
+class ShareConstants(WholeFileRewrite):
     """Hold equal numbers once.
 
     Given:
@@ -102,14 +103,6 @@ class ShareConstants(FlatbufferRewrite):
     """
 
     name = "share_constants"
-
-    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
-        """Match no op: this is about buffers."""
-        return None
-
-    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
-        """Never called: no op matches."""
-        raise AssertionError(node.tensor)
 
     def apply(self, model: schema.ModelT, judge: Judge = accept) -> Applied:
         """Let tensors of equal bytes read one buffer; the whole file is compared."""

@@ -185,6 +185,18 @@ class FlatbufferRewrite(ABC):
         return verdict
 
 
+class WholeFileRewrite(FlatbufferRewrite):
+    """One that is about no op: its `apply` changes the file, which is compared as a whole."""
+
+    def match(self, model: schema.ModelT, node: Node) -> Match | RefusedOp | None:
+        """Match no op."""
+        return None
+
+    def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
+        """Never called: no op matches."""
+        raise AssertionError(node.tensor)
+
+
 def copy_graph(model: schema.ModelT) -> schema.ModelT:
     """Copy all of a model that a rewrite may change; constants are shared."""
     copied = copy.copy(model)

@@ -115,6 +115,7 @@ def _build(
     require_layer(request.explained, named)
     plans, fine_tuning = rewrite_graphs(request, loaded.spec, graph, inputs, unlabelled, progress)
     whole = _whole_net(graph, plans, inputs)
+    plain_cost = naive_cost(loaded, _representative(pictures))
     steps = ConvertingSteps(request.variants, pictures)
     with progress(steps.total, "converting") as steps.update:
         built = build_variants(
@@ -128,7 +129,7 @@ def _build(
             request.rewrite.flatbuffer if opaque else request.rewrite.behind_keras,
             mask_spec(loaded.spec),
             one_range=request.metadata,  # MediaPipe has one for all channels
-            naive_cost=naive_cost(loaded, _representative(pictures)),
+            naive_cost=plain_cost,
         )
     reference = _reference(plans, graph, built)
     baselines = (
@@ -159,7 +160,9 @@ def _build(
         built=built,
         fine_tuning=fine_tuning,
         finetuning=int8_tuning(request, unlabelled, graph, mask_spec(loaded.spec), built),
-        naive_cost=naive_cost(loaded, _representative(pictures), baselines),
+        naive_cost=naive_cost(loaded, _representative(pictures), baselines)
+        if baselines
+        else plain_cost,
     )
 
 
