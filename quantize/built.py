@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from portrait_tflite.convert.graph import Graph
 from portrait_tflite.convert.mending.mend import MendResult, mend_model
+from portrait_tflite.convert.mending.mend_burden import is_above, weigh
+from portrait_tflite.convert.network_inputs import INPUT_NAME
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.quantize.int8.post_training import float_ops, quantize_ranged
-from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
+from portrait_tflite.quantize.int8.ranged_network import RangedNetwork, has_rescalings
 from portrait_tflite.quantize.int8.tensor_ranges import Frames
 from portrait_tflite.quiet import quiet
 from portrait_tflite.vocabulary import (
@@ -19,6 +21,13 @@ from portrait_tflite.vocabulary import (
     ModelSpec,
     RewriteRecord,
     SkippedRewrite,
+)
+
+_TIED_INPUT = SkippedRewrite(
+    "own_input_scale",
+    INPUT_NAME,
+    "it has the steps of the features that it is joined with: others would cost a QUANTIZE, and so "
+    "more than plain TFLiteConverter's file",
 )
 
 
@@ -93,17 +102,27 @@ class Treatable:
         Raises:
             ConversionError: It cannot be quantized.
         """
-        treated = replace(self, network=network or self.network)
+        network = network or self.network
+        built = self._made(network)
+        # Bytes go in as they are only over a scale of their own: that is asked for.
+        if self.naive_cost is None or self.io is IoType.UINT8 or not has_rescalings(network):
+            return built
+        if not is_above(weigh(built.data), self.naive_cost()):
+            return built
+        tied = self._made(replace(network, own_scales=False))
+        return replace(tied, skipped=(*tied.skipped, _TIED_INPUT))
+
+    def _made(self, network: RangedNetwork) -> Built:
         with quiet():
-            data = quantize_ranged(treated.network, self.io)
+            data = quantize_ranged(network, self.io)
             mended = mend_model(
                 data, self.checks, self.mending, self.layers, self.delegate, self.naive_cost
             )
         return replace(
             self.before.with_mended(mended),
             data=mended.data,
-            treatable=treated,
-            in_float=_without_int8(data, treated.network.in_float),
+            treatable=replace(self, network=network),
+            in_float=_without_int8(data, network.in_float),
         )
 
 

@@ -21,6 +21,7 @@ from portrait_tflite.convert.files.model_metadata import attach_files, attached_
 from portrait_tflite.convert.mending.mend_burden import (
     PLACE_MARGINS,
     Burden,
+    is_above,
     is_dearer_file,
     weigh,
 )
@@ -88,8 +89,8 @@ def mend_model(
         delegate: Who is to run the file; for the GPU, rewrites that are of no use there are left
             out.
         naive_cost: Cycles of what plain `TFLiteConverter` makes of the same model, which the file
-            must not cost more than; asked where it costs more than `data`. None where there is no
-            model: a tenth more than `data` is let pass then.
+            must not cost more than; asked where a place costs more than it did. None where there is
+            no model: a tenth more than `data` is let pass then.
 
     Raises:
         UsageError: Not a `.tflite`, or one that the built-in kernels cannot run.
@@ -105,12 +106,15 @@ def mend_model(
     before = weigh(data)
     # What brings an op inside may cost more than it did outside: together that must not be.
     for margin in PLACE_MARGINS:
-        if is_dearer_file(burden, before, naive_cost):
+        if run.has_dear_place and is_dearer_file(burden, before, naive_cost):
             run = _Run(data, checks, name_of, delegate, margin)
             burden = run.apply_all(forms)
-    # Each place is cheaper on its own; together they might still cut the graph in more pieces.
-    if run.records and not burden < before:
-        undone = "undone: the whole file gains nothing"
+    # Each place is better on its own; together they might still cut the graph in more pieces, ...
+    undone = "" if burden < before else "undone: the whole file gains nothing"
+    # ... or keep XNNPACK from looking a row of ops up in one table.
+    if is_above(burden, before.cycles) and is_dearer_file(burden, before, naive_cost):
+        undone = "undone: the whole file would cost too much"
+    if run.records and undone:
         skipped = [SkippedRewrite(r.rewrite, r.layer, undone, r.candidates) for r in run.records]
         return MendResult(data, (), (*run.skipped, *skipped))
     mended = attach_files(run.data, attached_files(data)) if run.records else data
@@ -138,6 +142,15 @@ class _Run:
         self._name_of = name_of
         self._expected: list[list[Array]] = []
         self._same_bytes = True
+
+    @property
+    def has_dear_place(self) -> bool:
+        """Whether a place costs more than it did, or what the table does not know."""
+        forms = [record.candidates for record in self.records if record.candidates]
+        return any(
+            before.cost is not None and (after.cost is None or after.cost > before.cost)
+            for before, after in forms
+        )
 
     def apply_all(self, rewrites: Iterable[FlatbufferRewrite]) -> Burden:
         """Apply the rewrites in their order; what the file weighs then."""

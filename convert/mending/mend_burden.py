@@ -24,9 +24,8 @@ from portrait_tflite.vocabulary import Delegate
 
 # What one partition instead of many may cost a file: the table has no price for passing between.
 _FILE_MARGIN = 1.1
-# Of plain conversion, of which no ratio of two decimals shows less.
-_NAIVE_MARGIN = 1.005
 _LITTLE_CYCLES = 500
+_ROUNDING_CYCLES = 1.0  # sums of the same costs in another order
 # What a place may cost where its file costs too much: first what the table is off by at times.
 PLACE_MARGINS = (1.25, 1.0)
 _BYTES = frozenset({"int8", "uint8"})
@@ -91,15 +90,16 @@ def is_dearer_file(new: Burden, old: Burden, naive_cost: Callable[[], float] | N
         old: The file as it came.
         naive_cost: As of `mend_model`.
     """
-    if not old.unpriced <= new.unpriced or _within(new, old.cycles, _NAIVE_MARGIN):
+    if not old.unpriced <= new.unpriced or new.unloadable < old.unloadable:
         return False
     if naive_cost is None:
-        return not _within(new, old.cycles, _FILE_MARGIN)
-    return not _within(new, naive_cost(), _NAIVE_MARGIN)
+        return new.cycles > max(old.cycles * _FILE_MARGIN, old.cycles + _LITTLE_CYCLES)
+    return is_above(new, naive_cost())
 
 
-def _within(burden: Burden, cycles: float, margin: float) -> bool:
-    return burden.cycles <= max(cycles * margin, cycles + _LITTLE_CYCLES)
+def is_above(burden: Burden, cycles: float) -> bool:
+    """Tell whether a file costs more than another one that costs `cycles`."""
+    return burden.cycles > cycles + _ROUNDING_CYCLES
 
 
 def is_dearer_place(new: Burden, old: Burden, margin: float) -> bool:

@@ -1,9 +1,9 @@
 """int8 from a float `.tflite` and the range of each of its tensors.
 
 What `TFLiteConverter` does in one step, in two: it measures ranges and quantizes over them. Between
-the two remedies change a network: its ranges, its weights and
-biases, or which ops stay in float. All of them work on the finished float file, so that a released
-one without a Keras model has them, too.
+the two remedies change a network: its ranges, its weights and biases, or which ops stay in float.
+All of them work on the finished float file, so that a released one without a Keras model has them,
+too.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class RangedNetwork:
             they are `ranges` still.
         teacher: The float file whose masks int8 is to give, where all weights were trained for int8
             since; its tensors may be others. None where it is `exact`.
+        own_scales: Whether inputs that are joined with features keep scales of their own, each for
+            a QUANTIZE; see `put_rescalings`.
     """
 
     data: bytes
@@ -58,6 +60,7 @@ class RangedNetwork:
     uncorrected: bytes | None = None
     measured: Mapping[int, Range] | None = None
     teacher: bytes | None = None
+    own_scales: bool = True
 
     @property
     def reference(self) -> bytes:
@@ -110,10 +113,8 @@ def quantize_network(network: RangedNetwork, io: IoType = IoType.INT8) -> bytes:
 def _quantize(network: RangedNetwork, given: Mapping[int, Range], io: IoType) -> bytes:
     from tensorflow.lite.python.convert import mlir_quantize
 
-    model = read_model(network.data)
-    ranges = spare_other_readers(model, given)
-    _write_ranges(model, lift_ranges(model, ranges))
-    rescaled = put_rescalings(model)
+    model = _ranged(network, given)
+    rescaled = put_rescalings(model) if network.own_scales else frozenset()
     names = put_stand_ins(model)
     name_weights_as_ops(model, network.in_float)
     try:
@@ -136,6 +137,19 @@ def _quantize(network: RangedNetwork, given: Mapping[int, Range], io: IoType) ->
     take_rescalings(made, rescaled)
     put_weights_back(made, model)
     return serialize(made)
+
+
+def has_rescalings(network: RangedNetwork) -> bool:
+    """Tell whether an input keeps a scale of its own at the cost of a QUANTIZE."""
+    return network.own_scales and bool(put_rescalings(_ranged(network, network.ranges)))
+
+
+def _ranged(network: RangedNetwork, given: Mapping[int, Range]) -> schema.ModelT:
+    """Read the float file, with ranges that can be scaled to."""
+    model = read_model(network.data)
+    ranges = spare_other_readers(model, given)
+    _write_ranges(model, lift_ranges(model, ranges))
+    return model
 
 
 def _write_ranges(model: schema.ModelT, ranges: Mapping[int, Range]) -> None:

@@ -12,6 +12,8 @@ from keras import layers
 
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.costs.cost_table import CostTable
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_nodes import op_names
 from portrait_tflite.models.blocks import upsample
 from portrait_tflite.quantize.int8.post_training import float_ops, require_ends
 from portrait_tflite.vocabulary import IoType, ModelSpec, OutputSpec
@@ -73,6 +75,23 @@ def _larger(how: str = "") -> keras.Model:
     return keras.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(y))
 
 
+def _gelus() -> keras.Model:
+    """GELU, which costs a tenth more inside of XNNPACK than outside."""
+    x = keras.Input((SIDE, SIDE, 3))
+    y = layers.Conv2D(8, 1, activation="gelu")(x)
+    return keras.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(y))
+
+
+def _joined(how: str = "") -> keras.Model:
+    """The picture beside features of another range, whose steps it is to keep."""
+    x = keras.Input((SIDE, SIDE, 3))
+    y = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+    if how:
+        y = upsample(layers.Conv2D(8, 3, strides=2, padding="same")(y), 8, how, "up")
+    y = layers.Concatenate()([x, layers.Rescaling(9.0)(y)])
+    return keras.Model(x, layers.Conv2D(1, 3, padding="same", activation="sigmoid")(y))
+
+
 def _clean() -> keras.Model:
     """Nothing to rewrite."""
     x = keras.Input((SIDE, SIDE, 3))
@@ -108,13 +127,26 @@ def test_a_net_costs_no_more_than_plain_conversion(randomized: Build, name: str)
     assert float_ops(ours) == ()
 
 
+@pytest.mark.parametrize(("build", "outside"), [(_larger, "MAXIMUM"), (_gelus, "GELU")])
 def test_what_is_cheaper_outside_stays_there_where_nothing_else_is_gained(
-    randomized: Build,
+    randomized: Build, build: Callable[[], keras.Model], outside: str
 ) -> None:
-    model = randomized(_larger())
+    model = randomized(build())
     ours = int8_of(model, SPEC, PICTURES)
     assert arm_ratio(model, ours, PICTURES) >= 1
-    assert [op.op for op in audit_model(ours).xnnpack.outside] == ["MAXIMUM"]
+    assert [op.op for op in audit_model(ours).xnnpack.outside] == [outside]
+
+
+@pytest.mark.parametrize(
+    ("how", "rescaled", "floor"), [("", 0, 1.0), ("nearest_conv", 1, 1.2)], ids=["alone", "gain"]
+)
+def test_a_joined_picture_keeps_its_steps_where_the_file_stays_below_plain_conversion(
+    randomized: Build, how: str, rescaled: int, floor: float
+) -> None:
+    model = randomized(_joined(how))
+    ours = int8_of(model, SPEC, PICTURES)
+    assert arm_ratio(model, ours, PICTURES) >= floor
+    assert op_names(read_model(ours)).count("QUANTIZE") == rescaled
 
 
 def test_a_dearer_file_is_found_out(randomized: Build, monkeypatch: pytest.MonkeyPatch) -> None:
