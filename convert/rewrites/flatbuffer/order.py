@@ -45,6 +45,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.moved_scale import ReadAnew, Sc
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_chain import NearestChain
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_convolution import NearestConvolution
 from portrait_tflite.convert.rewrites.flatbuffer.nearest_to_copies import NearestToCopies
+from portrait_tflite.convert.rewrites.flatbuffer.packed_line import PackedLine
 from portrait_tflite.convert.rewrites.flatbuffer.pointwise_before_nearest import (
     PointwiseBeforeNearest,
 )
@@ -117,6 +118,7 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     SoftmaxToLogistic(),
     MergeChannelLine(),
     ChannelLine(),  # what could not be merged
+    PackedLine(),  # what those made, and what came with the network
     ColumnsAsChannels(),  # after all that fuses into a convolution: a reshape would be in the way
     ChoiceToNumbers(),  # what no clamp and no slope is
     MaximumAsPooling(),  # before ThroughFloat, which takes it for more

@@ -8,11 +8,9 @@ from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 
 from portrait_tflite.convert.graph import Node, Value, apply_op
 from portrait_tflite.convert.rewrites.keras.added_layers import activate, reconfigured
-from portrait_tflite.convert.rewrites.keras.affine import ChannelAffine
 from portrait_tflite.convert.rewrites.keras.site import Form, Refusal, Site, Uses
 from portrait_tflite.vocabulary import Delegate
 
@@ -38,35 +36,23 @@ class _Elu:
     alpha: float = 1.0
 
     def forms(self) -> tuple[tuple[str, Function, Delegate | None], ...]:
-        # Both delegates have this op; in int8 XNNPACK looks it up, as one table of 256 bytes.
-        if (self.scale, self.alpha) == (1, 1):
-            return ()
-        exp = ("exp", self.from_exp, Delegate.XNNPACK)
-        return exp, ("elu", self.from_elu, Delegate.GPU)
-
-    def from_exp(self, name: str, x: Value) -> Value:
-        """Compute r + α · exp(x − r), r = ReLU(x), and scale and shift the sum."""
-        positive = activate(f"{name}_relu", x, "relu")
-        below = apply_op(f"{name}_below", keras.ops.subtract, x, positive)
-        power = apply_op(f"{name}_exp", keras.ops.exp, below)
-        power = _scaled(f"{name}_slope", power, self.alpha)
-        total = _sum(f"{name}_sum", positive, power)
-        return _scaled(name, total, self.scale, -self.scale * self.alpha)
+        # Both delegates have this op.
+        return () if (self.scale, self.alpha) == (1, 1) else (("leaky", self.from_elu, None),)
 
     def from_elu(self, name: str, x: Value) -> Value:
-        """Compute a mean of ELU(x), weighed by α, and ReLU(x)."""
-        whole = _scaled(f"{name}_all", activate(f"{name}_elu", x, "elu"), self.scale * self.alpha)
-        positive = activate(f"{name}_relu", x, "relu")
-        rest = _scaled(f"{name}_positive", positive, self.scale * (1 - self.alpha))
-        return _sum(name, whole, rest)
+        """Compute ELU(x), what is below 0 times α, and all of it times the scale."""
+        scaled = self.scale != 1
+        result = activate(f"{name}_elu", x, "elu")
+        layer = keras.layers.LeakyReLU(self.alpha, name=f"{name}_slope" if scaled else name)
+        result = apply_op(layer.name, layer, result)
+        return apply_op(name, keras.layers.Rescaling(self.scale), result) if scaled else result
 
 
 class ExponentialActivation:
     """Computes activations with an exponential from ops that every delegate has.
 
     Given:  x → ELU(α), α not 1, or SELU → y
-    Result: r = ReLU(x); r + α · EXP(x − r) → scale and shift → y     form `exp`, for XNNPACK
-            α · ELU(x) + (1 − α) · ReLU(x) → y                        form `elu`, for the GPU
+    Result: LEAKY_RELU(ELU(x), α) → times the scale → y               form `leaky`
 
     Given:  x → CELU → y
     Result: ELU(x) → y                                                form `elu`
@@ -159,11 +145,3 @@ _LOGARITHMIC: dict[Any, Function] = {
 
 def _sum(name: str, one: Value, other: Value) -> Value:
     return apply_op(name, keras.layers.Add(name=name), [one, other])
-
-
-def _scaled(name: str, x: Value, scale: float, shift: float = 0.0) -> Value:
-    """Scale and shift as a normalization does, which folds into a convolution behind."""
-    if (scale, shift) == (1, 0):
-        return x
-    channels = x.shape[-1]
-    return apply_op(name, ChannelAffine(np.full(channels, scale), np.full(channels, shift)), x)

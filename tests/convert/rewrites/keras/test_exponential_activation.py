@@ -15,15 +15,21 @@ from keras import layers
 from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.choice import CheapestForm
 from portrait_tflite.convert.export import Export
+from portrait_tflite.convert.files.flatbuffer import read_model
+from portrait_tflite.convert.files.flatbuffer_lookups import find_lookups
+from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes
 from portrait_tflite.convert.graph import Graph, Node, apply_op, as_arrays
 from portrait_tflite.convert.rewriter import TOLERANCE, difference
 from portrait_tflite.convert.rewrites.keras import exponential_activation
 from portrait_tflite.convert.rewrites.keras.affine_before import FoldAffineBefore
-from portrait_tflite.convert.rewrites.keras.affine_behind import AffineAsDepthwise
 from portrait_tflite.convert.rewrites.keras.exponential_activation import ExponentialActivation
 from portrait_tflite.convert.rewrites.keras.one_spelling import OneSpelling
 from portrait_tflite.convert.rewrites.keras.site import Site
-from portrait_tflite.vocabulary import Delegate, Precision
+from portrait_tflite.runtime import open_model
+from portrait_tflite.tensor_values import to_real, to_stored
+from portrait_tflite.vocabulary import Delegate, ModelSpec, Precision
+
+from ...arm_ratio import int8_of
 
 Build = Callable[..., Any]
 REWRITE = ExponentialActivation()
@@ -56,14 +62,10 @@ def test_every_spelling_is_computed_by_hand(
     net = randomized(_net(SPELLINGS[spelling]))
     chooser = CheapestForm(delegate)
     outcome = rewrite_with(net, [OneSpelling(), REWRITE], chooser=chooser)
-    native = spelling in ("elu", "elu operation")
-    expected = "elu" if spelling == "celu" else {"XNNPACK": "exp", "GPU": "elu"}[delegate.name]
     taken = [r.chosen for r in outcome.result.records if r.rewrite == REWRITE.name]
-    assert taken == (
-        []
-        if native
-        else [expected if spelling.split()[0] in ("celu", "elu", "selu") else "logistic"]
-    )
+    native = spelling in ("elu", "elu operation")
+    forms = {"celu": "elu", "elu": "leaky", "selu": "leaky"}
+    assert taken == ([] if native else [forms.get(spelling.split()[0], "logistic")])
     assert outcome.error <= 1e-5
 
 
@@ -82,18 +84,34 @@ def test_a_layer_gives_its_activation_away(
     randomized: Build, rewrite_with: Build, holder: Any
 ) -> None:
     outcome = rewrite_with(randomized(_net(lambda y: y, holder)), [REWRITE])
-    assert outcome.forms == ["exp"]
+    assert outcome.forms == ["leaky"]
     assert outcome.error <= 1e-5
 
 
-def test_scale_and_shift_fold_into_the_convolution_behind(
+def test_the_scale_folds_into_the_convolution_behind(
     randomized: Build, rewrite_with: Build
 ) -> None:
     net = randomized(_net(layers.Activation("selu")))
-    outcome = rewrite_with(net, [REWRITE, FoldAffineBefore(), AffineAsDepthwise()])
-    assert "ChannelAffine" not in outcome.ops
-    assert outcome.ops[-3:] == ["DepthwiseConv2D", "Add", "Conv2D"]
+    outcome = rewrite_with(net, [REWRITE, FoldAffineBefore()])
+    assert outcome.ops[-3:] == ["Activation", "LeakyReLU", "Conv2D"]
     assert outcome.error <= 1e-5
+
+
+def test_int8_looks_a_selu_up(randomized: Build) -> None:
+    """ELU, slope and scale are one table of 256 bytes; the kernels take slopes above 1."""
+    x = keras.Input((8, 8, 3))
+    y = layers.Activation("selu")(layers.Conv2D(4, 3)(x))
+    net = randomized(keras.Model(x, layers.Conv2D(1, 1)(layers.Concatenate()([y, y]))))
+    rng = np.random.default_rng(2)
+    pictures = rng.uniform(-3, 3, (8, 8, 8, 3)).astype(np.float32)
+    data = int8_of(net, ModelSpec(8, 8), pictures)
+    nodes = list_nodes(read_model(data))
+    (row,) = find_lookups(nodes)
+    assert [n.op for n in row] == ["DEQUANTIZE", "ELU", "QUANTIZE", "LEAKY_RELU", "MUL"]
+    runner = open_model(data)
+    (stored,) = runner.run(to_stored(pictures[:1], runner.inputs[0]))
+    off = np.abs(to_real(stored, runner.outputs[0]) - np.asarray(net(pictures[:1])))
+    assert off.max() <= 8 * runner.outputs[0].scale
 
 
 @pytest.mark.parametrize("name", ["relu", "gelu", "silu", "tanh", "leaky_relu", "softsign"])
@@ -114,8 +132,7 @@ def test_an_op_that_both_delegates_have_stays(
 @pytest.mark.parametrize("name", ["celu", "log_sigmoid", "mish", "selu", "softplus"])
 def test_the_gpu_takes_all_of_it(randomized: Build, rewrite_with: Build, name: str) -> None:
     net = randomized(_net(layers.Activation(name)))
-    rewrites = [REWRITE, FoldAffineBefore(), AffineAsDepthwise()]
-    graph = rewrite_with(net, rewrites, chooser=GPU).result.graph
+    graph = rewrite_with(net, [REWRITE, FoldAffineBefore()], chooser=GPU).result.graph
     assert audit_model(Export(graph).float_model(Precision.FLOAT16)).gpu.outside == ()
 
 
@@ -147,8 +164,7 @@ def test_whatever_the_numbers_are(
 @pytest.mark.parametrize(
     ("form", "fault"),
     [
-        *(("exp", fault) for fault in ("no_shift", "no_scale", "relu6", "sigmoid")),
-        *(("elu", fault) for fault in ("no_scale", "relu6")),
+        *(("leaky", fault) for fault in ("no_scale", "no_slope", "relu6")),
         *(("logistic", fault) for fault in ("relu6", "tanh")),
     ],
 )
@@ -162,16 +178,15 @@ def test_a_broken_one_is_undone(
     net = randomized(_net(layers.Activation("mish" if form == "logistic" else "selu", name="act")))
     net.layers[1].bias.assign([9.0, 0.0, -1.0, 0.5])  # beyond what a ReLU6 leaves
     assert verdict_on(net, REWRITE, form, "act") == ""
-    scaled, activate = exponential_activation._scaled, exponential_activation.activate
-
-    def wrong_scale(name: str, x: Any, scale: float, shift: float = 0.0) -> Any:
-        return scaled(name, x, scale, 0.0) if fault == "no_shift" else scaled(name, x, 1.0, shift)
+    activate = exponential_activation.activate
 
     def wrong_activation(name: str, source: Any, _: str) -> Any:
         return activate(name, source, fault)
 
-    if fault.startswith("no_"):
-        monkeypatch.setattr(exponential_activation, "_scaled", wrong_scale)
+    if fault == "no_scale":
+        monkeypatch.setattr(layers.Rescaling, "call", lambda _, x: x)
+    elif fault == "no_slope":
+        monkeypatch.setattr(layers.LeakyReLU, "call", lambda _, x: x)
     else:
         monkeypatch.setattr(exponential_activation, "activate", wrong_activation)
     assert "verification failed" in verdict_on(net, REWRITE, form, "act")
