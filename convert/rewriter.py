@@ -71,6 +71,18 @@ class Rewritten:
             self.looks + later.looks,
         )
 
+    def undone(self, graph: Graph, reason: str) -> Rewritten:
+        """Put the graph as it came back, and say why of every rewrite."""
+
+        def left(one: RewriteRecord | SkippedRewrite) -> SkippedRewrite:
+            if isinstance(one, SkippedRewrite):
+                return one
+            return SkippedRewrite(one.rewrite, one.layer, reason, one.candidates)
+
+        skipped = (*self.skipped, *(left(record) for record in self.records))
+        looks = tuple(Look(look.layers, left(look.outcome)) for look in self.looks)
+        return Rewritten(graph, (), skipped, looks)
+
 
 def rewrite_graph(
     graph: Graph,

@@ -11,23 +11,40 @@ from numpy.typing import NDArray
 from portrait_tflite.convert.costs.cost_prediction import predict
 from portrait_tflite.convert.costs.cost_table import CostTable
 from portrait_tflite.convert.plan import RewriteRequest, mask_graph, rewrite_for
+from portrait_tflite.convert.rewriter import Rewritten
+from portrait_tflite.pipeline.no_dearer import no_dearer
+from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.variants import build_naive, build_variants
 from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, Precision, Target
 
 
-def int8_of(model: keras.Model, spec: ModelSpec, pictures: NDArray[np.float32]) -> bytes:
+def int8_of(
+    model: keras.Model,
+    spec: ModelSpec,
+    pictures: NDArray[np.float32],
+    request: RewriteRequest | None = None,
+) -> bytes:
     """Build the int8 file for the CPU as `convert` does."""
+    request = request or RewriteRequest()
     graph, _ = mask_graph(model, spec)
-    graph = rewrite_for(graph, Delegate.XNNPACK, RewriteRequest(), pictures[:2]).graph
-    built = build_variants(
-        {Delegate.XNNPACK: graph},
-        (Precision.INT8,),
-        Target.CPU,
-        _frames(pictures),
-        IoType.INT8,
-        [(pictures[:1],)],
-        naive_cost=lambda: predict(_naive(model, pictures), CostTable.load("arm64")).cycles,
-    )
+    plan = rewrite_for(graph, Delegate.XNNPACK, request, pictures[:2])
+
+    def naive_cost() -> float:
+        return predict(_naive(model, pictures), CostTable.load("arm64")).cycles
+
+    def build(plans: dict[Delegate, Rewritten]) -> dict[str, Built]:
+        return build_variants(
+            {delegate: plan.graph for delegate, plan in plans.items()},
+            (Precision.INT8,),
+            Target.CPU,
+            _frames(pictures),
+            IoType.INT8,
+            [(pictures[:1],)],
+            naive_cost=naive_cost,
+        )
+
+    plans = {Delegate.XNNPACK: plan}
+    _, built = no_dearer(request, Target.CPU, graph, plans, build, naive_cost)
     return built["int8"].data
 
 

@@ -14,9 +14,10 @@ from portrait_tflite.convert.audit import audit_model
 from portrait_tflite.convert.costs.cost_table import CostTable
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import op_names
+from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.models.blocks import upsample
 from portrait_tflite.quantize.int8.post_training import float_ops, require_ends
-from portrait_tflite.vocabulary import IoType, ModelSpec, OutputSpec
+from portrait_tflite.vocabulary import IoType, ModelSpec, OutputSpec, RewriteMode
 
 from . import arm_ratio as judge
 from .arm_ratio import arm_ratio, int8_of
@@ -65,6 +66,14 @@ def _exponential() -> keras.Model:
     return keras.Model(x, layers.Conv2D(1, 3, padding="same")(y))
 
 
+def _scaled() -> keras.Model:
+    """SELU, and normalizations of four channels that fold nowhere."""
+    x = keras.Input((SIDE, SIDE, 3))
+    y = layers.Conv2D(4, 3, padding="same", activation="selu")(x)
+    y = layers.Concatenate()([y, layers.ReLU()(layers.BatchNormalization()(y))])
+    return keras.Model(x, layers.Conv2D(1, 3, padding="same", activation="sigmoid")(y))
+
+
 def _larger(how: str = "") -> keras.Model:
     """The larger of two tensors, which no form inside of XNNPACK is as cheap as."""
     x = keras.Input((SIDE, SIDE, 3))
@@ -92,6 +101,14 @@ def _joined(how: str = "") -> keras.Model:
     return keras.Model(x, layers.Conv2D(1, 3, padding="same", activation="sigmoid")(y))
 
 
+def _one_channel() -> keras.Model:
+    """A normalization of one channel before a TANH and a sum: one table of XNNPACK as it is."""
+    x = keras.Input((SIDE, SIDE, 3))
+    y = layers.Conv2D(1, 3, padding="same")(x)
+    y = layers.Add()([y, layers.Activation("tanh")(layers.BatchNormalization()(y))])
+    return keras.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(y))
+
+
 def _clean() -> keras.Model:
     """Nothing to rewrite."""
     x = keras.Input((SIDE, SIDE, 3))
@@ -110,6 +127,8 @@ NETS: dict[str, tuple[Callable[[], keras.Model], float]] = {
     "two classes": (_two_classes, 2.5),
     "exponential": (_exponential, 1.1),
     "larger": (lambda: _larger("nearest_conv"), 1.4),
+    "scaled": (_scaled, 1.3),
+    "one channel": (_one_channel, 1.0),
     "clean": (_clean, 1.0),
 }
 
@@ -147,6 +166,12 @@ def test_a_joined_picture_keeps_its_steps_where_the_file_stays_below_plain_conve
     ours = int8_of(model, SPEC, PICTURES)
     assert arm_ratio(model, ours, PICTURES) >= floor
     assert op_names(read_model(ours)).count("QUANTIZE") == rescaled
+
+
+def test_what_was_asked_for_stays_whatever_it_costs(randomized: Build) -> None:
+    model = randomized(_one_channel())
+    asked = RewriteRequest(mode=RewriteMode.EXACT)
+    assert arm_ratio(model, int8_of(model, SPEC, PICTURES, asked), PICTURES) < 1
 
 
 def test_a_dearer_file_is_found_out(randomized: Build, monkeypatch: pytest.MonkeyPatch) -> None:

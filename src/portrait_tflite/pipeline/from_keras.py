@@ -31,6 +31,7 @@ from portrait_tflite.pipeline.network import (
     first_frames,
     single_frames,
 )
+from portrait_tflite.pipeline.no_dearer import no_dearer
 from portrait_tflite.pipeline.other_inputs import require_pictures_alone
 from portrait_tflite.pipeline.reading import read_pictures
 from portrait_tflite.pipeline.request import (
@@ -113,24 +114,30 @@ def _build(
     require_trainable(request, graph)
     named = layers_of_graph(graph)
     require_layer(request.explained, named)
-    plans, fine_tuning = rewrite_graphs(request, loaded.spec, graph, inputs, unlabelled, progress)
-    whole = _whole_net(graph, plans, inputs)
+    chosen, fine_tuning = rewrite_graphs(request, loaded.spec, graph, inputs, unlabelled, progress)
+    whole = _whole_net(graph, chosen, inputs)
     plain_cost = naive_cost(loaded, _representative(pictures))
-    steps = ConvertingSteps(request.variants, pictures)
-    with progress(steps.total, "converting") as steps.update:
-        built = build_variants(
-            {delegate: plan.graph for delegate, plan in plans.items()},
-            request.variants,
-            request.target,
-            _representative(pictures, steps.on_picture),
-            request.io,
-            single_frames(inputs, MENDED_ON),
-            steps.on_variant,
-            request.rewrite.flatbuffer if opaque else request.rewrite.behind_keras,
-            mask_spec(loaded.spec),
-            one_range=request.metadata,  # MediaPipe has one for all channels
-            naive_cost=plain_cost,
-        )
+
+    def build(plans: Mapping[Delegate, Rewritten]) -> dict[str, Built]:
+        steps = ConvertingSteps(request.variants, pictures)
+        with progress(steps.total, "converting") as steps.update:
+            return build_variants(
+                {delegate: plan.graph for delegate, plan in plans.items()},
+                request.variants,
+                request.target,
+                _representative(pictures, steps.on_picture),
+                request.io,
+                single_frames(inputs, MENDED_ON),
+                steps.on_variant,
+                request.rewrite.flatbuffer if opaque else request.rewrite.behind_keras,
+                mask_spec(loaded.spec),
+                one_range=request.metadata,  # MediaPipe has one for all channels
+                naive_cost=plain_cost,
+            )
+
+    plans, built = no_dearer(request.rewrite, request.target, graph, chosen, build, plain_cost)
+    if plans is not chosen:
+        whole = _whole_net(graph, plans, inputs)
     reference = _reference(plans, graph, built)
     baselines = (
         build_baselines(loaded, _representative(pictures), progress) if request.baseline else None
