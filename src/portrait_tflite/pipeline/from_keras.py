@@ -135,7 +135,11 @@ def _build(
                 naive_cost=plain_cost,
             )
 
-    plans, built = no_dearer(request.rewrite, request.target, graph, chosen, build, plain_cost)
+    def shown_cost() -> float:
+        with stage(progress, "pricing plain conversion"):
+            return plain_cost()
+
+    plans, built = no_dearer(request.rewrite, request.target, graph, chosen, build, shown_cost)
     if plans is not chosen:
         whole = _whole_net(graph, plans, inputs)
     reference = _reference(plans, graph, built)
