@@ -51,7 +51,8 @@ class RewriteRequest:
 
     Attributes:
         approximate: Families of forms that may be other functions.
-        only: Names of rewrites that are run alone, of `RewriteMode.NONE`.
+        only: Names of rewrites that are run alone, of `RewriteMode.NONE`; of another mode, those
+            that are run besides, since they need their names.
         dropped: Names of rewrites that are left out.
         registry: All rewrites there are, a user's own too.
         tune: Whether timing on this host chooses among exact forms.
@@ -97,7 +98,7 @@ class RewriteRequest:
     def _allowed(self) -> Registry:
         if self.mode is RewriteMode.NONE:
             return self.registry.only(self.only)
-        return self.registry.without(self.dropped)
+        return self.registry.asked(self.only).without(self.dropped)
 
 
 def mask_graph(model: keras.Model, spec: ModelSpec) -> tuple[Graph, tuple[SkippedRewrite, ...]]:

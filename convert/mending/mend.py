@@ -110,7 +110,8 @@ def mend_model(
             run = _Run(data, checks, name_of, delegate, margin)
             burden = run.apply_all(forms)
     # Each place is better on its own; together they might still cut the graph in more pieces, ...
-    undone = "" if burden < before else "undone: the whole file gains nothing"
+    gained = burden < before or (run.aligned and not burden.asks_more(before))
+    undone = "" if gained else "undone: the whole file gains nothing"
     # ... or keep XNNPACK from looking a row of ops up in one table.
     if is_above(burden, before.cycles) and is_dearer_file(burden, before, naive_cost):
         undone = "undone: the whole file would cost too much"
@@ -122,7 +123,11 @@ def mend_model(
 
 
 class _Run:
-    """The state of `mend_model`: the file so far and what it has to give."""
+    """The state of `mend_model`: the file so far and what it has to give.
+
+    Attributes:
+        aligned: Whether something was mended that is gained without weighing less.
+    """
 
     def __init__(
         self,
@@ -137,6 +142,7 @@ class _Run:
         self._margin = margin
         self.records: list[RewriteRecord] = []
         self.skipped: list[SkippedRewrite] = []
+        self.aligned = False
         self._model = read_model(data)
         self._checks = checks
         self._name_of = name_of
@@ -179,6 +185,7 @@ class _Run:
         self.data, self._model = mended, model
         self.records += [_record(rewrite, op, self._place(op)) for op in applied.mended]
         self._same_bytes &= all(op.exact for op in applied.mended)
+        self.aligned |= rewrite.aligns_kernels
 
     def whole_error(self, original: Runner) -> WholeNetError | None:
         """Compare the outputs with the original's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -57,6 +57,10 @@ class Burden:
     ops: int
     size_bytes: int
     unpriced: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def asks_more(self, other: Burden) -> bool:
+        """Tell whether a graph asks more than another one, whatever the sizes of the files."""
+        return replace(self, size_bytes=0) > replace(other, size_bytes=0)
 
 
 def weigh(data: bytes) -> Burden:

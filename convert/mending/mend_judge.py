@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
+from portrait_tflite.convert.mending.kernel_agreement import count_differences
 from portrait_tflite.convert.mending.mend_burden import is_dearer_place, weigh
 from portrait_tflite.convert.mending.place_forms import candidate, no_op
 from portrait_tflite.convert.mending.single_numbers import all_cases_tried
@@ -24,6 +25,7 @@ Array = NDArray[Any]
 
 _FLOAT_TOLERANCE = 1e-5  # of the largest magnitude
 _TOO_DEAR = "cheaper outside; the whole file would cost too much with it inside"
+_NO_NEARER = "XNNPACK and the built-in kernels differ on {1} of the numbers tried, before on {0}"
 _RANDOM_DRAWS = 2
 _MOST_RAMPS = 16
 _SEED = 20240
@@ -36,6 +38,8 @@ class PlaceJudge:
     Both forms run on the built-in kernels, over every value that each channel of an integer tensor
     can take, as far as the tensor has room for them, and on noise. An exact place gives the same
     bytes; another one stays within one step, or within 1e-5 of the largest magnitude in float.
+    Where the two kernel sets are to agree better, they are counted against each other instead of
+    the cost, which must stay.
 
     Attributes:
         observed: What tensors hold on pictures, by their numbers, for places that are right for
@@ -63,21 +67,27 @@ class PlaceJudge:
             return Verdict(f"undone: {fault}")
         absolute, magnitude = shift, 0.0
         tried = self._inputs(place, before)
+        # A scale that passes was looked at; one that moved is compared with its integers.
+        ends = before.outputs if after is None else after.outputs
         for arrays in tried:
             given = before.run(*arrays)
             made = [arrays[place.passed]] if after is None else after.run(*arrays)
-            for expected, found, info in zip(given, made, before.outputs, strict=True):
-                fault, error = _compare(expected, found, info, place.exact)
+            for expected, found, info, new in zip(given, made, before.outputs, ends, strict=True):
+                fault, error = _compare(expected, found, info, new, place)
                 if fault:
                     return Verdict(f"undone: {fault}")
                 absolute = max(absolute, error)
                 magnitude = max(magnitude, _magnitude(expected, info))
         relative = absolute / magnitude if magnitude else 0.0
-        refusal, forms = self._gain(place)
-        certain = not place.observed and all_cases_tried(_ops_of(place), tried)
+        refusal, forms = self._gain(place, tried)
+        # Of a scale that moved, others see more than this place does.
+        alone = not (place.observed or place.aligns_kernels)
+        certain = alone and all_cases_tried(_ops_of(place), tried)
         return Verdict(refusal, absolute, relative, forms, certain)
 
-    def _gain(self, place: Place) -> tuple[str, tuple[Candidate, ...]]:
+    def _gain(
+        self, place: Place, tried: Sequence[tuple[Array, ...]]
+    ) -> tuple[str, tuple[Candidate, ...]]:
         """Say why a place gains nothing, or "", and what both forms cost."""
         # Only now: XNNPACK dies of some graphs that the built-in kernels run.
         old = weigh(place.before)
@@ -86,6 +96,9 @@ class PlaceJudge:
             return "", (kept, no_op())
         new = weigh(place.after)
         forms = kept, candidate(place.after, new, self.delegate)
+        if place.aligns_kernels and not new.asks_more(old):
+            counts = [count_differences(form, tried) for form in (place.before, place.after)]
+            return "" if counts[1] < counts[0] else _NO_NEARER.format(*counts), forms
         if not new < old:
             return f"{kept.form}: nothing gained", forms
         dear = self.margin is not None and is_dearer_place(new, old, self.margin)
@@ -117,23 +130,42 @@ def _rescaled(before: Runner, place: Place) -> tuple[float, str]:
     return moved, "" if moved <= target.scale else "the output has another scale"
 
 
-def _compare(expected: Array, found: Array, info: TensorInfo, exact: bool) -> tuple[str, float]:
+def _compare(
+    expected: Array, found: Array, info: TensorInfo, new: TensorInfo, place: Place
+) -> tuple[str, float]:
     """Say what is wrong, or "", and the largest difference in real units."""
     if (expected.dtype, expected.shape) != (found.dtype, found.shape):
         return "the output has another type or shape", 0.0
-    if expected.tobytes() == found.tobytes():
+    moved = info.scale != new.scale
+    if info.zero_point != new.zero_point or (moved and not place.aligns_kernels):
+        return "the output has another scale", 0.0
+    if not moved and expected.tobytes() == found.tobytes():
         return "", 0.0
-    if exact:
+    if place.exact:
         return "the outputs are not byte-equal on the built-in kernels", 0.0
-    error = float(np.max(np.abs(expected.astype(np.float64) - found.astype(np.float64))))
     if np.issubdtype(expected.dtype, np.integer):
+        steps, error = _steps_apart(expected, found, info, new)
         fault = (
-            "" if error <= 1 else f"the output moves by {error:.0f} steps on the built-in kernels"
+            "" if steps <= 1 else f"the output moves by {steps:.0f} steps on the built-in kernels"
         )
-        return fault, error * info.scale
+        return fault, error
+    error = float(np.max(np.abs(expected.astype(np.float64) - found.astype(np.float64))))
     relative = error / max(float(np.abs(expected).max()), 1e-30)
     # `not <=` rather than `>`: a NaN must fail too.
     return ("" if relative <= _FLOAT_TOLERANCE else f"the output moves by {relative:.1e}"), error
+
+
+def _steps_apart(
+    expected: Array, found: Array, info: TensorInfo, new: TensorInfo
+) -> tuple[float, float]:
+    """Return the largest difference of integers of one zero point, in steps and in real units."""
+    old_steps, new_steps = (a.astype(np.float64) - info.zero_point for a in (expected, found))
+    steps = float(np.max(np.abs(old_steps - new_steps)))
+    if info.scale == new.scale:
+        return steps, steps * info.scale
+    error = float(np.max(np.abs(old_steps * info.scale - new_steps * new.scale)))
+    # Each was rounded to half a step of its own.
+    return max(steps, error / max(info.scale, new.scale)), error
 
 
 def _magnitude(array: Array, info: TensorInfo) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from portrait_tflite.convert.rewrites.flatbuffer.order import REWRITES as FLATBUFFER
+from portrait_tflite.convert.rewrites.flatbuffer.order import REGISTERED as FLATBUFFER
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrite
 from portrait_tflite.convert.rewrites.keras.order import REWRITES as KERAS
 from portrait_tflite.convert.rewrites.keras.site import KerasRewrite
@@ -31,6 +31,7 @@ class RewriteInfo:
         nearness: `exact`, `within one step` (of int8, by another rounding) or `approximate`.
         approximations: Families by whose names it also has, or only has, forms that are other
             functions.
+        by_name: Whether it is applied only where it is asked for by its own name.
         own: Whether it is the user's.
     """
 
@@ -40,6 +41,7 @@ class RewriteInfo:
     approximations: tuple[Approximation, ...]
     description: str
     own: bool
+    by_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class Registry:
     def without(self, names: Collection[str]) -> Registry:
         """Leave the named rewrites out."""
         return self._filtered(lambda name: name not in names)
+
+    def asked(self, names: Collection[str]) -> Registry:
+        """Leave out what is applied by its name alone and is not named."""
+        unasked = {one.name for one in self.flatbuffer if one.by_name} - set(names)
+        return self.without(unasked)
 
     def with_own(self, rewrites: Sequence[Any], file: str) -> Registry:
         """Add a user's rewrites: before the one that `before` names, else first of their level.
@@ -133,7 +140,8 @@ def _describe(rewrite: KerasRewrite | FlatbufferRewrite, level: Level, *, own: b
     else:
         nearness = "within one step" if getattr(rewrite, "within_one_step", False) else "exact"
     text = (inspect.getdoc(type(rewrite)) or "").partition("\n")[0]
-    return RewriteInfo(rewrite.name, level, nearness, families, text, own)
+    by_name = getattr(rewrite, "by_name", False)
+    return RewriteInfo(rewrite.name, level, nearness, families, text, own, by_name)
 
 
 def _require_rewrite(rewrite: Any, file: str) -> None:

@@ -69,6 +69,15 @@ def test_a_released_file_is_mended_by_name(convert: Run, tmp_path: Path, release
     assert mended == released.read_bytes()
 
 
+def test_what_is_applied_by_name_alone_is_asked_for(convert: Run, released: Path) -> None:
+    _, unasked = convert("unasked", released)
+    assert "exact_multiplier" not in _names(unasked["rewrites"] + unasked["skipped"])
+    said, asked = convert("asked", released, "--rewrite", "exact_multiplier")
+    assert asked["selection"]["only"] == ["exact_multiplier"]
+    assert "rewrites asked for by name: exact_multiplier" in said.out
+    assert "exact_multiplier" in _names(asked["rewrites"] + asked["skipped"])
+
+
 def test_names_reach_both_levels(convert: Run) -> None:
     dropped = ("transposed_convolution", "transposed_to_depth", "relu_to_quantize", "fuse_clamp")
     asked = ",".join(["exact", *(f"-{name}" for name in dropped)])

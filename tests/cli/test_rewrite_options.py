@@ -60,7 +60,7 @@ def test_anything_else_is_refused(text: str) -> None:
 def test_rewrites_are_listed(run: Run, tmp_path: Path) -> None:
     said = run("convert", "--list-rewrites")
     assert said.code == 0, said.err
-    for text in ("relu_to_quantize", "flatbuffer", "within one step", "resize by name"):
+    for text in ("relu_to_quantize", "flatbuffer", "resize by name", "within one step; by name"):
         assert text in said.out
     own = tmp_path / "own.py"
     own.write_text(_OWN)

@@ -40,13 +40,26 @@ def _names(request: RewriteRequest) -> tuple[str, ...]:
     return tuple(r.name for r in (*request.keras, *request.flatbuffer))
 
 
+BY_NAME = {one.name for one in OURS.describe() if one.by_name}
+
+
 def test_all_are_applied_unless_named() -> None:
-    assert _names(_selected()) == OURS.names()
+    assert set(OURS.names()) - set(_names(_selected())) == BY_NAME == {"exact_multiplier"}
     assert _names(_selected(mode=NONE)) == ()
     left = _names(_selected(dropped=("cancel", "select_channel")))
-    assert set(OURS.names()) - set(left) == {"cancel", "select_channel"}
+    assert set(OURS.names()) - set(left) == {"cancel", "select_channel", *BY_NAME}
     alone = _selected(mode=NONE, only=("cancel", "select_channel"))
     assert _names(alone) == ("select_channel", "cancel")
+
+
+@pytest.mark.parametrize("mode", [RewriteMode.AUTO, EXACT])
+def test_what_needs_its_name_is_applied_where_it_is_named(mode: RewriteMode) -> None:
+    asked = _selected(mode=mode, only=tuple(BY_NAME))
+    assert _names(asked) == OURS.names()
+    assert asked.selection().only == tuple(BY_NAME)
+    both = _selected(mode=mode, only=tuple(BY_NAME), dropped=("cancel",))
+    assert set(OURS.names()) - set(_names(both)) == {"cancel"}
+    assert set(_names(_selected(mode=NONE, only=tuple(BY_NAME)))) == BY_NAME
 
 
 def test_a_plan_decides_whatever_the_mode_is() -> None:
@@ -68,7 +81,7 @@ def test_a_users_own_can_be_named(tmp_path: Path) -> None:
     assert registry_for(own).own == ("nothing_much",)
     assert registry_for(None) is OURS
     assert _names(_selected(own=own))[0] == "nothing_much"
-    assert _names(_selected(own=own, dropped=("nothing_much",))) == OURS.names()
+    assert _names(_selected(own=own, dropped=("nothing_much",))) == _names(_selected())
     assert _names(_selected(own=own, mode=NONE, only=("nothing_much",))) == ("nothing_much",)
     with pytest.raises(UsageError, match=r"own\.py, which has none\. Leave it out"):
         _selected("net.tflite", own)
@@ -80,6 +93,11 @@ def test_a_users_own_can_be_named(tmp_path: Path) -> None:
         ("net.keras", {"dropped": ("cancle",)}, "'cancle'. Did you mean 'cancel'"),
         ("net.keras", {"only": ("exat",)}, "Did you mean 'exact'"),
         ("net.keras", {"only": ("cancel",)}, "Write none,cancel to run it alone"),
+        (
+            "net.keras",
+            {"only": ("exact_multiplier", "cancel")},
+            "--rewrite auto has cancel unasked",
+        ),
         ("net.keras", {"mode": EXACT, "tune": True}, "--tune chooses where"),
         ("net.keras", {"plans": {}, "tune": True}, "--tune chooses where"),
         ("net.tflite", {"mode": EXACT}, "is required for --rewrite exact"),

@@ -131,3 +131,7 @@ def test_what_ran_alone_is_stated(report: Report) -> None:
     assert selection_notes(replace(report, selection=strided, rewrites=fitted)) == ()
     alone = replace(none, only=("cancel",))
     assert selection_notes(replace(report, selection=alone)) == ("rewrites run alone: cancel",)
+    besides = RewriteSelection(only=("exact_multiplier",))
+    assert selection_notes(replace(report, selection=besides)) == (
+        "rewrites asked for by name: exact_multiplier",
+    )

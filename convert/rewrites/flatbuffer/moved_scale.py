@@ -7,12 +7,11 @@ whole file.
 
 from __future__ import annotations
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from portrait_tflite.convert.delegates.xnnpack_ops import BIAS, FILTER, ONE_SCALE
 from portrait_tflite.convert.files.flatbuffer import indices
-from portrait_tflite.convert.files.flatbuffer_nodes import DTYPES, Node, Operand
+from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.place import (
     computed_inputs,
     count_readers,
@@ -20,6 +19,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.place import (
 )
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import LIMITS, form_of
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
+from portrait_tflite.convert.rewrites.flatbuffer.rescaled_constants import same_integers
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     FlatbufferRewrite,
     Match,
@@ -79,7 +79,7 @@ class ScaleIntoWeights(FlatbufferRewrite):
         inputs = indices(operator.inputs)
         for position in (FILTER[producer.op], BIAS[producer.op]):
             if position < len(inputs) and inputs[position] >= 0:
-                inputs[position] = _rescaled(model, built, inputs[position], ratio)
+                inputs[position] = same_integers(model, built, inputs[position], ratio)
         middle = built.tensor(producer.outputs[0].shape, node.outputs[0])
         built.op(Op(producer.op, producer.version, producer.options), inputs, middle)
         _repeat(model, built, node, middle)
@@ -133,18 +133,6 @@ def _changes_form(node: Node) -> bool:
 
 def _source(node: Node) -> Operand:
     return node.given()[0]
-
-
-def _rescaled(model: schema.ModelT, built: Replacement, tensor: int, ratio: float) -> int:
-    """Add a constant's integers again, with all its scales times a number."""
-    old = model.subgraphs[0].tensors[tensor]
-    raw = np.asarray(model.buffers[old.buffer].data, np.uint8)
-    data = raw.view(DTYPES[old.type]).reshape(old.shape)
-    record = old.quantization
-    # In double precision: the product is rounded once.
-    scales = np.asarray(record.scale, np.float64) * ratio
-    point = int(record.zeroPoint[0]) if record.zeroPoint is not None else 0
-    return built.constant(data, scales.tolist(), point, int(record.quantizedDimension))
 
 
 def _repeat(

@@ -26,6 +26,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.dead_channels import DeadChanne
 from portrait_tflite.convert.rewrites.flatbuffer.dilated_convolution import DilatedConvolution
 from portrait_tflite.convert.rewrites.flatbuffer.drop_dead import DropDead
 from portrait_tflite.convert.rewrites.flatbuffer.every_pixel import EveryPixel
+from portrait_tflite.convert.rewrites.flatbuffer.exact_multiplier import ExactMultiplier
 from portrait_tflite.convert.rewrites.flatbuffer.flatten_bias import FlattenBias
 from portrait_tflite.convert.rewrites.flatbuffer.float_islands import (
     ClampBeforeQuantize,
@@ -70,7 +71,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.transposed_to_depth import Tran
 from portrait_tflite.convert.rewrites.flatbuffer.uneven_nearest import UnevenNearest
 
 # The order matters; each line says why it stands where it does.
-REWRITES: tuple[FlatbufferRewrite, ...] = (
+REGISTERED: tuple[FlatbufferRewrite, ...] = (
     DropDead(),  # first: the others need not look at it
     FoldConstants(),  # what is constant then is seen to be by all others
     FlattenBias(),  # touches a constant only, and the others do not look at it
@@ -124,5 +125,9 @@ REWRITES: tuple[FlatbufferRewrite, ...] = (
     MaximumAsPooling(),  # before ThroughFloat, which takes it for more
     SpelledOut(),  # in float, too, from the beginning
     ThroughFloat(),  # what is still outside, and has a form in float
+    ExactMultiplier(),  # after all that adds, moves or takes away a requantization
     ShareConstants(),  # last: the others add constants
 )
+
+# What is applied unasked.
+REWRITES = tuple(rewrite for rewrite in REGISTERED if not rewrite.by_name)

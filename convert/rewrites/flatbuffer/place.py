@@ -26,6 +26,7 @@ class Place:
         exact: Whether not a byte may change.
         observed: Whether it is judged on what the tensors hold on pictures alone.
         passed: Which source passes where `after` is None.
+        aligns_kernels: Whether both kernel sets are to agree better; the output's scale may move.
     """
 
     before: bytes
@@ -34,6 +35,7 @@ class Place:
     exact: bool = True
     observed: bool = False
     passed: int = 0
+    aligns_kernels: bool = False
 
 
 def cut_out(model: schema.ModelT, sources: Sequence[int], targets: Sequence[int]) -> bytes:

@@ -21,11 +21,11 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 # Ops that round to whatever scale their output has, and take inputs of any.
-_ANY_SCALE = frozenset(
+ANY_SCALE = frozenset(
     {"ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LEAKY_RELU", "MUL", "QUANTIZE"}
     | {"SUB", "TRANSPOSE_CONV"}
 )
-_READERS = _ANY_SCALE | {"DEQUANTIZE", "LOGISTIC", "TANH"}
+ANY_SCALE_READERS = ANY_SCALE | {"DEQUANTIZE", "LOGISTIC", "TANH"}
 _COARSEST = 2.01  # half of such a step is one of the output's; a hair for scales that are rounded
 
 
@@ -53,7 +53,7 @@ class FuseRequantize(FlatbufferRewrite):
             return None
         source, target = node.given()[0], node.outputs[0]
         chain = chain_before(model, source.index)
-        if chain is None or chain.producer.op not in _ANY_SCALE:
+        if chain is None or chain.producer.op not in ANY_SCALE:
             return None
         written = chain.producer.outputs[0]
         # A move that requantizes by itself, which the built-in kernels allow some.
@@ -105,7 +105,7 @@ class DropRequantize(FlatbufferRewrite):
         if 2 * _reach(source) * abs(source.scale - target.scale) > target.scale:
             return None
         # Others want one scale on both sides.
-        if any(reader.op not in _READERS for reader in readers_of(model, target.index)):
+        if any(reader.op not in ANY_SCALE_READERS for reader in readers_of(model, target.index)):
             return RefusedOp(node.tensor, "a reader wants this very scale")
         return Match(
             "the scales differ by less than half a step over all integers",

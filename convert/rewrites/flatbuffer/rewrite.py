@@ -114,6 +114,9 @@ class FlatbufferRewrite(ABC):
         helps_gpu: Whether it is of use in a file for the GPU, too.
         before_int8: Whether a float file is rewritten before it becomes int8, too, since int8 is
             more accurate then.
+        aligns_kernels: Whether what it gains is that XNNPACK and the built-in kernels give the same
+            integers more often, for no more cost. The output may then have another scale.
+        by_name: Whether it is applied only where `--rewrite` names it.
         keras_name: Of the rewrite of the Keras graph that chooses among the same forms; "" where
             there is none. What was made of a graph stays as that chose.
     """
@@ -124,6 +127,8 @@ class FlatbufferRewrite(ABC):
     reorders_sums: ClassVar[bool] = False
     helps_gpu: ClassVar[bool] = True
     before_int8: ClassVar[bool] = False
+    aligns_kernels: ClassVar[bool] = False
+    by_name: ClassVar[bool] = False
     keras_name: ClassVar[str] = ""
 
     @abstractmethod
@@ -179,7 +184,9 @@ class FlatbufferRewrite(ABC):
             redirect(model, target, match.bypass)
             after = None
         passed = sources.index(match.bypass) if match.bypass in sources else 0
-        verdict = judge(Place(before, after, sources, match.exact, match.observed, passed))
+        verdict = judge(
+            Place(before, after, sources, match.exact, match.observed, passed, self.aligns_kernels)
+        )
         if verdict.refusal:
             restore_graph(model, saved)
         return verdict

@@ -46,5 +46,6 @@ def print_explanation(explanation: Explanation, as_json: bool) -> None:
 
 
 def _nearness(one: RewriteInfo) -> str:
-    asked = f"; {', '.join(one.approximations)} by name" if one.approximations else ""
+    families = f"{', '.join(one.approximations)} " if one.approximations else ""
+    asked = f"; {families}by name" if families or one.by_name else ""
     return f"{one.nearness}{asked}{'; yours' if one.own else ''}"

@@ -26,7 +26,8 @@ class RewriteChoice:
 
     Attributes:
         approximate: Families of forms that may be other functions.
-        only: Names without a sign: what `none` runs alone; not yet looked up.
+        only: Names without a sign: what `none` runs alone, or what needs its name; not yet looked
+            up.
         dropped: Names behind a minus: what is left out; not yet looked up.
     """
 
@@ -101,8 +102,9 @@ def parse_rewrite(text: str) -> RewriteChoice:
     ):
         raise UsageError(
             f"--rewrite must be one of {', '.join(RewriteMode)}; {', '.join(Approximation)} and "
-            "-NAME, which leaves a rewrite out, may stand alone or behind auto or exact and a "
-            f"comma; behind none names what is run alone. Received: {text!r}."
+            "-NAME, which leaves a rewrite out, or the NAME of one that needs it, may stand alone "
+            "or behind auto or exact and a comma; behind none names what is run alone. "
+            f"Received: {text!r}."
         )
     return RewriteChoice(modes[0] if modes else RewriteMode.AUTO, families, only, dropped)
 
@@ -117,7 +119,8 @@ _OPTIONS = (
         help="auto: exact forms, the cheapest for the target. exact: all exact forms. none: batch "
         "1 only. Other functions, fitted, by name: resize for transposed convolutions, strided for "
         "convolution + max-pooling, relu6 for swish and GELU, channels8 for odd channel counts. "
-        "-NAME leaves a rewrite out, none,NAME runs it alone; a .tflite takes names, too.",
+        "-NAME leaves a rewrite out, none,NAME runs it alone, NAME adds one that --list-rewrites "
+        "says is applied by name; a .tflite takes names, too.",
     ),
     click.option(
         "--rewrite-plan",

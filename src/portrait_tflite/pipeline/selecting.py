@@ -56,10 +56,12 @@ def _require_known(name: str, registry: Registry) -> None:
 
 
 def _require_sense(wanted: RewriteRequest) -> None:
-    if wanted.only and wanted.mode is not RewriteMode.NONE:
-        name = wanted.only[0]
+    unasked = wanted.registry.asked(()).names()
+    needless = [name for name in wanted.only if name in unasked]
+    if needless and wanted.mode is not RewriteMode.NONE:
+        name = needless[0]
         raise UsageError(
-            f"--rewrite {wanted.mode} has every rewrite. Received: {name} besides. Write "
+            f"--rewrite {wanted.mode} has {name} unasked. Received: {name} besides. Write "
             f"none,{name} to run it alone, or -{name} to leave it out."
         )
     if wanted.tune and (wanted.mode is not RewriteMode.AUTO or wanted.plans is not None):

@@ -109,6 +109,8 @@ def selection_notes(report: Report) -> tuple[str, ...]:
     if selection.mode is RewriteMode.NONE:
         alone = listed(selection.only, _SHOWN)
         notes.append(f"rewrites run alone: {alone}" if alone else "no rewrite was asked for")
+    elif selection.only:
+        notes.append(f"rewrites asked for by name: {listed(selection.only, _SHOWN)}")
     if selection.approximations and not fitted_rewrites(report):
         asked = listed(selection.approximations, _SHOWN)
         notes.append(f"no layer has a form of what was asked for by name: {asked}")

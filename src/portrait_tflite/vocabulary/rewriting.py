@@ -65,7 +65,8 @@ class RewriteSelection:
     Attributes:
         mode: Which exact forms they might take.
         approximations: Families of forms that are other functions, asked for by name.
-        only: Names of the rewrites that were run alone; empty where all were.
+        only: Names of the rewrites that were run alone, of mode `none`; else of those that were
+            run besides all others, since they need their names.
         dropped: Names of the rewrites that were left out.
         own: Names of the user's own rewrites.
         tuned: Whether timing on this host chose among exact forms.

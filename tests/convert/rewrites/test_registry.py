@@ -45,7 +45,7 @@ class _OwnFile(FlatbufferRewrite):
 
 def test_both_levels_are_there_in_their_order() -> None:
     keras = [rewrite.name for rewrite in keras_order.REWRITES]
-    files = [rewrite.name for rewrite in flatbuffer_order.REWRITES]
+    files = [rewrite.name for rewrite in flatbuffer_order.REGISTERED]
     assert [one.name for one in OURS.describe()] == [*keras, *files] == list(OURS.names())
     assert OURS.names(Level.KERAS) == tuple(keras)
     assert OURS.names(Level.FLATBUFFER) == tuple(files)
@@ -62,7 +62,7 @@ def test_each_says_what_it_does() -> None:
     assert by_name["cancel"].nearness == "exact"
 
 
-@pytest.mark.parametrize("rewrite", flatbuffer_order.REWRITES, ids=lambda rewrite: rewrite.name)
+@pytest.mark.parametrize("rewrite", flatbuffer_order.REGISTERED, ids=lambda rewrite: rewrite.name)
 def test_what_rounds_otherwise_says_so(rewrite: FlatbufferRewrite) -> None:
     """A class whose source gives a `Match` the word `exact`, or a third value, may round."""
     calls = [node for node in ast.walk(_source_of(rewrite)) if isinstance(node, ast.Call)]
