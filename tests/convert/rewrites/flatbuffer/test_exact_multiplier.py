@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes
 from portrait_tflite.convert.mending.kernel_agreement import count_differences
 from portrait_tflite.convert.mending.mend import mend_model
+from portrait_tflite.convert.mending.mend_burden import weigh
 from portrait_tflite.convert.rewrites.flatbuffer.exact_multiplier import ExactMultiplier
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import QUANTIZE
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
@@ -241,6 +243,55 @@ def test_a_scale_that_others_need_stays(
     assert f"scale of its output: {why}" in result.refusals[0]
 
 
+def _filtered_by(graph: Any) -> tuple[list[int], int]:
+    """Multiply by y where weights are constants mostly."""
+    x, y = (graph.tensor(n, (4, 4), "int8", *f) for n, f in (("x", (0.0123, 5)), ("y", (0.02, 0))))
+    pixels = graph.tensor("pixels", SHAPE, "int8", 0.05, 3)
+    end = graph.tensor("net/end/op", SHAPE, "int8", 0.1, 0)
+    graph.op("QUANTIZE", [x], y, 2)
+    options = schema.FullyConnectedOptionsT(keepNumDims=True)
+    graph.op("FULLY_CONNECTED", [pixels, y, -1], end, 5, options)
+    return [x, pixels], end
+
+
+def _with_a_computed_bias(graph: Any) -> tuple[list[int], int]:
+    x, y = (graph.tensor(n, SHAPE, "int8", *f) for n, f in (("x", (0.0123, 5)), ("y", (0.02, 0))))
+    bias = graph.tensor("bias", (4,), "int32", 0.0002)
+    weights = graph.tensor("w", (4, 4), "int8", 0.01, data=np.arange(16))
+    end = graph.tensor("net/end/op", SHAPE, "int8", 0.1, 0)
+    graph.op("QUANTIZE", [x], y, 2)
+    options = schema.FullyConnectedOptionsT(keepNumDims=True)
+    graph.op("FULLY_CONNECTED", [y, weights, bias], end, 5, options)
+    return [x, bias], end
+
+
+def _moved_to_another_scale(graph: Any) -> tuple[list[int], int]:
+    """The built-in RESHAPE copies the integers, whatever they stand for."""
+    x, y = (graph.tensor(n, SHAPE, "int8", *f) for n, f in (("x", (0.0123, 5)), ("y", (0.02, 0))))
+    end = graph.tensor("net/end/op", SHAPE, "int8", 0.1, 0)
+    sizes = graph.tensor("s", (4,), "int32", data=SHAPE)
+    graph.op("QUANTIZE", [x], y, 2)
+    graph.op("RESHAPE", [y, sizes], end, 1, schema.ReshapeOptionsT(newShape=list(SHAPE)))
+    return [x], end
+
+
+@pytest.mark.parametrize("build", [_filtered_by, _with_a_computed_bias, _moved_to_another_scale])
+def test_what_its_scale_has_a_part_in_keeps_it(tiny_graph: Build, build: Any) -> None:
+    graph = tiny_graph()
+    inputs, end = build(graph)
+    applied = ExactMultiplier().apply(read_model(bytes(graph.build(inputs, [end]))))
+    assert [op.reason for op in applied.refused] == [
+        "scale of its output: a reader wants this very one; "
+        "of its input: an input or output of the file has it"
+    ]
+
+
+def test_an_exact_ratio_is_no_refusal(one_op: Build) -> None:
+    for scale, count in ((0.02, 0), (0.0123, 1)):
+        data = one_op("QUANTIZE", (SHAPE, "int8", scale, 5), (SHAPE, "int8", 0.01, 5))
+        assert len(ExactMultiplier().apply(read_model(data)).refused) == count
+
+
 @pytest.mark.parametrize(
     ("forms", "op"),
     [
@@ -310,6 +361,59 @@ def test_what_costs_more_is_undone_though_kernels_agree(tiny_graph: Build) -> No
     result = mend_model(data, rewrites=(_Dearer(),))
     assert result.data is data
     assert [skipped.reason for skipped in result.skipped] == ["QUANTIZE: nothing gained"]
+
+
+class _ScaleAlone(ExactMultiplier):
+    """Moves the scale of what a move copies: the same integers, which stand for more."""
+
+    factor, shift = 1.2, 0
+
+    def match(self, model: Any, node: Node) -> Any:
+        return Match("so it seems", exact=False) if node.op == "RESHAPE" else None
+
+    def change(self, model: Any, node: Node, match: Match) -> None:
+        record = model.subgraphs[0].tensors[node.outputs[0].index].quantization
+        record.scale = record.scale * np.float32(self.factor)
+        record.zeroPoint = record.zeroPoint + self.shift
+
+
+class _ZeroAlone(_ScaleAlone):
+    """Moves the zero point of what a move copies."""
+
+    factor, shift = 1.0, 1
+
+
+class _ScaleUnsaid(_ScaleAlone):
+    """Moves a scale without saying that it may."""
+
+    aligns_kernels, factor = False, 1.001
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        # The farthest is 131 steps from the zero point, and a fifth of them is 22 of the new ones.
+        (_ScaleAlone(), "the output moves by 22 steps"),
+        (_ZeroAlone(), "the output has another scale"),
+        (_ScaleUnsaid(), "the output has another scale"),
+    ],
+)
+def test_integers_that_stand_for_other_numbers_are_caught(
+    tiny_graph: Build, broken: Any, reason: str
+) -> None:
+    graph = tiny_graph()
+    x, y = (graph.tensor(f"net/{name}/op", SHAPE, "int8", 0.02, 3) for name in "xy")
+    sizes = graph.tensor("s", (4,), "int32", data=SHAPE)
+    graph.op("RESHAPE", [x, sizes], y, 1, schema.ReshapeOptionsT(newShape=list(SHAPE)))
+    result = mend_model(graph.build([x], [y]), rewrites=(broken,))
+    assert f"undone: {reason}" in result.skipped[0].reason
+
+
+def test_a_larger_file_asks_no_more(one_op: Build) -> None:
+    burden = weigh(one_op("QUANTIZE", (SHAPE, "int8", 0.02, 5), (SHAPE, "int8", 0.01, 5)))
+    assert not replace(burden, size_bytes=burden.size_bytes + 1).asks_more(burden)
+    assert not burden.asks_more(replace(burden, size_bytes=burden.size_bytes + 1))
+    assert replace(burden, cycles=burden.cycles + 1).asks_more(burden)
 
 
 @pytest.mark.parametrize("broken", [_OtherMultiplier(), _OtherZero()])
