@@ -55,11 +55,12 @@ class ExactMultiplier(FlatbufferRewrite):
         y = QUANTIZE(x)    # or LEAKY_RELU; int8 or uint8; scale(x) / scale(y) is no k / 256
 
     Result:
-        y = QUANTIZE(x)    # scale(y), or scale(x), moved by 1 in 512 of the ratio at most
+        y = QUANTIZE(x)    # scale(y), or scale(x), moved until it is: the ratio by ≤ 1 / 512
 
     XNNPACK rounds the ratio to k / 256 anyway, so that it is off by up to half a step of y; the
     built-in kernels hold 31 bits of it. Moved is the scale of y where all that have that scale may
-    take another one, else that of x; what was tied to it, and biases, move along.
+    take another one, else that of x; what was tied to it, and biases, move along. Of LEAKY_RELU's
+    two multipliers only that of positive numbers is made exact.
     """
 
     name = "exact_multiplier"

@@ -130,11 +130,15 @@ def test_both_kernel_sets_differed_before(one_op: Build, ratio: float, before: i
     assert count_differences(one_op("QUANTIZE", *tensors), [_every_byte()]) == 0
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8"])
-def test_the_judge_lets_it_pass_for_kernels_that_agree(tiny_graph: Build, dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("op", "dtype"), [("QUANTIZE", "int8"), ("QUANTIZE", "uint8"), ("LEAKY_RELU", "int8")]
+)
+def test_the_judge_lets_it_pass_for_kernels_that_agree(
+    tiny_graph: Build, op: str, dtype: str
+) -> None:
     low = 0 if dtype == "uint8" else -128
     forms = ((0.02 * 0.71, low + 135), (0.02, low))
-    data = _read_by(tiny_graph(), forms, dtype=dtype)
+    data = _read_by(tiny_graph(), forms, op=op, dtype=dtype)
     (record,) = mend_model(data, rewrites=(ExactMultiplier(),)).records
     assert (record.rewrite, record.layer, record.exact) == ("exact_multiplier", "y", False)
     assert 0 < record.max_abs_error <= 0.0201
