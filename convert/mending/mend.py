@@ -112,8 +112,10 @@ def mend_model(
     # Each place is better on its own; together they might still cut the graph in more pieces, ...
     gained = burden < before or (run.aligned and not burden.asks_more(before))
     undone = "" if gained else "undone: the whole file gains nothing"
-    # ... or keep XNNPACK from looking a row of ops up in one table.
-    if is_above(burden, before.cycles) and is_dearer_file(burden, before, naive_cost):
+    # ... or keep XNNPACK from looking a row of ops up in one table. No CPU's cost outweighs what
+    # the GPU takes more of.
+    dearer = is_above(burden, before.cycles) and is_dearer_file(burden, before, naive_cost)
+    if dearer and burden.refused >= before.refused:
         undone = "undone: the whole file would cost too much"
     if run.records and undone:
         skipped = [SkippedRewrite(r.rewrite, r.layer, undone, r.candidates) for r in run.records]
