@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 from cost_tables.grids import GRIDS, Grid
-from cost_tables.moving_ops import CONCATENATED
+from cost_tables.moving_ops import parts_of
 from cost_tables.one_op_files import one_op_file
 
 from portrait_tflite.benchmarks.arm.count import ArmCell, count_files
@@ -38,8 +38,14 @@ _NOTHING = CostedOp("LOGISTIC", 1, 1, 1, 1)
 
 _SPOT_SIDES, _SPOT_CHANNELS = (3, 6, 10, 14), (24, 40, 48, 96, 144)
 
-# XNNPACK takes every product of two matrices in float.
-_NO_OPS = {("DEQUANTIZE", FLOAT32), (BUILTIN["BATCH_MATMUL"], FLOAT32)}
+# XNNPACK takes every product of two matrices in float. What a type has no kernel for is not written
+# in it, and ops without numbers stand among those of float32.
+_ONLY_INT8 = {"CAST_INT8", "CAST_TO_INT8", "DEQUANTIZE", BUILTIN["BATCH_MATMUL"]}
+_ONLY_FLOAT32 = {
+    *("CAST_BOOL", "CAST_INT32", "CAST_TO_BOOL", "CAST_TO_INT32", "COS", "FLOOR", "LOGICAL_AND"),
+    *("LOGICAL_NOT", "SIGN", "SIN", "SQUARE"),
+}
+_NO_OPS = {(kind, FLOAT32) for kind in _ONLY_INT8} | {(kind, INT8) for kind in _ONLY_FLOAT32}
 
 _MAX_ERROR_PERCENT = 15.0
 
@@ -130,8 +136,7 @@ def spots(per_series: int) -> None:
     drawn = list(draw_ops(per_series))
     rows: dict[tuple[str, str], list[float]] = {}
     for (op, precision), counted in zip(drawn, count_ops(drawn), strict=True):
-        parts = CONCATENATED if op.kind == "CONCATENATION" else 1
-        predicted = table.call + parts * table.op_cost(op, precision)
+        predicted = table.call + parts_of(op.kind) * table.op_cost(op, precision)
         rows.setdefault((op.kind, precision), []).append(100 * (predicted / counted - 1))
     click.echo("| op | precision | sizes | mean error | largest |")
     click.echo("|---|---|---:|---:|---:|")
@@ -205,8 +210,7 @@ def _require_same_machine(call: int, held: dict[_Key, Series]) -> None:
 
 def _alone(op: CostedOp, cycles: int) -> int:
     """What one op costs of what its file does, the call of the runtime left out."""
-    parts = CONCATENATED if op.kind == "CONCATENATION" else 1
-    return max(0, round(cycles / parts))
+    return max(0, round(cycles / parts_of(op.kind)))
 
 
 def _series(grid: Grid, precision: str, costs: Iterator[int]) -> Series:

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from math import prod
 
-from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp, copied
+from portrait_tflite.convert.costs.costed_broadcasts import COMPARISONS, broadcast_kind
+from portrait_tflite.convert.costs.costed_copies import (
+    concatenated,
+    gathered,
+    packed,
+    split,
+    unpacked,
+)
+from portrait_tflite.convert.costs.costed_op import FLOAT32, INT8, CostedOp
+from portrait_tflite.convert.costs.costed_reductions import REDUCTIONS, reduced
 from portrait_tflite.convert.delegates.fewer_dimensions import merge_dimensions
 from portrait_tflite.convert.delegates.site import numbers
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 
 _CHANNEL_KINDS = {"ADD": "ADD_CHANNELS", "SUB": "ADD_CHANNELS", "MUL": "MUL_CHANNELS"}
-_SAME_COST = {"SLICE": "STRIDED_SLICE", "PADV2": "PAD", "RELU_N1_TO_1": "RELU6"}
+_SAME_COST = {
+    "CEIL": "FLOOR",
+    "LOGICAL_OR": "LOGICAL_AND",
+    "NEG": "SQUARE",
+    "PADV2": "PAD",
+    "RELU_N1_TO_1": "RELU6",
+    "ROUND": "FLOOR",
+    "SLICE": "STRIDED_SLICE",
+}
 
 
 def precision_of_node(node: Node) -> str:
-    """Tell the precision in which the table has an op."""
+    """Tell the precision in which the table has an op: of its numbers, whatever chooses them.
+
+    Ops of truth values alone are those of a float32 network, too, and stand there.
+    """
     operands = [*(o for o in node.given() if not o.constant), *node.outputs]
-    return INT8 if operands and "int8" in operands[0].dtype else FLOAT32
+    numbers = [o.dtype for o in operands if o.dtype != "bool"]
+    return INT8 if numbers and "int8" in numbers[0] else FLOAT32
 
 
 def costed_ops(node: Node) -> Iterator[CostedOp]:
@@ -97,15 +117,14 @@ def _pool(node: Node) -> Iterator[CostedOp]:
     yield _sized(node, node.outputs[0], node.given()[0], window, _stride(node))
 
 
-def _mean(node: Node) -> Iterator[CostedOp]:
-    yield _sized(node, node.given()[0], node.given()[0])
+def _broadcast(node: Node) -> Iterator[CostedOp]:
+    yield _sized(node, node.outputs[0], node.given()[0], kind=broadcast_kind(node))
 
 
-def _concatenation(node: Node) -> Iterator[CostedOp]:
-    axis = node.option("axis", -1) % max(1, len(node.outputs[0].shape))
-    for source in node.given():
-        runs = prod(source.shape[:axis])
-        yield copied(abs(runs), abs(source.size // max(1, runs)))
+def _cast(node: Node) -> Iterator[CostedOp]:
+    source, target = node.given()[0], node.outputs[0]
+    kinds = (source.dtype,) if target.dtype == "float32" else ("to", target.dtype)
+    yield _sized(node, target, source, kind="_".join(("CAST", *kinds)).upper())
 
 
 def _rearranged(node: Node) -> Iterator[CostedOp]:
@@ -160,8 +179,14 @@ _READERS: dict[str, Callable[[Node], Iterator[CostedOp]]] = {
     "BATCH_MATMUL": _matrix_product,
     "MAX_POOL_2D": _pool,
     "AVERAGE_POOL_2D": _pool,
-    "MEAN": _mean,
-    "CONCATENATION": _concatenation,
+    "CAST": _cast,
+    "CONCATENATION": concatenated,
     "DEPTH_TO_SPACE": _rearranged,
+    "GATHER": gathered,
+    "PACK": packed,
+    "SPLIT": split,
     "TRANSPOSE": _transpose,
+    "UNPACK": unpacked,
+    **dict.fromkeys(REDUCTIONS, reduced),
+    **dict.fromkeys((*COMPARISONS, "SELECT", "SELECT_V2"), _broadcast),
 }

@@ -18,11 +18,15 @@ class CostedOp:
     """One op of a network.
 
     Attributes:
-        kind: Its builtin name, except that CONCATENATION is the copying of one of its inputs,
-            `ADD_CHANNELS` and `MUL_CHANNELS` read a number per channel again at every position,
-            and those of `BUILTIN` are outside of XNNPACK. A TRANSPOSE is one of two dimensions:
-            of `positions` runs of `channels_out` numbers that stay together.
-        height: Of its output; of the input where the op looks at all positions (MEAN).
+        kind: Its builtin name, or that of an op that costs the same (GREATER for every comparison),
+            except that CONCATENATION and PACK are the copying of one of their parts, those of
+            `BUILTIN` are outside of XNNPACK, and an ending says which operands are read again:
+            `_SCALAR` a single number, `_CHANNELS` a number per channel, `_POSITIONS` one per
+            position. A reduction with `_CHANNELS` goes along the channels, one without along all
+            positions. A CAST is named by the type that is no float. A TRANSPOSE is one of two
+            dimensions: of `positions` runs of `channels_out` numbers that stay together, as
+            CONCATENATION, PACK and GATHER copy them.
+        height: Of its output; of the input where the op looks at many positions (MEAN).
         width: As `height`.
         channels_in: Channels of its input.
         channels_out: Channels of its output.
@@ -68,7 +72,6 @@ class CostedOp:
 _LONG_RUN = 256
 
 
-def copied(runs: int, length: int) -> CostedOp:
-    """Return what one input of a CONCATENATION is: `runs` pieces of `length` elements in a row."""
-    kind = "RESHAPE" if length > _LONG_RUN else "CONCATENATION"
-    return CostedOp(kind, runs, 1, length, length)
+def copied(runs: int, length: int, kind: str = "CONCATENATION") -> CostedOp:
+    """Return what one part of an op that copies is: `runs` pieces of `length` elements in a row."""
+    return CostedOp("RESHAPE" if length > _LONG_RUN else kind, runs, 1, length, length)

@@ -35,12 +35,22 @@ _DEPTHWISE_TILES = {INT8: {"channels_out": 8}, FLOAT32: {"channels_out": 4}}
 _BY_POSITION = (
     *("ADD_CHANNELS", "CONCATENATION", "MEAN", "MUL_CHANNELS", "PAD", "RESIZE_BILINEAR"),
     *("PRELU", "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "SQUARED_DIFFERENCE", "STRIDED_SLICE"),
-    "TILE",
+    *("GATHER", "LOG_SOFTMAX", "MIRROR_PAD", "PACK", "REDUCE_MAX", "TILE"),
 )
+# Of few sizes: what they take beside a number each is a constant per position.
+_BROADCAST = tuple(
+    f"{kind}_{read_again}"
+    for kind in ("GREATER", "SELECT")
+    for read_again in ("SCALAR", "CHANNELS", "POSITIONS")
+)
+_ALONG_CHANNELS = ("ARG_MAX_CHANNELS", "MEAN_CHANNELS", "REDUCE_MAX_CHANNELS")
 _BY_ELEMENT = (
     *("ABS", "ADD", "DEQUANTIZE", "DIV", "ELU", "EXP", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG"),
     *("LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "QUANTIZE", "RELU", "RELU6", "RESHAPE", "RSQRT"),
     *("SQRT", BUILTIN["STRIDED_SLICE"], "SUB", "TANH"),
+    *("CAST_BOOL", "CAST_INT8", "CAST_INT32", "CAST_TO_BOOL", "CAST_TO_INT8", "CAST_TO_INT32"),
+    *("COS", "FLOOR", "GREATER", "LOGICAL_AND", "LOGICAL_NOT", "SELECT", "SIGN"),
+    *("SIN", "SQUARE"),
 )
 
 
@@ -134,6 +144,14 @@ def _by_position(kind: str, stride: int = 1) -> Grid:
     return Grid(kind, {"positions": positions, "channels_out": _DEPTHS_OUT}, stride)
 
 
+def _broadcast(kind: str) -> Grid:
+    return Grid(kind, {"positions": (16, 256, 4096), "channels_out": (1, 2, 16, 64)})
+
+
+def _along_channels(kind: str) -> Grid:
+    return Grid(kind, {"positions": (1, 16, 256, 4096), "channels_out": _DEPTHS_OUT})
+
+
 def _by_element(kind: str) -> Grid:
     return Grid(kind, {"elements": (16, 4096, 65536)})
 
@@ -154,5 +172,7 @@ GRIDS: tuple[Grid, ...] = (
     *(_by_position("DEPTH_TO_SPACE", stride) for stride in (2, 4)),
     *(_transpose(stride) for stride in (2, 4, 16)),
     *(_by_position(kind) for kind in _BY_POSITION),
+    *(_broadcast(kind) for kind in _BROADCAST),
+    *(_along_channels(kind) for kind in _ALONG_CHANNELS),
     *(_by_element(kind) for kind in _BY_ELEMENT),
 )

@@ -7,8 +7,13 @@ from cost_tables.one_op_net import OneOpNet
 
 from portrait_tflite.convert.costs.costed_op import CostedOp
 
-# Inputs of the CONCATENATION that is counted for the copying of one.
-CONCATENATED = 2
+# Inputs of an op that is counted for the copying of one.
+_COPIED = {"CONCATENATION": 2, "PACK": 2}
+
+
+def parts_of(kind: str) -> int:
+    """Return how many ops of the cost tables the file of one op of a kind is."""
+    return _COPIED.get(kind, 1)
 
 
 def output_of(op: CostedOp) -> tuple[int, int, int, int]:
@@ -25,9 +30,32 @@ def pad(net: OneOpNet, op: CostedOp) -> bytes:
 
 def concatenation(net: OneOpNet, op: CostedOp) -> bytes:
     """Two inputs of the op's size: so many times what copying one costs."""
-    inputs = tuple(net.add_input(*output_of(op)) for _ in range(CONCATENATED))
-    output = (1, op.height, op.width, CONCATENATED * op.channels_out)
+    inputs = tuple(net.add_input(*output_of(op)) for _ in range(parts_of(op.kind)))
+    output = (1, op.height, op.width, len(inputs) * op.channels_out)
     return net.finish("CONCATENATION", 2, inputs, output, schema.ConcatenationOptionsT(axis=3))
+
+
+def pack(net: OneOpNet, op: CostedOp) -> bytes:
+    """Two inputs of the op's size, side by side in a new dimension before the channels."""
+    inputs = tuple(net.add_input(*output_of(op)) for _ in range(parts_of(op.kind)))
+    output = (1, op.height, op.width, len(inputs), op.channels_out)
+    options = schema.PackOptionsT(axis=3, valuesCount=len(inputs))
+    return net.finish("PACK", 2, inputs, output, options)
+
+
+def gather(net: OneOpNet, op: CostedOp) -> bytes:
+    """All columns, from the last to the first."""
+    indices = net.add_numbers([*reversed(range(op.width))])
+    inputs = (net.add_input(*output_of(op)), indices)
+    return net.finish("GATHER", 2, inputs, output_of(op), schema.GatherOptionsT(axis=2))
+
+
+def mirror(net: OneOpNet, op: CostedOp) -> bytes:
+    """Adds a row and a column, which the border itself is not repeated for."""
+    source = net.add_input(1, op.height - 1, op.width - 1, op.channels_in)
+    inputs = (source, net.add_numbers([[0, 0], [0, 1], [0, 1], [0, 0]]))
+    options = schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT)
+    return net.finish("MIRROR_PAD", 2, inputs, output_of(op), options)
 
 
 def transpose(net: OneOpNet, op: CostedOp) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
-from cost_tables import moving_ops
+from cost_tables import choosing_ops, moving_ops, reducing_ops
 from cost_tables.moving_ops import output_of
 from cost_tables.one_op_net import ACTIVATION_SCALE, OneOpNet
 
@@ -118,14 +118,6 @@ def _pool(net: OneOpNet, op: CostedOp, size: tuple[int, int], padding: int) -> b
     return net.finish(op.kind, 2, (source,), output_of(op), options)
 
 
-def _mean(net: OneOpNet, op: CostedOp) -> bytes:
-    """Over all positions."""
-    source = net.add_input(1, op.height, op.width, op.channels_in)
-    inputs = (source, net.add_numbers([1, 2]))
-    options = schema.ReducerOptionsT(keepDims=True)
-    return net.finish("MEAN", 2, inputs, (1, 1, 1, op.channels_in), options)
-
-
 def _quantize(net: OneOpNet, op: CostedOp) -> bytes:
     """To int8, from whichever kind the network is of."""
     inputs = (net.add_input(*output_of(op)),)
@@ -137,14 +129,14 @@ def _quantize(net: OneOpNet, op: CostedOp) -> bytes:
         options=schema.QuantizeOptionsT(),
         scale=2 * ACTIVATION_SCALE,
         zero_point=-128,
-        integer=True,
+        dtype="int8",
     )
 
 
 def _dequantize(net: OneOpNet, op: CostedOp) -> bytes:
     inputs = (net.add_input(*output_of(op)),)
     options = schema.DequantizeOptionsT()
-    return net.finish("DEQUANTIZE", 2, inputs, output_of(op), options, integer=False)
+    return net.finish("DEQUANTIZE", 2, inputs, output_of(op), options, dtype="float32")
 
 
 def _reshape(net: OneOpNet, op: CostedOp) -> bytes:
@@ -213,6 +205,14 @@ def _softmax(net: OneOpNet, op: CostedOp) -> bytes:
     return net.finish("SOFTMAX", 2, inputs, output_of(op), options, scale=1 / 256, zero_point=-128)
 
 
+def _log_softmax(net: OneOpNet, op: CostedOp) -> bytes:
+    inputs = (net.add_input(*output_of(op)),)
+    options = schema.LogSoftmaxOptionsT()
+    return net.finish(
+        "LOG_SOFTMAX", 2, inputs, output_of(op), options, scale=16 / 256, zero_point=127
+    )
+
+
 _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _depthwise,
@@ -223,9 +223,14 @@ _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     BUILTIN["BATCH_MATMUL"]: _matrix_product,
     "MAX_POOL_2D": _max_pool,
     "AVERAGE_POOL_2D": _average_pool,
-    "MEAN": _mean,
+    **dict.fromkeys(("MEAN", "REDUCE_MAX"), reducing_ops.over_positions),
+    **dict.fromkeys(("MEAN_CHANNELS", "REDUCE_MAX_CHANNELS"), reducing_ops.over_channels),
+    "ARG_MAX_CHANNELS": reducing_ops.arg_max,
     "PAD": moving_ops.pad,
+    "MIRROR_PAD": moving_ops.mirror,
     "CONCATENATION": moving_ops.concatenation,
+    "PACK": moving_ops.pack,
+    "GATHER": moving_ops.gather,
     "TRANSPOSE": moving_ops.transpose,
     "DEPTH_TO_SPACE": moving_ops.depth_to_space,
     "RESIZE_BILINEAR": moving_ops.resize,
@@ -256,8 +261,15 @@ _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     "LEAKY_RELU": _leaky,
     "PRELU": _channelwise("PRELU", version=1),
     "SOFTMAX": _softmax,
+    "LOG_SOFTMAX": _log_softmax,
+    **dict.fromkeys(("COS", "FLOOR", "SIGN", "SIN", "SQUARE"), _unary(1, ACTIVATION_SCALE, 0)),
     "QUANTIZE": _quantize,
     "DEQUANTIZE": _dequantize,
     "STRIDED_SLICE": moving_ops.cut,
     BUILTIN["STRIDED_SLICE"]: moving_ops.pick,
+    **dict.fromkeys(choosing_ops.COMPARED, choosing_ops.comparison),
+    **dict.fromkeys(choosing_ops.SELECTED, choosing_ops.selection),
+    **dict.fromkeys(choosing_ops.CAST, choosing_ops.cast),
+    "LOGICAL_AND": choosing_ops.both,
+    "LOGICAL_NOT": choosing_ops.other,
 }

@@ -38,9 +38,15 @@ class OneOpNet:
             version=3, operatorCodes=[], subgraphs=[self._graph], buffers=[schema.BufferT()]
         )
 
-    def add_input(self, *shape: int, scale: float = ACTIVATION_SCALE, zero_point: int = 0) -> int:
-        """Add an activation that is given."""
-        index = self._activation(shape, scale, zero_point)
+    def add_input(
+        self,
+        *shape: int,
+        scale: float = ACTIVATION_SCALE,
+        zero_point: int = 0,
+        dtype: str | None = None,
+    ) -> int:
+        """Add an activation that is given; `dtype` where it is not the network's."""
+        index = self._activation(dtype, shape, scale, zero_point)
         self._graph.inputs.append(index)
         return index
 
@@ -83,7 +89,7 @@ class OneOpNet:
         *,
         scale: float = ACTIVATION_SCALE,
         zero_point: int = 0,
-        integer: bool | None = None,
+        dtype: str | None = None,
     ) -> bytes:
         """Add the op and write the file.
 
@@ -95,11 +101,9 @@ class OneOpNet:
             options: The schema's option record.
             scale: Of the output, in int8.
             zero_point: Of the output, in int8.
-            integer: Whether the output is int8, where it is not what the input is.
+            dtype: Of the output, where it is not the network's.
         """
-        if integer is not None:
-            self._integer = integer
-        target = np.array([self._activation(output, scale, zero_point)], np.int32)
+        target = np.array([self._activation(dtype, output, scale, zero_point)], np.int32)
         record = type(options).__name__.removesuffix("T") if options else "NONE"
         self._graph.operators = [
             schema.OperatorT(
@@ -114,23 +118,25 @@ class OneOpNet:
         self._graph.outputs = target
         return serialize(self._model)
 
-    def _activation(self, shape: Sequence[int], scale: float, zero_point: int) -> int:
-        if not self._integer:
-            return self._tensor(shape, np.dtype(np.float32))
-        return self._tensor(shape, np.dtype(np.int8), _quantization([scale], zero_point))
+    def _activation(
+        self, dtype: str | None, shape: Sequence[int], scale: float, zero_point: int
+    ) -> int:
+        kind = dtype or ("int8" if self._integer else "float32")
+        quantization = _quantization([scale], zero_point) if kind == "int8" else None
+        return self._tensor(shape, kind, quantization)
 
     def _constant(self, values: Array, scales: Array | None = None, channel_axis: int = 0) -> int:
         quantization = None if scales is None else _quantization(scales, 0, channel_axis)
-        index = self._tensor(values.shape, values.dtype, quantization)
+        index = self._tensor(values.shape, values.dtype.name, quantization)
         data = np.frombuffer(values.tobytes(), np.uint8)
         self._graph.tensors[index].buffer = len(self._model.buffers)
         self._model.buffers.append(schema.BufferT(data=data))
         return index
 
-    def _tensor(self, shape: Sequence[int], dtype: np.dtype[Any], quantization: Any = None) -> int:
+    def _tensor(self, shape: Sequence[int], dtype: str, quantization: Any = None) -> int:
         tensor = schema.TensorT(
             shape=np.array(shape, np.int32),
-            type=getattr(schema.TensorType, dtype.name.upper()),
+            type=getattr(schema.TensorType, dtype.upper()),
             name=f"tensor_{len(self._graph.tensors)}".encode(),
             quantization=quantization,
         )
