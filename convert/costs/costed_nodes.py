@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from portrait_tflite.convert.costs.costed_broadcasts import COMPARISONS, broadcast_kind
+from portrait_tflite.convert.costs.costed_broadcasts import BROADCASTING, broadcast_kind
 from portrait_tflite.convert.costs.costed_copies import (
     concatenated,
     gathered,
@@ -19,11 +19,9 @@ from portrait_tflite.convert.delegates.fewer_dimensions import merge_dimensions
 from portrait_tflite.convert.delegates.site import numbers
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 
-_CHANNEL_KINDS = {"ADD": "ADD_CHANNELS", "SUB": "ADD_CHANNELS", "MUL": "MUL_CHANNELS"}
 _SAME_COST = {
     "CEIL": "FLOOR",
     "LOGICAL_OR": "LOGICAL_AND",
-    "NEG": "SQUARE",
     "PADV2": "PAD",
     "RELU_N1_TO_1": "RELU6",
     "ROUND": "FLOOR",
@@ -133,12 +131,8 @@ def _rearranged(node: Node) -> Iterator[CostedOp]:
 
 
 def _elementwise(node: Node) -> Iterator[CostedOp]:
-    source, target = node.given()[0], node.outputs[0]
     kind = _SAME_COST.get(node.op, node.op)
-    others = [o.size for o in node.given() if 1 < o.size < target.size]
-    if others and node.op in _CHANNEL_KINDS:
-        kind = _CHANNEL_KINDS[node.op]
-    yield _sized(node, target, source, kind=kind)
+    yield _sized(node, node.outputs[0], node.given()[0], kind=kind)
 
 
 def _sized(
@@ -188,5 +182,5 @@ _READERS: dict[str, Callable[[Node], Iterator[CostedOp]]] = {
     "TRANSPOSE": _transpose,
     "UNPACK": unpacked,
     **dict.fromkeys(REDUCTIONS, reduced),
-    **dict.fromkeys((*COMPARISONS, "SELECT", "SELECT_V2"), _broadcast),
+    **dict.fromkeys(BROADCASTING, _broadcast),
 }

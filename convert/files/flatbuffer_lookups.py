@@ -29,8 +29,8 @@ def find_lookups(
     inside = [node for node in nodes if node.index not in outside]
     readers: dict[int, list[Node]] = {}
     for node in nodes:
-        for operand in node.given():
-            readers.setdefault(operand.index, []).append(node)
+        for index in {operand.index for operand in node.given()}:  # a square reads one twice
+            readers.setdefault(index, []).append(node)
     found: list[list[Node]] = []
     taken: set[int] = set()
     for node in inside:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from ai_edge_litert import schema_py_generated as schema
+from cost_tables.broadcast_operand import read_again
 from cost_tables.moving_ops import output_of
 from cost_tables.one_op_net import OneOpNet
 
 from portrait_tflite.convert.costs.costed_op import CostedOp
-
-_BROADCASTS = ("", "_SCALAR", "_CHANNELS", "_POSITIONS")
-COMPARED = tuple(f"GREATER{ending}" for ending in _BROADCASTS)
-SELECTED = tuple(f"SELECT{ending}" for ending in _BROADCASTS)
 
 # From which type to which.
 CAST = {
@@ -25,7 +22,7 @@ CAST = {
 
 def comparison(net: OneOpNet, op: CostedOp) -> bytes:
     """With another tensor, or with what is read again and again; all six cost the same."""
-    inputs = (net.add_input(*output_of(op)), _operand(net, op))
+    inputs = (net.add_input(*output_of(op)), read_again(net, op))
     options = schema.GreaterOptionsT()
     return net.finish("GREATER", 2, inputs, output_of(op), options, dtype="bool")
 
@@ -37,7 +34,7 @@ def selection(net: OneOpNet, op: CostedOp) -> bytes:
     inputs = (
         net.add_input(*condition, dtype="bool"),
         net.add_input(*output_of(op)),
-        net.add_input(*output_of(op)) if by_position else _operand(net, op),
+        net.add_input(*output_of(op)) if by_position else read_again(net, op),
     )
     return net.finish("SELECT_V2", 1, inputs, output_of(op), schema.SelectV2OptionsT())
 
@@ -65,13 +62,3 @@ def other(net: OneOpNet, op: CostedOp) -> bytes:
     inputs = (net.add_input(*output_of(op), dtype="bool"),)
     options = schema.LogicalNotOptionsT()
     return net.finish("LOGICAL_NOT", 1, inputs, output_of(op), options, dtype="bool")
-
-
-def _operand(net: OneOpNet, op: CostedOp) -> int:
-    """What is combined with a tensor: another one, or what the kind says is read again."""
-    if op.kind.endswith("_SCALAR"):
-        return net.add_operand()
-    if op.kind.endswith("_CHANNELS"):
-        return net.add_operand(op.channels_out)
-    depth = 1 if op.kind.endswith("_POSITIONS") else op.channels_out
-    return net.add_input(1, op.height, op.width, depth)

@@ -38,10 +38,10 @@ _BY_POSITION = (
     *("GATHER", "LOG_SOFTMAX", "MIRROR_PAD", "PACK", "REDUCE_MAX", "TILE"),
 )
 # Of few sizes: what they take beside a number each is a constant per position.
-_BROADCAST = tuple(
-    f"{kind}_{read_again}"
-    for kind in ("GREATER", "SELECT")
-    for read_again in ("SCALAR", "CHANNELS", "POSITIONS")
+_BROADCAST = (
+    *(f"{kind}_SCALAR" for kind in ("ADD", "GREATER", "MAXIMUM", "MUL", "SELECT")),
+    *(f"{kind}_CHANNELS" for kind in ("GREATER", "MAXIMUM", "SELECT")),
+    *(f"{kind}_POSITIONS" for kind in ("ADD", "GREATER", "MAXIMUM", "MUL", "SELECT")),
 )
 _ALONG_CHANNELS = ("ARG_MAX_CHANNELS", "MEAN_CHANNELS", "REDUCE_MAX_CHANNELS")
 _BY_ELEMENT = (
@@ -49,7 +49,7 @@ _BY_ELEMENT = (
     *("LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "QUANTIZE", "RELU", "RELU6", "RESHAPE", "RSQRT"),
     *("SQRT", BUILTIN["STRIDED_SLICE"], "SUB", "TANH"),
     *("CAST_BOOL", "CAST_INT8", "CAST_INT32", "CAST_TO_BOOL", "CAST_TO_INT8", "CAST_TO_INT32"),
-    *("COS", "FLOOR", "GREATER", "LOGICAL_AND", "LOGICAL_NOT", "SELECT", "SIGN"),
+    *("COS", "FLOOR", "GREATER", "LOGICAL_AND", "LOGICAL_NOT", "NEG", "SELECT", "SIGN"),
     *("SIN", "SQUARE"),
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 from cost_tables import choosing_ops, moving_ops, reducing_ops
+from cost_tables.broadcast_operand import broadcasts_of, read_again
 from cost_tables.moving_ops import output_of
 from cost_tables.one_op_net import ACTIVATION_SCALE, OneOpNet
 
@@ -146,25 +147,24 @@ def _reshape(net: OneOpNet, op: CostedOp) -> bytes:
     return net.finish("RESHAPE", 1, (source, net.add_numbers(shape)), tuple(shape), options)
 
 
-def _binary(record: Any) -> Callable[[OneOpNet, CostedOp], bytes]:
+def _broadcast(record: Any) -> Callable[[OneOpNet, CostedOp], bytes]:
     def build(net: OneOpNet, op: CostedOp) -> bytes:
-        inputs = (net.add_input(*output_of(op)), net.add_input(*output_of(op)))
-        return net.finish(op.kind, 2, inputs, output_of(op), record())
+        name, _, _ = op.kind.partition("_")
+        inputs = (net.add_input(*output_of(op)), read_again(net, op))
+        return net.finish(name, 2, inputs, output_of(op), record())
 
     return build
 
 
-def _channelwise(
-    op_name: str, record: Any = None, version: int = 2
-) -> Callable[[OneOpNet, CostedOp], bytes]:
-    """A constant per channel, which is read again for every position."""
+def _prelu(net: OneOpNet, op: CostedOp) -> bytes:
+    inputs = (net.add_input(*output_of(op)), net.add_operand(op.channels_out))
+    return net.finish("PRELU", 1, inputs, output_of(op))
 
-    def build(net: OneOpNet, op: CostedOp) -> bytes:
-        inputs = (net.add_input(*output_of(op)), net.add_operand(op.channels_out))
-        options = record() if record else None
-        return net.finish(op_name, version, inputs, output_of(op), options)
 
-    return build
+def _square(net: OneOpNet, op: CostedOp) -> bytes:
+    """A product with itself, which is how int8 files write it."""
+    source = net.add_input(*output_of(op))
+    return net.finish("MUL", 2, (source, source), output_of(op), schema.MulOptionsT())
 
 
 def _unary(version: int, scale: float, zero_point: int, record: Any = None) -> Any:
@@ -237,13 +237,12 @@ _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     "RESIZE_NEAREST_NEIGHBOR": moving_ops.nearest,
     "TILE": moving_ops.tile,
     "RESHAPE": _reshape,
-    "ADD": _binary(schema.AddOptionsT),
-    "SUB": _binary(schema.SubOptionsT),
-    "MUL": _binary(schema.MulOptionsT),
-    "MAXIMUM": _binary(schema.MaximumMinimumOptionsT),
-    "MINIMUM": _binary(schema.MaximumMinimumOptionsT),
-    "ADD_CHANNELS": _channelwise("ADD", schema.AddOptionsT),
-    "MUL_CHANNELS": _channelwise("MUL", schema.MulOptionsT),
+    **dict.fromkeys(broadcasts_of("ADD"), _broadcast(schema.AddOptionsT)),
+    **dict.fromkeys(broadcasts_of("MUL"), _broadcast(schema.MulOptionsT)),
+    **dict.fromkeys(broadcasts_of("MAXIMUM"), _broadcast(schema.MaximumMinimumOptionsT)),
+    "MINIMUM": _broadcast(schema.MaximumMinimumOptionsT),
+    "SUB": _broadcast(schema.SubOptionsT),
+    "SQUARE": _square,
     "SQUARED_DIFFERENCE": _squared_difference,
     "LOGISTIC": _unary(2, 1 / 256, -128),
     "TANH": _unary(2, 1 / 128, 0),
@@ -259,16 +258,16 @@ _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     "GELU": _unary(2, ACTIVATION_SCALE, 0, schema.GeluOptionsT),
     "HARD_SWISH": _unary(1, ACTIVATION_SCALE, 0, schema.HardSwishOptionsT),
     "LEAKY_RELU": _leaky,
-    "PRELU": _channelwise("PRELU", version=1),
+    "PRELU": _prelu,
     "SOFTMAX": _softmax,
     "LOG_SOFTMAX": _log_softmax,
-    **dict.fromkeys(("COS", "FLOOR", "SIGN", "SIN", "SQUARE"), _unary(1, ACTIVATION_SCALE, 0)),
+    **dict.fromkeys(("COS", "FLOOR", "NEG", "SIGN", "SIN"), _unary(1, ACTIVATION_SCALE, 0)),
     "QUANTIZE": _quantize,
     "DEQUANTIZE": _dequantize,
     "STRIDED_SLICE": moving_ops.cut,
     BUILTIN["STRIDED_SLICE"]: moving_ops.pick,
-    **dict.fromkeys(choosing_ops.COMPARED, choosing_ops.comparison),
-    **dict.fromkeys(choosing_ops.SELECTED, choosing_ops.selection),
+    **dict.fromkeys(broadcasts_of("GREATER"), choosing_ops.comparison),
+    **dict.fromkeys(broadcasts_of("SELECT"), choosing_ops.selection),
     **dict.fromkeys(choosing_ops.CAST, choosing_ops.cast),
     "LOGICAL_AND": choosing_ops.both,
     "LOGICAL_NOT": choosing_ops.other,

@@ -193,6 +193,16 @@ def test_a_row_that_xnnpack_looks_up_costs_one_look_up(tiny_graph: Build) -> Non
     assert "HARD_SWISH in float32" in apart.unknown
 
 
+def test_a_square_inside_of_a_row_is_looked_up_with_it(tiny_graph: Build) -> None:
+    graph = tiny_graph()
+    one = graph.tensor("one", (), "int8", scale=0.1, data=[10])
+    x, more, y = (graph.tensor(name, (1, 8, 8, 4), "int8", scale=0.1) for name in ("x", "m", "y"))
+    graph.op("ADD", [x, one], more, 2, schema.AddOptionsT())
+    graph.op("MUL", [more, more], y, 2, schema.MulOptionsT())
+    prediction = predict(graph.build([x], [y]), _table("LOGISTIC", precision=INT8))
+    assert (prediction.cycles, prediction.unknown) == (CALL + 8 * 8 * 4, ())
+
+
 def test_a_concatenation_copies_each_input(tiny_graph: Build) -> None:
     graph = tiny_graph()
     parts = [graph.tensor(f"x{c}", (1, 8, 8, c), "float32") for c in (1, 3, 8)]

@@ -22,10 +22,13 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 # What XNNPACK has no kernels for, so that the built-in ones were counted.
 _OUTSIDE = {"GATHER", "LOG_SOFTMAX", "LOGICAL_AND", "LOGICAL_NOT", "MIRROR_PAD", "PACK"}
 _OUTSIDE |= {"ARG_MAX_CHANNELS", "RESIZE_NEAREST_NEIGHBOR", "SIGN", "TILE", *BUILTIN.values()}
-_BUILT_IN = ("CAST_", "GREATER", "SELECT")
+_BUILT_IN = {
+    INT8: ("CAST_", "GREATER", "MAXIMUM", "SELECT"),
+    FLOAT32: ("CAST_", "GREATER", "SELECT"),
+}
 OUTSIDE = {
-    INT8: {"ABS", "AVERAGE_POOL_2D", "DIV", "EXP", "GELU", "HARD_SWISH", "LOG", "MAXIMUM"}
-    | {"MINIMUM", "PRELU", "RELU", "RELU6", "RSQRT", "SOFTMAX", "SQRT", "SQUARED_DIFFERENCE"}
+    INT8: {"ABS", "AVERAGE_POOL_2D", "DIV", "EXP", "GELU", "HARD_SWISH", "LOG", "MINIMUM"}
+    | {"PRELU", "RELU", "RELU6", "RSQRT", "SOFTMAX", "SQRT", "SQUARED_DIFFERENCE"}
     | _OUTSIDE,
     FLOAT32: _OUTSIDE,
 }
@@ -52,7 +55,7 @@ def test_every_op_runs_where_networks_have_it(script: Any) -> None:
     for grid, precision in script.plan_series():
         for op in (next(iter(grid.ops())), _middle(grid)):
             runner = open_model(script.one_op_file(op, precision))
-            outside = grid.kind in OUTSIDE[precision] or grid.kind.startswith(_BUILT_IN)
+            outside = grid.kind in OUTSIDE[precision] or grid.kind.startswith(_BUILT_IN[precision])
             assert (runner.partitions, len(runner.outside)) == (not outside, outside), (
                 op,
                 precision,
@@ -132,6 +135,8 @@ def test_the_committed_table_is_what_is_counted_today(script: Any, emulated: Non
         (CostedOp("AVERAGE_POOL_2D", 1, 1, 64, 64, (16, 16)), INT8),
         (CostedOp("TRANSPOSE", 64, 64, 16, 16, stride=4), INT8),
         (CostedOp(BUILTIN["TRANSPOSE_CONV"], 16, 16, 16, 16, (3, 3)), INT8),
+        (CostedOp("GREATER_SCALAR", 64, 64, 1, 1), INT8),
+        (CostedOp("MEAN_CHANNELS", 16, 16, 16, 16), FLOAT32),
     ]
     counted = script.count_ops(ops)
     expected = [table.call + table.op_cost(*op) for op in ops]
