@@ -35,22 +35,23 @@ _DEPTHWISE_TILES = {INT8: {"channels_out": 8}, FLOAT32: {"channels_out": 4}}
 _BY_POSITION = (
     *("ADD_CHANNELS", "CONCATENATION", "MEAN", "MUL_CHANNELS", "PAD", "RESIZE_BILINEAR"),
     *("PRELU", "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "SQUARED_DIFFERENCE", "STRIDED_SLICE"),
-    *("GATHER", "LOG_SOFTMAX", "MIRROR_PAD", "PACK", "REDUCE_MAX", "TILE"),
+    *("GATHER", "MIRROR_PAD", "PACK", "REDUCE_MAX", "TILE"),
 )
 # Of few sizes: what they take beside a number each is a constant per position.
 _BROADCAST = (
-    *(f"{kind}_SCALAR" for kind in ("ADD", "GREATER", "MAXIMUM", "MUL", "SELECT")),
+    *("GREATER_SCALAR", "SELECT_SCALAR"),
     *(f"{kind}_CHANNELS" for kind in ("GREATER", "MAXIMUM", "SELECT")),
     *(f"{kind}_POSITIONS" for kind in ("ADD", "GREATER", "MAXIMUM", "MUL", "SELECT")),
 )
-_ALONG_CHANNELS = ("ARG_MAX_CHANNELS", "MEAN_CHANNELS", "REDUCE_MAX_CHANNELS")
+_ALONG_CHANNELS = ("ARG_MAX_CHANNELS", "LOG_SOFTMAX", "MEAN_CHANNELS", "REDUCE_MAX_CHANNELS")
 _BY_ELEMENT = (
     *("ABS", "ADD", "DEQUANTIZE", "DIV", "ELU", "EXP", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG"),
     *("LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "QUANTIZE", "RELU", "RELU6", "RESHAPE", "RSQRT"),
     *("SQRT", BUILTIN["STRIDED_SLICE"], "SUB", "TANH"),
+    *("ADD_SCALAR", "MAXIMUM_SCALAR", "MUL_SCALAR"),
     *("CAST_BOOL", "CAST_INT8", "CAST_INT32", "CAST_TO_BOOL", "CAST_TO_INT8", "CAST_TO_INT32"),
-    *("COS", "FLOOR", "GREATER", "LOGICAL_AND", "LOGICAL_NOT", "NEG", "SELECT", "SIGN"),
-    *("SIN", "SQUARE"),
+    *("COS", "FLOOR", "GREATER", "LOGICAL_AND", "LOGICAL_NOT", "NEG", "SELECT", "SIGN", "SIN"),
+    "SQUARE",
 )
 
 
@@ -145,7 +146,7 @@ def _by_position(kind: str, stride: int = 1) -> Grid:
 
 
 def _broadcast(kind: str) -> Grid:
-    return Grid(kind, {"positions": (16, 256, 4096), "channels_out": (1, 2, 16, 64)})
+    return Grid(kind, {"positions": (1, 16, 256, 4096), "channels_out": (1, 2, 16, 64)})
 
 
 def _along_channels(kind: str) -> Grid:
