@@ -40,7 +40,7 @@ _SPOT_SIDES, _SPOT_CHANNELS = (3, 6, 10, 14), (24, 40, 48, 96, 144)
 
 # XNNPACK takes every product of two matrices in float. What a type has no kernel for is not written
 # in it, and ops without numbers stand among those of float32.
-_ONLY_INT8 = {"CAST_INT8", "CAST_TO_INT8", "DEQUANTIZE", BUILTIN["BATCH_MATMUL"]}
+_ONLY_INT8 = {"ABS_RESCALED", "CAST_INT8", "CAST_TO_INT8", "DEQUANTIZE", BUILTIN["BATCH_MATMUL"]}
 _ONLY_FLOAT32 = {
     *("CAST_BOOL", "CAST_INT32", "CAST_TO_BOOL", "CAST_TO_INT32", "COS", "FLOOR", "LOGICAL_AND"),
     *("LOGICAL_NOT", "NEG", "SIGN", "SIN"),

@@ -119,6 +119,12 @@ def _broadcast(node: Node) -> Iterator[CostedOp]:
     yield _sized(node, node.outputs[0], node.given()[0], kind=broadcast_kind(node))
 
 
+def _magnitude(node: Node) -> Iterator[CostedOp]:
+    source, target = node.given()[0], node.outputs[0]
+    kind = "ABS" if source.scale == target.scale else "ABS_RESCALED"  # wherever their zeros are
+    yield _sized(node, target, source, kind=kind)
+
+
 def _cast(node: Node) -> Iterator[CostedOp]:
     source, target = node.given()[0], node.outputs[0]
     kinds = (source.dtype,) if target.dtype == "float32" else ("to", target.dtype)
@@ -173,6 +179,7 @@ _READERS: dict[str, Callable[[Node], Iterator[CostedOp]]] = {
     "BATCH_MATMUL": _matrix_product,
     "MAX_POOL_2D": _pool,
     "AVERAGE_POOL_2D": _pool,
+    "ABS": _magnitude,
     "CAST": _cast,
     "CONCATENATION": concatenated,
     "DEPTH_TO_SPACE": _rearranged,

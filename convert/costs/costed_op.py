@@ -23,7 +23,8 @@ class CostedOp:
             `BUILTIN` are outside of XNNPACK, and an ending says which operands are read again:
             `_SCALAR` a single number, `_CHANNELS` a number per channel, `_POSITIONS` one per
             position. A reduction with `_CHANNELS` goes along the channels, one without along all
-            positions. A CAST is named by the type that is no float. A TRANSPOSE is one of two
+            positions. A CAST is named by the type that is no float; an
+            ABS_RESCALED goes from one scale to another. A TRANSPOSE is one of two
             dimensions: of `positions` runs of `channels_out` numbers that stay together, as
             CONCATENATION, PACK and GATHER copy them.
         height: Of its output; of the input where the op looks at many positions (MEAN).

@@ -171,8 +171,9 @@ def _unary(version: int, scale: float, zero_point: int, record: Any = None) -> A
     def build(net: OneOpNet, op: CostedOp) -> bytes:
         inputs = (net.add_input(*output_of(op)),)
         options = record() if record else None
+        name = op.kind.removesuffix("_RESCALED")
         return net.finish(
-            op.kind, version, inputs, output_of(op), options, scale=scale, zero_point=zero_point
+            name, version, inputs, output_of(op), options, scale=scale, zero_point=zero_point
         )
 
     return build
@@ -253,6 +254,7 @@ _BUILDERS: dict[str, Callable[[OneOpNet, CostedOp], bytes]] = {
     "RSQRT": _of_positive(2),
     "SQRT": _of_positive(1),
     "ABS": _unary(2, ACTIVATION_SCALE, 0, schema.AbsOptionsT),
+    "ABS_RESCALED": _unary(2, ACTIVATION_SCALE / 2, -128, schema.AbsOptionsT),
     "ELU": _unary(1, ACTIVATION_SCALE, 0),
     "EXP": _unary(2, ACTIVATION_SCALE, -128, schema.ExpOptionsT),
     "GELU": _unary(2, ACTIVATION_SCALE, 0, schema.GeluOptionsT),

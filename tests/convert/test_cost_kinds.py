@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -76,6 +77,14 @@ def test_what_is_read_again_is_in_the_kind(op: str, shapes: tuple[Shape, ...], k
     (found,) = costed_ops(_node(op, inputs, [_operand(9, target)]))
     depth = target[-1]
     assert (found.kind, found.positions, found.channels_out) == (kind, 24, depth)
+
+
+def test_a_magnitude_on_another_scale_is_another_op() -> None:
+    source, same = _operand(0, WHOLE), _operand(1, WHOLE)
+    (kept,) = costed_ops(_node("ABS", [source], [same]))
+    (rescaled,) = costed_ops(_node("ABS", [source], [replace(same, scale=0.05)]))
+    (moved,) = costed_ops(_node("ABS", [source], [replace(same, zero_point=-128)]))
+    assert (kept.kind, rescaled.kind, moved.kind) == ("ABS", "ABS_RESCALED", "ABS")
 
 
 def test_a_product_with_itself_is_a_square() -> None:

@@ -27,7 +27,17 @@ _BUILT_IN = {
     FLOAT32: ("CAST_", "GREATER", "SELECT"),
 }
 OUTSIDE = {
-    INT8: {"ABS", "AVERAGE_POOL_2D", "DIV", "EXP", "GELU", "HARD_SWISH", "LOG", "MINIMUM"}
+    INT8: {
+        "ABS",
+        "ABS_RESCALED",
+        "AVERAGE_POOL_2D",
+        "DIV",
+        "EXP",
+        "GELU",
+        "HARD_SWISH",
+        "LOG",
+        "MINIMUM",
+    }
     | {"PRELU", "RELU", "RELU6", "RSQRT", "SOFTMAX", "SQRT", "SQUARED_DIFFERENCE"}
     | _OUTSIDE,
     FLOAT32: _OUTSIDE,
