@@ -21,9 +21,8 @@ FIXES: dict[str, str] = {
     "EXPAND_DIMS": "use a reshape, or keep the four dimensions throughout",
     "GATHER_ND": "use slices with constant bounds",
     "HARD_SWISH": "use ReLU6 fused into the convolution before it, and retrain",
-    **dict.fromkeys(
-        ("L2_NORMALIZATION", "LOG_SOFTMAX"), "give the file to `portrait-tflite convert`"
-    ),
+    "L2_NORMALIZATION": "give the file to `portrait-tflite convert`",
+    "LOG_SOFTMAX": "end the network before it: its largest is that of the scores",
     "MAXIMUM": "use a ReLU fused into the convolution before it",
     "MINIMUM": "use a ReLU6 fused into the convolution before it",
     "POW": "write squares and cubes as products, and use sqrt for 0.5",
