@@ -63,6 +63,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import Soft
 from portrait_tflite.convert.rewrites.flatbuffer.sparse_kernel import SparseKernel
 from portrait_tflite.convert.rewrites.flatbuffer.spelled_out import SpelledOut
 from portrait_tflite.convert.rewrites.flatbuffer.split_to_slices import SplitToSlices
+from portrait_tflite.convert.rewrites.flatbuffer.stack_to_parts import StackToParts
 from portrait_tflite.convert.rewrites.flatbuffer.subsampling import Subsampling
 from portrait_tflite.convert.rewrites.flatbuffer.through_float import ThroughFloat
 from portrait_tflite.convert.rewrites.flatbuffer.to_leaky_relu import ToLeakyRelu
@@ -94,6 +95,7 @@ REGISTERED: tuple[FlatbufferRewrite, ...] = (
     UnevenNearest(),  # what has no whole factors
     SliceThenReshape(),
     SplitToSlices(),
+    StackToParts(),  # before PackToConcatenation, whose ops it then saves
     AsReshape(),  # before Cancel, which then knows one kind of reshape
     TransposeOfFewer(),  # before Cancel, for which its reshapes leave something
     PackToConcatenation(),
