@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -24,10 +24,19 @@ from portrait_tflite.convert.rewrites.flatbuffer.through_float import UNPACK
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
-_TRUTHS = frozenset(
-    {"EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_EQUAL"}
-    | {"LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR"}
-)
+_COMPARISONS = {
+    "EQUAL": np.equal,
+    "GREATER": np.greater,
+    "GREATER_EQUAL": np.greater_equal,
+    "LESS": np.less,
+    "LESS_EQUAL": np.less_equal,
+    "NOT_EQUAL": np.not_equal,
+}
+_TRUTHS = frozenset({*_COMPARISONS, "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR"})
+_SUB = Op("SUB", 2, schema.SubOptionsT())
+# The built-in comparisons round numbers to 1/256, and have no multiplier of 1 or more
+# [V: comparisons.cc, and seen on LiteRT 2.3.0].
+_LEAST_SCALE, _LARGEST_SCALE = 1 / 256, 1.0
 _RELU = schema.ActivationFunctionType.RELU
 
 
@@ -37,17 +46,21 @@ class _Choice:
 
     Attributes:
         source: The tensor that is compared.
+        subtracted: What is subtracted from it first, where two tensors are compared; else None.
         first: The integer from which it holds; None for the very first.
         end: The integer from which it no longer holds; None for none.
         taken: What is taken there; None for 1, where the truth itself is wanted as a number.
         left: What is taken elsewhere; None for 0.
+        inverted: Whether it holds elsewhere, and not there.
     """
 
     source: Operand
+    subtracted: Operand | None
     first: int | None
     end: int | None
     taken: Operand | None
     left: Operand | None
+    inverted: bool = False
 
 
 class ChoiceToNumbers(FlatbufferRewrite):
@@ -57,13 +70,18 @@ class ChoiceToNumbers(FlatbufferRewrite):
         y = SELECT(GREATER(x, c), a, b)    # int8; any comparisons of x with numbers, and
                                            # LOGICAL_AND, _OR, _NOT of them
         y = CAST(GREATER(x, c))            # to float
+        y = CAST(EQUAL(a, b))              # two tensors of one scale, as an unpooling compares a
+                                           # picture with its maxima
 
     Result:
+        x = SUB(a, b)    # of two
         u = MINIMUM(ADD(MUL(DEQUANTIZE(x), 4 / step of x), .., RELU), 1)    # 1 or 0
         y = QUANTIZE(b + u * (a - b))
 
     The integers of x lie a step apart: a line that rises by 4 within a step and is clamped is 0 at
-    one of them and 1 at the next. What is taken is rounded once, if it has another scale than y.
+    one of them and 1 at the next; where it holds at one integer alone, two lines meet. Of two
+    tensors of one scale SUB is exact until it saturates, which leaves its sign. What is taken is
+    rounded once, if it has another scale than y.
     """
 
     name = "choice_to_numbers"
@@ -78,16 +96,16 @@ class ChoiceToNumbers(FlatbufferRewrite):
         sources = _compared(model, condition)
         if not sources:
             return None
-        if len(sources) > 1 or any(not _is_int8(one) for one in sources):
-            return RefusedOp(node.tensor, "it compares more than one int8 tensor with numbers")
+        if refusal := _refusal(model, condition, sources, node.outputs[0]):
+            return RefusedOp(node.tensor, refusal)
         # The op copies integers, whatever they stand for.
         forms = {form_of(one) for one in (*branches, *node.outputs) if _is_int8(one)}
         if branches and (len(forms) > 1 or not all(_is_int8(one) for one in branches)):
             return RefusedOp(node.tensor, "not all that it chooses from is int8 of one scale")
-        choice = _choice(model, condition, sources[0], branches)
+        choice = _choice(_truth(model, condition, sources), sources, branches)
         if choice is None:
             return RefusedOp(node.tensor, "it changes at no integer, or at more than two")
-        computed = dict.fromkeys(o.index for o in (sources[0], *branches) if not o.constant)
+        computed = dict.fromkeys(o.index for o in (*sources, *branches) if not o.constant)
         return Match("1 or 0 times what is chosen", choice, exact=False, sources=tuple(computed))
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
@@ -111,9 +129,15 @@ class _Built:
 
     def share(self, choice: _Choice, output: int | None) -> int:
         """Add what is 1 where the condition holds, and else 0."""
+        source = self._difference(choice.source, choice.subtracted)
+        if choice.first is not None and choice.end == choice.first + 1:
+            return self._peak(source, choice.first, inverted=choice.inverted, output=output)
+        if choice.inverted:
+            within = self.share(replace(choice, inverted=False), None)
+            return self._new("SUB", schema.SubOptionsT(), self._number(1), within, output=output)
         lines = [(choice.first, 1), (choice.end, -1)]
         bounded = [(at, sign) for at, sign in lines if at is not None]
-        rising = [self._line(choice.source, *each, clamped=len(bounded) == 1) for each in bounded]
+        rising = [self._line(source, *each, clamped=len(bounded) == 1) for each in bounded]
         line = rising[0]
         if len(rising) == 2:
             lower = self._new("MINIMUM", schema.MaximumMinimumOptionsT(), *rising)
@@ -129,6 +153,27 @@ class _Built:
         gap = self._new("SUB", schema.SubOptionsT(), one, other)
         moved = self._new("MUL", schema.MulOptionsT(), share, gap)
         return self._new("ADD", schema.AddOptionsT(), moved, other)
+
+    def _difference(self, source: Operand, other: Operand | None) -> Operand:
+        if other is None:
+            return source
+        found = self.replacement.tensor(self._shape, source, zero_point=0)
+        self.replacement.op(_SUB, [source.index, other.index], found)
+        return replace(source, index=found, shape=self._shape, zero_point=0)
+
+    def _peak(self, source: Operand, at: int, *, inverted: bool, output: int | None) -> int:
+        """Add what is 1 at integer `at` and 0 at all others, or the other way round."""
+        middle = self._number((at - source.zero_point) * source.scale)
+        gap = self._new("SUB", schema.SubOptionsT(), self._real(source), middle)
+        away = self._new("ABS", schema.AbsOptionsT(), gap)
+        # Twice as steep as it need be: what rounding leaves is cut off.
+        steep = self._number((2 if inverted else -2) / source.scale)
+        risen = self._new("MUL", schema.MulOptionsT(), away, steep)
+        one = self._number(1)
+        if inverted:
+            return self._new("MINIMUM", schema.MaximumMinimumOptionsT(), risen, one, output=output)
+        options = schema.AddOptionsT(fusedActivationFunction=_RELU)
+        return self._new("ADD", options, risen, one, output=output)
 
     def _line(self, source: Operand, at: int, sign: int, *, clamped: bool) -> int:
         """Add a line that is 2 at integer `at` and −2 at the one before, or the other way round."""
@@ -157,25 +202,52 @@ class _Built:
         return result
 
 
+def _refusal(
+    model: schema.ModelT, condition: Operand, sources: list[Operand], target: Operand
+) -> str:
+    """Say why a condition on these tensors can not be computed, or ""."""
+    if len(sources) > 2 or any(not _is_int8(one) for one in sources):
+        return "it compares more than two int8 tensors"
+    if len(sources) == 1:
+        return ""
+    comparison = producer_of(model, condition.index)
+    if comparison is None or comparison.op not in _COMPARISONS:
+        return "it compares more than one int8 tensor with numbers"
+    if form_of(sources[0]) != form_of(sources[1]):
+        return "it compares two tensors of different scales"
+    if not _LEAST_SCALE <= sources[0].scale < _LARGEST_SCALE:
+        return f"the built-in kernel takes unlike integers of scale {sources[0].scale:g} for equal"
+    return "" if condition.shape == target.shape else "it chooses for more than it compares"
+
+
 def _choice(
-    model: schema.ModelT, condition: Operand, source: Operand, branches: list[Operand]
+    truth: NDArray[np.bool_], sources: list[Operand], branches: list[Operand]
 ) -> _Choice | None:
-    truth = _truth(model, condition, source)
     turns = [int(at) - 128 for at in np.flatnonzero(truth[1:] != truth[:-1]) + 1]
     if not turns or len(turns) > 2:
         return None
+    source, other = (*sources, None)[:2]
+    assert source is not None
     taken, left = branches or (None, None)
     # A SELECT may as well ask for the opposite: where that saves a subtraction, or a gap.
     swapped = taken is not None and (_is_nothing(taken) if len(turns) == 1 else bool(truth[0]))
     if swapped:
         taken, left, truth = left, taken, ~truth
+    if len(turns) == 2:
+        first, end = turns
+        return _Choice(source, other, first, end, taken, left, inverted=bool(truth[0]))
     if truth[0]:
-        return _Choice(source, None, turns[0], taken, left) if len(turns) == 1 else None
-    return _Choice(source, turns[0], turns[1] if len(turns) == 2 else None, taken, left)
+        return _Choice(source, other, None, turns[0], taken, left)
+    return _Choice(source, other, turns[0], None, taken, left)
 
 
-def _truth(model: schema.ModelT, condition: Operand, source: Operand) -> NDArray[np.bool_]:
-    """Ask the kernels for which integers of `source` a condition holds: `[256]`."""
+def _truth(model: schema.ModelT, condition: Operand, sources: list[Operand]) -> NDArray[np.bool_]:
+    """Tell for which integers of a tensor, or of the difference of two, it holds: `[256]`."""
+    if len(sources) == 2:
+        comparison = producer_of(model, condition.index)
+        assert comparison is not None
+        return np.asarray(_COMPARISONS[comparison.op](EVERY_INT8, 0))
+    source = sources[0]
     runner = open_model(cut_out(model, [source.index], [condition.index]), Delegate.CPU)
     found: list[NDArray[np.bool_]] = []
     for start in range(0, 256, source.size):

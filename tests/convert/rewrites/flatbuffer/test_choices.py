@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given
@@ -17,6 +18,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
 from portrait_tflite.convert.rewrites.flatbuffer.select_to_leaky_relu import SelectToLeakyRelu
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 from portrait_tflite.runtime import open_model
+from portrait_tflite.vocabulary import Delegate
 
 from .drawing import many
 
@@ -76,18 +78,20 @@ class Choices:
         self.graph.op("MUL", [self.x, self.number(value)], result, version, schema.MulOptionsT())
         return result
 
-    def select(self, condition: int, one: int, other: int, op: str = "SELECT") -> bytes:
+    def select(
+        self, condition: int, one: int, other: int, op: str = "SELECT", ends: Any = None
+    ) -> bytes:
         y = self.tensor("net/choose/y")
         self.graph.op(op, [condition, one, other], y, 1, _SELECTS[op]())
-        return bytes(self.graph.build([self.x], [y]))
+        return bytes(self.graph.build(ends or [self.x], [y]))
 
-    def cast(self, condition: int) -> bytes:
+    def cast(self, condition: int, ends: Any = None) -> bytes:
         y = int(self.graph.tensor("net/choose/y", SHAPE, "float32"))
         options = schema.CastOptionsT(
             inDataType=schema.TensorType.BOOL, outDataType=schema.TensorType.FLOAT32
         )
         self.graph.op("CAST", [condition], y, 1, options)
-        return bytes(self.graph.build([self.x], [y]))
+        return bytes(self.graph.build(ends or [self.x], [y]))
 
 
 def _leaky(choices: Choices, comparison: str, slope: float, *, number_first: bool) -> bytes:
@@ -215,9 +219,50 @@ def test_every_choice_by_numbers(
 def test_a_truth_that_becomes_a_number(tiny_graph: Build, mend_with: Build, condition: str) -> None:
     choices = Choices(tiny_graph)
     result = mend_with(choices.cast(CONDITIONS[condition](choices, -2.0, 3.0)), NUMBERS)
-    # 1 outside of an interval is 1 less what is within: nobody wrote that yet.
-    assert result.done == (condition != "outside")
+    assert result.done
     assert result.steps == 0
+
+
+@many
+@given(
+    comparison=st.sampled_from(sorted(op for op in _OPTIONS if not op.startswith("LOGICAL"))),
+    branches=st.sampled_from(("", "x_0", "0_x", "x_other", "other_x")),
+    scale=st.floats(1 / 256, 0.99),  # the runtime has no others right
+    zero_point=st.integers(-128, 127),
+)
+def test_every_comparison_of_two(
+    tiny_graph: Build, mend_with: Build, comparison: str, branches: str, scale: float,
+    zero_point: int,
+) -> None:  # fmt: skip
+    choices = Choices(tiny_graph, (scale, zero_point))
+    other = choices.tensor("other")
+    truth = choices.truth(comparison, choices.x, other)
+    ends = [choices.x, other]
+    if branches:
+        held = {"x": lambda: choices.x, "other": lambda: other, "0": choices.zero}
+        pair = [held[name]() for name in branches.split("_")]
+        data = choices.select(truth, *pair, "SELECT_V2" if "0" in branches else "SELECT", ends)
+    else:
+        data = choices.cast(truth, ends)
+    result = mend_with(data, NUMBERS)
+    assert result.done, result.refusals
+    # On noise few are equal.
+    rng = np.random.default_rng(3)
+    values = rng.integers(-128, 128, SHAPE)
+    near = np.clip(values + rng.integers(-2, 3, SHAPE), -128, 127)
+    given_to = [array.astype(np.int8) for array in (values, near)]
+    before, after = (open_model(d, Delegate.CPU).run(*given_to) for d in (data, result.data))
+    assert before[0].tobytes() == after[0].tobytes()
+
+
+def test_two_compared_leave_nothing_outside(tiny_graph: Build) -> None:
+    choices = Choices(tiny_graph)
+    other = choices.tensor("other")
+    data = choices.cast(choices.truth("EQUAL", choices.x, other), [choices.x, other])
+    assert {node.op for node in open_model(data).outside} == {"EQUAL", "CAST"}
+    result = mend_model(data)
+    mended = open_model(result.data)
+    assert (mended.partitions, mended.outside) == (1, ())
 
 
 @pytest.mark.parametrize(
@@ -233,9 +278,18 @@ def test_nothing_is_outside(tiny_graph: Build, rewrite: Any, slope: float) -> No
 
 def test_what_is_no_comparison_with_numbers_is_refused(tiny_graph: Build, mend_with: Build) -> None:
     choices = Choices(tiny_graph)
-    other = choices.times(-0.5)
-    data = choices.select(choices.truth("GREATER", choices.x, other), choices.x, other)
+    other = choices.times(-0.5, (0.07, 3))
+    data = choices.cast(choices.truth("GREATER", choices.x, other))
     (reason,) = mend_with(data, NUMBERS, accept).refusals
+    assert "different scales" in reason
+    choices = Choices(tiny_graph, (0.0039, 3))
+    data = choices.cast(choices.truth("GREATER", choices.x, choices.times(-0.5)))
+    (reason,) = mend_with(data, NUMBERS, accept).refusals
+    assert "for equal" in reason
+    choices = Choices(tiny_graph)
+    above = choices.truth("GREATER", choices.x, choices.times(-0.5))
+    both = choices.truth("LOGICAL_AND", above, _beyond(choices, "LESS", 0.4))
+    (reason,) = mend_with(choices.cast(both), NUMBERS, accept).refusals
     assert "more than one int8 tensor" in reason
     choices = Choices(tiny_graph)
     one = choices.graph.tensor("one", SHAPE, "int8", 0.07, 3)
@@ -271,6 +325,25 @@ def test_a_broken_slope_is_caught(
     result = mend_with(data, LEAKY)
     assert not result.done
     assert "steps on the built-in kernels" in result.refusals[0]
+
+
+@pytest.mark.parametrize("fault", ["late", "turned"])
+def test_a_broken_peak_is_caught(
+    tiny_graph: Build, mend_with: Build, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    peak = choice_to_numbers._Built._peak
+
+    def wrong(built: Any, source: Any, at: int, *, inverted: bool, output: Any) -> int:
+        at, inverted = (at + 1, inverted) if fault == "late" else (at, not inverted)
+        return peak(built, source, at, inverted=inverted, output=output)
+
+    monkeypatch.setattr(choice_to_numbers._Built, "_peak", wrong)
+    choices = Choices(tiny_graph)
+    other = choices.tensor("other")
+    data = choices.cast(choices.truth("EQUAL", choices.x, other), [choices.x, other])
+    result = mend_with(data, NUMBERS)
+    assert not result.done
+    assert "the output moves by" in result.refusals[0]
 
 
 @pytest.mark.parametrize("fault", ["late", "flat", "turned"])
