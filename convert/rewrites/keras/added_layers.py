@@ -130,6 +130,11 @@ def depth_to_space(name: str, source: Value, block: int) -> Value:
     return apply_op(name, lambda x: keras.ops.depth_to_space(x, block), source)
 
 
+def space_to_depth(name: str, source: Value, block: int) -> Value:
+    """Rearrange `[1, h·block, w·block, c]` to `[1, h, w, block²·c]`."""
+    return apply_op(name, lambda x: keras.ops.space_to_depth(x, block), source)
+
+
 def activate(name: str, source: Value, activation: Any) -> Value:
     """Add an activation function, or nothing where it is linear."""
     if is_linear(activation):

@@ -29,6 +29,7 @@ from portrait_tflite.convert.rewrites.keras.normalization import Normalization
 from portrait_tflite.convert.rewrites.keras.one_spelling import OneSpelling
 from portrait_tflite.convert.rewrites.keras.packed_columns import PackedColumns
 from portrait_tflite.convert.rewrites.keras.padding_into_same import PaddingIntoSame
+from portrait_tflite.convert.rewrites.keras.patches import MergePatches, PatchesAsDepth
 from portrait_tflite.convert.rewrites.keras.pixel_shuffle import PixelShuffle
 from portrait_tflite.convert.rewrites.keras.sigmoid_by_hand import SigmoidByHand
 from portrait_tflite.convert.rewrites.keras.site import KerasRewrite
@@ -46,6 +47,8 @@ REWRITES: tuple[KerasRewrite, ...] = (
     PaddingIntoSame(),  # before all that look for convolutions
     DenseAsConvolution(),  # likewise
     GroupedAsDepthwise(),  # likewise
+    MergePatches(),  # likewise; behind DenseAsConvolution, which leaves it one kind of product
+    PatchesAsDepth(),  # what reads patches otherwise
     ActivationByHand(),  # before the folds, which would take its numbers apart
     SigmoidByHand(),  # before the folds, which would take its halves along
     SmoothActivation(),  # behind those that read a swish; before the fuses, which take ReLU6 along
