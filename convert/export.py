@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from portrait_tflite.convert.builtin_ops import with_builtins
 from portrait_tflite.convert.files.flatbuffer import read_model, rename_io, serialize
 from portrait_tflite.convert.graph import OUTPUT_NAME, Graph
 from portrait_tflite.convert.network_inputs import INPUT_NAME, keras_ends, plain_name
@@ -18,6 +19,14 @@ from portrait_tflite.vocabulary import Precision
 
 _NO_BUILTIN = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 _NO_16_BIT = re.compile(r"Quantization to 16x8-bit not yet supported for op: '(\w+)'")
+# What may stand in the place of an op that TFLite has not; any layer's weights stay as they are.
+_INSTEAD = {
+    "MaxPoolWithArgmax": (
+        "Pool with keras.ops.max_pool and unpool by keras.ops.equal(x, upsampled maxima), which is "
+        "the same where no window has its maximum twice; --custom-objects can give both layers "
+        "anew under their names."
+    )
+}
 _COUNTED = re.compile(r"_\d+$")
 
 
@@ -34,7 +43,7 @@ class Export:
         with quiet():
             # AutoGraph looks into no Keras layer anyway, and takes time to find that out.
             traced = tf.function(graph, input_signature=signature, autograph=False)
-            self._concrete = traced.get_concrete_function()
+            self._concrete = with_builtins(traced.get_concrete_function())
 
     def convert(self, configure: Callable[[Any], None] | None = None) -> bytes:
         """Convert with `TFLiteConverter`.
@@ -123,7 +132,7 @@ def _explain(message: str, layer_of: Callable[[str], str]) -> str:
         return (
             f"every op must have a TFLite builtin. Received: tf.{op.group(1)}"
             f"{f' (layer {layer!r})' if layer else ''}. "
-            "Replace that layer by built-in ones and train again."
+            + _INSTEAD.get(op.group(1), "Replace that layer by built-in ones and train again.")
         )
     op = _NO_16_BIT.search(message)
     if op:

@@ -6,13 +6,14 @@ DYNAMIC_FIX = "fix the batch and all sizes before exporting; `portrait-tflite co
 
 _CHOICE = (
     "use an activation layer where the choice is one, or products and clamps; "
-    "`portrait-tflite convert` reads what is exact"
+    "`portrait-tflite convert` takes those of int8 inside, where that is exact"
 )
 
 FIXES: dict[str, str] = {
     **dict.fromkeys(("EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), _CHOICE),
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "NOT_EQUAL"), _CHOICE),
     **dict.fromkeys(("SELECT", "SELECT_V2"), _CHOICE),
+    "CAST": "keep to one type; `portrait-tflite convert` makes numbers of int8 comparisons",
     "CUSTOM:Convolution2DTransposeBias": "`portrait-tflite convert` makes TRANSPOSE_CONV of it",
     "ARG_MAX": "end the network before it, as `convert --output-channel PERSON` does",
     "AVERAGE_POOL_2D": "use a strided or depthwise convolution, or a mean over the whole map",

@@ -133,6 +133,13 @@ def _one(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda first: function(first)
 
 
+def _patches(images: Tensor, sizes: Any, strides: Any, rates: Any, padding: str) -> Tensor:
+    size, step, rate = (_of_picture(numbers) for numbers in (sizes, strides, rates))
+    # Keras says the rate once for both directions.
+    rate = rate[0] if rate[0] == rate[1] else rate
+    return ops.image.extract_patches(images, size, step, rate, padding.lower())
+
+
 # By the last part of TensorFlow's name; parameters are named as TensorFlow names them.
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "abs": _one(ops.abs),
@@ -146,9 +153,11 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "depth_to_space": lambda x, block_size: ops.depth_to_space(x, block_size),
     "divide": lambda x, y: x / y,
     "elu": _one(ops.elu),
+    "equal": lambda x, y: ops.equal(x, y),
     "erf": _one(ops.erf),
     "exp": _one(ops.exp),
     "expand_dims": lambda x, axis: ops.expand_dims(x, axis),
+    "extract_patches": _patches,
     "gelu": lambda features, approximate=False: ops.gelu(features, approximate=approximate),
     "getitem": _slice,
     "greater": lambda x, y: ops.greater(x, y),
@@ -166,6 +175,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "minimum": lambda x, y: ops.minimum(x, y),
     "multiply": lambda x, y: x * y,
     "negative": _one(ops.negative),
+    "not_equal": lambda x, y: ops.not_equal(x, y),
     "pad": _pad,
     "pow": lambda x, y: ops.power(x, y),
     "reduce_max": _reducing(ops.max),
@@ -217,6 +227,8 @@ ALIASES = {
     "transpose_v2": "transpose",
     "squeeze_v2": "squeeze",
     "expand_dims_v2": "expand_dims",
+    "extract_image_patches": "extract_patches",
+    "extract_image_patches_v2": "extract_patches",
     "neg": "negative",
     "where_v2": "where",
 }

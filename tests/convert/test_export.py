@@ -127,6 +127,24 @@ def test_an_op_without_a_builtin_is_named_with_its_layer(
     )
 
 
+class _ArgPool(layers.Layer):
+    """Where the maxima are, as SegNets hand it to their decoders."""
+
+    def call(self, x: Any) -> Any:
+        return tf.cast(tf.nn.max_pool_with_argmax(x, 2, 2, "SAME")[1], tf.float32)
+
+
+def test_what_stands_in_its_place_is_said(randomized: Build) -> None:
+    x = keras.Input((8, 8, 3))
+    model = randomized(keras.Model(x, layers.Conv2D(1, 1)(_ArgPool(name="arg_pool")(x))))
+    with pytest.raises(ConversionError) as raised:
+        Export(trace(model)).convert()
+    start = (
+        "every op must have a TFLite builtin. Received: tf.MaxPoolWithArgmax (layer 'arg_pool'). "
+    )
+    assert str(raised.value).startswith(start + "Pool with keras.ops.max_pool and unpool by ")
+
+
 @pytest.mark.parametrize("batch_one", [True, False])
 def test_the_baseline_names_the_op_alone(randomized: Build, batch_one: bool) -> None:
     x = keras.Input((8, 8, 3))

@@ -37,6 +37,12 @@ _SUB = Op("SUB", 2, schema.SubOptionsT())
 # The built-in comparisons round numbers to 1/256, and have no multiplier of 1 or more
 # [V: comparisons.cc, and seen on LiteRT 2.3.0].
 _LEAST_SCALE, _LARGEST_SCALE = 1 / 256, 1.0
+# |a − b| times the largest power of two, twice, and clamped, tells any two float32 apart. Half
+# precision has no such number, and 0 times infinity is none.
+_HALF_PRECISION = (
+    "nothing in its place is exact in half precision, in which GPUs and some CPUs compute float "
+    "files; int8 has a form"
+)
 _RELU = schema.ActivationFunctionType.RELU
 
 
@@ -96,6 +102,8 @@ class ChoiceToNumbers(FlatbufferRewrite):
         sources = _compared(model, condition)
         if not sources:
             return None
+        if any(one.dtype == "float32" for one in sources):
+            return RefusedOp(node.tensor, f"{node.op}: {_HALF_PRECISION}")
         if refusal := _refusal(model, condition, sources, node.outputs[0]):
             return RefusedOp(node.tensor, refusal)
         # The op copies integers, whatever they stand for.
@@ -206,8 +214,10 @@ def _refusal(
     model: schema.ModelT, condition: Operand, sources: list[Operand], target: Operand
 ) -> str:
     """Say why a condition on these tensors can not be computed, or ""."""
-    if len(sources) > 2 or any(not _is_int8(one) for one in sources):
-        return "it compares more than two int8 tensors"
+    if any(not _is_int8(one) for one in sources):
+        return "what it compares is not int8 of one scale"
+    if len(sources) > 2:
+        return "it compares more than two tensors"
     if len(sources) == 1:
         return ""
     comparison = producer_of(model, condition.index)

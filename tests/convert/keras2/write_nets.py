@@ -43,7 +43,7 @@ def of_functions() -> Any:
 
 
 def of_more_functions() -> Any:
-    """TensorFlow functions of several outputs, of lists, reductions, choices and pools."""
+    """TensorFlow functions of several outputs, of lists, reductions, choices, pools and patches."""
     x = keras2.Input((16, 16, 3))
     y = layers.Conv2D(8, 3, padding="same")(x)
     even = tf.split(y, 4, axis=-1)
@@ -58,6 +58,10 @@ def of_more_functions() -> Any:
     z = tf.reshape(tf.matmul(tf.nn.softmax(alike), pixels), (-1, 8, 8, 10))
     z = tf.tile(tf.cast(tf.reduce_sum(z, -1, keepdims=True), "float32"), [1, 2, 2, 4])
     z = tf.transpose(tf.nn.depth_to_space(tf.nn.space_to_depth(z, 2), 2), [0, 2, 1, 3])
+    patches = tf.image.extract_patches(z, [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1], "VALID")
+    largest = tf.equal(z, tf.reduce_max(z, [1, 2], True))
+    z = tf.nn.depth_to_space(patches, 2) * tf.cast(tf.not_equal(z, 0.5), "float32")
+    z = z + tf.cast(largest, "float32")
     return keras2.Model(x, tf.sigmoid(layers.Conv2D(1, 1)(z)))
 
 

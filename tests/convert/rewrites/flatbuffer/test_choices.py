@@ -308,6 +308,7 @@ def test_float_choices_stay(tiny_graph: Build, mend_with: Build) -> None:
     above = _beyond(choices, "GREATER", 0.4)
     result = mend_with(choices.select(above, choices.x, choices.times(0.5)), NUMBERS, accept)
     assert not result.done
+    assert "exact in half precision" in result.refusals[0]
 
 
 @pytest.mark.parametrize("fault", ["slope", "kind"])
