@@ -59,6 +59,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import FlatbufferRewrit
 from portrait_tflite.convert.rewrites.flatbuffer.scalar_factor import ScalarFactor
 from portrait_tflite.convert.rewrites.flatbuffer.select_to_leaky_relu import SelectToLeakyRelu
 from portrait_tflite.convert.rewrites.flatbuffer.separate_clamp import SeparateClamp
+from portrait_tflite.convert.rewrites.flatbuffer.softmax_of_stack import SoftmaxOfStack
 from portrait_tflite.convert.rewrites.flatbuffer.softmax_to_logistic import SoftmaxToLogistic
 from portrait_tflite.convert.rewrites.flatbuffer.sparse_kernel import SparseKernel
 from portrait_tflite.convert.rewrites.flatbuffer.spelled_out import SpelledOut
@@ -93,9 +94,10 @@ REGISTERED: tuple[FlatbufferRewrite, ...] = (
     ConvolutionBeforeBilinear(),
     NearestToCopies(),
     UnevenNearest(),  # what has no whole factors
+    SoftmaxOfStack(),  # before StackToParts, which then finds numbers of four dimensions
+    StackToParts(),  # before those that take its slices, UNPACK and PACK for theirs
     SliceThenReshape(),
     SplitToSlices(),
-    StackToParts(),  # before PackToConcatenation, whose ops it then saves
     AsReshape(),  # before Cancel, which then knows one kind of reshape
     TransposeOfFewer(),  # before Cancel, for which its reshapes leave something
     PackToConcatenation(),

@@ -16,6 +16,7 @@ from portrait_tflite.convert.delegates.xnnpack_ops import BINARY, UNARY
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, Operand
 from portrait_tflite.convert.rewrites.flatbuffer.constants import held_values, stored_values
 from portrait_tflite.convert.rewrites.flatbuffer.place import producer_of
+from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
 MOST_DIMENSIONS = 4  # of the GPU delegate
@@ -69,24 +70,7 @@ class Computed:
         return np.broadcast_shapes(*(part.shape for part in self.of))
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """What a SOFTMAX over the stack compares."""
-
-    op: Op
-    of: tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class Share:
-    """A part that a SOFTMAX over the stack computes of all: the one at `at`."""
-
-    scores: Scores
-    at: int
-    shape: tuple[int, ...]
-
-
-Part = Held | Cut | Number | Computed | Share
+Part = Held | Cut | Number | Computed
 
 
 class StackReader:
@@ -121,8 +105,6 @@ class StackReader:
             return None
         if node.op in _ELEMENTWISE:
             return self._of_numbers(node, axis - len(operand.shape))
-        if node.op in {"SOFTMAX", "TRANSPOSE"}:
-            return self._of_shares(node, axis, rest)
         if node.op in _SLICES:
             whole = sources[0].shape == operand.shape and _is_forward(node)
             return self.read(sources[0], axis) if whole else None
@@ -157,27 +139,6 @@ class StackReader:
         wide = [parts * count if len(parts) == 1 else parts for parts in given]
         return [Computed(op, each) for each in zip(*wide, strict=True)]
 
-    def _of_shares(self, node: Node, axis: int, rest: tuple[int, ...]) -> list[Part] | None:
-        """Read a SOFTMAX over the stack, which is brought to the end for it and back."""
-        softmax, last = node, len(rest)
-        source = node.given()[0]
-        if node.op == "TRANSPOSE":
-            found = producer_of(self._model, source.index)
-            there = found and producer_of(self._model, found.given()[0].index)
-            if found is None or there is None or there.op != "TRANSPOSE":
-                return None
-            orders = [_order(one) for one in (there, node)]
-            if orders[0] != orders[1] or orders[0] != _exchanged(axis, last):
-                return None
-            softmax, source = found, there.given()[0]
-        elif axis != last:
-            return None
-        parts = self.read(source, axis) if softmax.op == "SOFTMAX" else None
-        if parts is None or len(parts) > MOST_PARTS:
-            return None
-        scores = Scores(Op("SOFTMAX", softmax.version, copy.copy(softmax.options)), tuple(parts))
-        return [Share(scores, at, rest) for at in range(len(parts))]
-
 
 def _cuts(
     source: Operand, shape: Sequence[int], axis: int, rest: tuple[int, ...]
@@ -193,23 +154,16 @@ def _cuts(
 
 def sources_of(part: Part) -> list[Operand]:
     """List the tensors of the file that a part is computed from."""
-    if isinstance(part, Computed | Share):
-        of = part.of if isinstance(part, Computed) else part.scores.of
-        return [source for one in of for source in sources_of(one)]
+    if isinstance(part, Computed):
+        return [source for one in part.of for source in sources_of(one)]
     return [] if isinstance(part, Number) else [part.source]
 
 
-def _order(node: Node) -> list[int] | None:
-    """Return which dimensions a TRANSPOSE takes; None where that is computed."""
-    order = node.given()[1]
-    return None if order.data is None else [int(n) % order.size for n in stored_values(order)]
-
-
-def _exchanged(one: int, other: int) -> list[int]:
-    """Return the order in which a dimension and the last one change places."""
-    order = list(range(other + 1))
-    order[one], order[other] = other, one
-    return order
+def computed_sources(model: schema.ModelT, parts: Sequence[Part]) -> tuple[int, ...]:
+    """List the computed tensors that parts are made of, by their numbers."""
+    found = dict.fromkeys(source.index for part in parts for source in sources_of(part))
+    ends = {int(number) for number in model.subgraphs[0].inputs}
+    return tuple(one for one in found if one in ends or producer_of(model, one) is not None)
 
 
 def _is_forward(node: Node) -> bool:
@@ -218,3 +172,41 @@ def _is_forward(node: Node) -> bool:
     if strides is None:
         return True
     return strides.data is not None and bool(np.all(stored_values(strides) > 0))
+
+
+class BuiltParts:
+    """The ops of parts; what several of them read is there once."""
+
+    def __init__(self, replacement: Replacement) -> None:
+        self.replacement = replacement
+        self._made: dict[Part, int] = {}
+
+    def add(self, part: Part) -> int:
+        """Add what computes a part, and return its tensor."""
+        if part not in self._made:
+            self._made[part] = self._add(part)
+        return self._made[part]
+
+    def shaped(self, number: int, shape: Sequence[int], wanted: Sequence[int]) -> int:
+        """Add a RESHAPE where a tensor has another shape than is wanted."""
+        if tuple(shape) == tuple(wanted):
+            return number
+        made = self.replacement.float_tensor(wanted)
+        self.replacement.reshape(number, wanted, made)
+        return made
+
+    def _add(self, part: Part) -> int:
+        if isinstance(part, Number):
+            return self.replacement.constant(part.values)
+        if isinstance(part, Computed):
+            inputs = [self.add(one) for one in part.of]
+            made = self.replacement.float_tensor(part.shape)
+            self.replacement.op(part.op, inputs, made)
+            return made
+        if isinstance(part, Held):
+            return self.shaped(part.source.index, part.source.shape, part.shape)
+        lines = (1, part.outer, part.count, part.inner)
+        spread = self.shaped(part.source.index, part.source.shape, lines)
+        size = (1, part.outer, 1, part.inner)
+        cut = self.replacement.cut(spread, (0, 0, part.at, 0), size, part.source)
+        return self.shaped(cut, size, part.shape)

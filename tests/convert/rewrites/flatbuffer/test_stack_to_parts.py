@@ -19,6 +19,7 @@ from portrait_tflite.convert.delegates.gpu import predict_gpu
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.mending.mend import mend_model
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import accept
+from portrait_tflite.convert.rewrites.flatbuffer.softmax_of_stack import SoftmaxOfStack
 from portrait_tflite.convert.rewrites.flatbuffer.stack_to_parts import StackToParts
 from portrait_tflite.runtime import open_model
 from portrait_tflite.tensor_values import random_input
@@ -28,7 +29,7 @@ from ...arm_ratio import int8_of
 from .drawing import many
 
 Build = Callable[..., Any]
-PARTS = StackToParts()
+PARTS, SHARES = StackToParts(), SoftmaxOfStack()
 PICTURE = (1, 4, 5, 6)
 _REDUCER = schema.ReducerOptionsT
 _OPTIONS = {
@@ -101,6 +102,24 @@ class Stacks:
         source = self.op("SOFTMAX", [source], turned, schema.SoftmaxOptionsT(beta=1.0))
         return self.transpose(source, turned, order) if self.axis < 4 else source
 
+    def taken(self, source: int, at: int) -> bytes:
+        """Take one part; `at` is counted from the end where it is negative."""
+        ends = [at if axis == self.axis else 0 for axis in range(5)]
+        borders = [self.numbers(numbers) for numbers in (ends, self.shape, [1] * 5)]
+        mask = 0b11111 - (1 << self.axis)
+        options = schema.StridedSliceOptionsT(
+            beginMask=mask, endMask=mask, shrinkAxisMask=1 << self.axis
+        )
+        y = self.op("STRIDED_SLICE", [source, *borders], PICTURE, options)
+        return bytes(self.graph.build(self.inputs, [y]))
+
+    def unpacked(self, source: int) -> bytes:
+        parts = [self.tensor("part", PICTURE) for _ in range(self.count)]
+        options = schema.UnpackOptionsT(num=self.count, axis=self.axis)
+        self.graph.op("UNPACK", [source], parts[0], 1, options)
+        self.graph.graph.operators[-1].outputs = np.array(parts, np.int32)
+        return bytes(self.graph.build(self.inputs, parts))
+
     def reduced(self, source: int, op: str, axes: Sequence[int], target: Sequence[int]) -> bytes:
         y = self.op(op, [source, self.numbers(axes)], target, _REDUCER())
         return bytes(self.graph.build(self.inputs, [y]))
@@ -118,7 +137,7 @@ class Stacks:
         ),
         max_size=3,
     ),
-    how=st.sampled_from(["MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"]),
+    how=st.sampled_from(["MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM", "part", "parts"]),
     from_end=st.booleans(),
 )
 def test_every_stack_is_reduced_part_by_part(
@@ -137,8 +156,15 @@ def test_every_stack_is_reduced_part_by_part(
         else:
             given.append(net.weights("computed" if other == "picture" else other))
         value = net.op(op, given, net.shape, _OPTIONS[op]())
-    data = net.reduced(value, how, [axis - 5 * from_end], PICTURE)
-    result = mend_with(data, PARTS, accept)
+    if how == "part":
+        data = net.taken(value, -1 if from_end else count - 2)
+    elif how == "parts":
+        data = net.unpacked(value)
+    else:
+        data = net.reduced(value, how, [axis - 5 * from_end], PICTURE)
+    shared = mend_with(data, SHARES, accept)
+    assert shared.steps <= 1e-5 * _largest(data)
+    result = mend_with(shared.data, PARTS, accept)
     assert result.done
     assert not predict_gpu(read_model(result.data))
     assert result.steps <= 1e-5 * _largest(data)
@@ -152,6 +178,7 @@ def _largest(data: bytes) -> float:
 
 
 def _weighed(net: Stacks, how: str = "shares") -> bytes:
+    """Weigh the pictures of a stack, and add them up."""
     product = net.op("MUL", [net.stack(), net.weights(how)], net.shape, _OPTIONS["MUL"]())
     return net.reduced(product, "SUM", [net.axis], PICTURE)
 
@@ -159,12 +186,13 @@ def _weighed(net: Stacks, how: str = "shares") -> bytes:
 @pytest.mark.parametrize("axis", [0, 1, 4])
 def test_the_gpu_takes_it(tiny_graph: Build, axis: int) -> None:
     result = mend_model(_weighed(Stacks(tiny_graph, 3, axis)))
-    assert {r.rewrite for r in result.records} >= {"stack_to_parts"}
+    assert {r.rewrite for r in result.records} >= {"stack_to_parts", "softmax_of_stack"}
     assert not predict_gpu(read_model(result.data))
 
 
 def test_a_softmax_over_the_stack_is_computed_once(tiny_graph: Build, mend_with: Build) -> None:
-    ops = mend_with(_weighed(Stacks(tiny_graph, 3, 1)), PARTS, accept).ops
+    data = mend_with(_weighed(Stacks(tiny_graph, 3, 1)), SHARES, accept).data
+    ops = mend_with(data, PARTS, accept).ops
     assert (ops.count("SOFTMAX"), ops.count("MUL"), ops.count("ADD")) == (1, 3, 2)
 
 
@@ -220,10 +248,45 @@ def _with_weight_of(part: Any, other: Any) -> Any:
 
 
 def test_a_fault_is_caught(tiny_graph: Build) -> None:
-    data = _weighed(Stacks(tiny_graph, 3, 1))
+    data = _weighed(Stacks(tiny_graph, 3, 1), "constant")
     result = mend_model(data, rewrites=(_Shifted(),))
     assert result.data is data
     assert [skipped.reason[:25] for skipped in result.skipped] == ["undone: the output moves "]
+
+
+class _Mixed(SoftmaxOfStack):
+    """Shares out in another order than the stack's."""
+
+    def change(self, model: Any, node: Any, match: Any) -> None:
+        turned = dataclasses.replace(match.details, parts=match.details.parts[::-1])
+        super().change(model, node, dataclasses.replace(match, details=turned))
+
+
+def test_a_fault_of_the_softmax_is_caught(tiny_graph: Build) -> None:
+    data = _weighed(Stacks(tiny_graph, 3, 1))
+    whole = mend_model(data, rewrites=(SHARES,))
+    assert whole.records, "the whole rewrite must pass"
+    result = mend_model(data, rewrites=(_Mixed(),))
+    assert result.data is data
+    assert [skipped.reason[:7] for skipped in result.skipped] == ["undone:"]
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_a_softmax_over_rows_or_columns_stays(
+    tiny_graph: Build, mend_with: Build, axis: int
+) -> None:
+    net = Stacks(tiny_graph, 3, 1)
+    stack, net.axis = net.stack(), axis
+    data = net.reduced(net.shares(stack, net.shape), "SUM", [1], PICTURE)
+    result = mend_with(data, SHARES, accept)
+    assert not result.done
+    assert "no stack" in result.refusals[0]
+
+
+def test_a_softmax_of_four_dimensions_stays(one_op: Build, mend_with: Build) -> None:
+    form = (PICTURE, "float32", None, 0)
+    data = one_op("SOFTMAX", form, form, version=1, options=schema.SoftmaxOptionsT(beta=1.0))
+    assert not mend_with(data, SHARES, accept).done
 
 
 def _selective() -> keras.Model:
