@@ -171,8 +171,9 @@ class _Built:
 
     def _peak(self, source: Operand, at: int, *, inverted: bool, output: int | None) -> int:
         """Add what is 1 at integer `at` and 0 at all others, or the other way round."""
-        middle = self._number((at - source.zero_point) * source.scale)
-        gap = self._new("SUB", schema.SubOptionsT(), self._real(source), middle)
+        gap, middle = self._real(source), at - source.zero_point
+        if middle:
+            gap = self._new("SUB", schema.SubOptionsT(), gap, self._number(middle * source.scale))
         away = self._new("ABS", schema.AbsOptionsT(), gap)
         # Twice as steep as it need be: what rounding leaves is cut off.
         steep = self._number((2 if inverted else -2) / source.scale)
