@@ -25,6 +25,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.stack_parts import (
     MOST_DIMENSIONS,
     MOST_PARTS,
     BuiltParts,
+    Cut,
     Part,
     StackReader,
     computed_sources,
@@ -67,7 +68,8 @@ class SoftmaxOfStack(FlatbufferRewrite):
             return None
         softmax, stack, axis = found
         parts = StackReader(model).read(stack, axis)
-        if parts is None or not 2 <= len(parts) <= MOST_PARTS:
+        stacked = parts is not None and not any(isinstance(part, Cut) for part in parts)
+        if parts is None or not stacked or not 2 <= len(parts) <= MOST_PARTS:
             return RefusedOp(node.tensor, "what it compares is no stack of 2 to 16 tensors")
         sources = computed_sources(model, parts)
         scores = _Scores(softmax, tuple(parts), axis)

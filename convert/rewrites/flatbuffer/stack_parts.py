@@ -159,6 +159,20 @@ def sources_of(part: Part) -> list[Operand]:
     return [] if isinstance(part, Number) else [part.source]
 
 
+def is_picture(model: schema.ModelT, part: Part) -> bool:
+    """Tell whether a part is a whole tensor as it was computed, or is computed of such a one.
+
+    What is cut out of another tensor number by number costs more apart than in one op. And the
+    quantizer moves a RESHAPE behind a sum of two of them, whose ranges it then has for others.
+    """
+    if isinstance(part, Computed):
+        return any(is_picture(model, one) for one in part.of)
+    if not isinstance(part, Held) or part.source.shape != part.shape:
+        return False
+    producer = producer_of(model, part.source.index)
+    return producer is None or producer.op not in _RESHAPES
+
+
 def computed_sources(model: schema.ModelT, parts: Sequence[Part]) -> tuple[int, ...]:
     """List the computed tensors that parts are made of, by their numbers."""
     found = dict.fromkeys(source.index for part in parts for source in sources_of(part))

@@ -24,6 +24,7 @@ from portrait_tflite.convert.rewrites.flatbuffer.stack_parts import (
     Part,
     StackReader,
     computed_sources,
+    is_picture,
 )
 
 _ADD = Op("ADD", 1, schema.AddOptionsT())
@@ -76,7 +77,8 @@ class StackToParts(FlatbufferRewrite):
         if use is None or use.stack.dtype != "float32" or not use.stack.sized:
             return None
         parts = StackReader(model).read(use.stack, use.axis)
-        if parts is None:
+        whole = use.taken or all(is_picture(model, part) for part in parts or ())
+        if parts is None or not whole:
             return RefusedOp(node.tensor, "what it reads is no stack of tensors")
         if not 2 <= len(parts) <= MOST_PARTS:
             return RefusedOp(node.tensor, f"{len(parts)} parts; it takes 2 to {MOST_PARTS} apart")

@@ -88,9 +88,14 @@ class Stacks:
         if how == "constant":
             drawn = np.random.default_rng(0).normal(size=shape)
             return int(self.graph.tensor("weights", tuple(shape), "float32", data=drawn))
+        if how == "shares":
+            single = [n for axis, n in enumerate(shape) if axis != self.axis]
+            scores = [self.tensor("score", single) for _ in range(self.count)]
+            self.inputs += scores
+            options = schema.PackOptionsT(valuesCount=self.count, axis=self.axis)
+            return self.shares(self.op("PACK", scores, shape, options), shape)
         self.inputs.append(flat := self.tensor("weights", (1, int(np.prod(shape)))))
-        found = self.reshape(flat, shape)
-        return self.shares(found, shape) if how == "shares" else found
+        return self.reshape(flat, shape)
 
     def shares(self, source: int, shape: Sequence[int]) -> int:
         """Take the softmax over the stack, which comes last for that."""
@@ -229,6 +234,17 @@ def test_a_sum_of_parts_that_stand_otherwise_is_no_stack(
     tiny_graph: Build, mend_with: Build
 ) -> None:
     result = mend_with(_sum(Stacks(tiny_graph, 3, 1), axes=[2]), PARTS, accept)
+    assert "no stack" in result.refusals[0]
+
+
+@pytest.mark.parametrize("axis", [1, 4])
+def test_a_tensor_that_is_read_in_five_dimensions_stays(
+    tiny_graph: Build, mend_with: Build, axis: int
+) -> None:
+    net = Stacks(tiny_graph, 3, axis)
+    net.inputs = [net.tensor("whole", (1, 4, 5, 18))]
+    value = net.reshape(net.inputs[0], net.shape)
+    result = mend_with(net.reduced(value, "SUM", [axis], PICTURE), PARTS, accept)
     assert "no stack" in result.refusals[0]
 
 
