@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import keras
@@ -280,7 +281,8 @@ class _Mixed(SoftmaxOfStack):
 
 def test_a_fault_of_the_softmax_is_caught(tiny_graph: Build) -> None:
     data = _weighed(Stacks(tiny_graph, 3, 1))
-    whole = mend_model(data, rewrites=(SHARES,))
+    # Alone it is dearer than what it comes from, whose price nobody knows.
+    whole = mend_model(data, rewrites=(SHARES,), naive_cost=lambda: inf)
     assert whole.records, "the whole rewrite must pass"
     result = mend_model(data, rewrites=(_Mixed(),))
     assert result.data is data
