@@ -36,8 +36,9 @@ class _Elu:
     alpha: float = 1.0
 
     def forms(self) -> tuple[tuple[str, Function, Delegate | None], ...]:
-        # Both delegates have this op.
-        return () if (self.scale, self.alpha) == (1, 1) else (("leaky", self.from_elu, None),)
+        # Both delegates have this op; Keras has no LeakyReLU that turns the sign.
+        done = (self.scale, self.alpha) == (1, 1) or self.alpha < 0
+        return () if done else (("leaky", self.from_elu, None),)
 
     def from_elu(self, name: str, x: Value) -> Value:
         """Compute ELU(x), what is below 0 times α, and all of it times the scale."""
@@ -51,7 +52,7 @@ class _Elu:
 class ExponentialActivation:
     """Computes activations with an exponential from ops that every delegate has.
 
-    Given:  x → ELU(α), α not 1, or SELU → y
+    Given:  x → ELU(α), α ≥ 0 and not 1, or SELU → y
     Result: LEAKY_RELU(ELU(x), α) → times the scale → y               form `leaky`
 
     Given:  x → CELU → y

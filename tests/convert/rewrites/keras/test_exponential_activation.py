@@ -88,6 +88,11 @@ def test_a_layer_gives_its_activation_away(
     assert outcome.error <= 1e-5
 
 
+def test_a_slope_below_zero_stays(randomized: Build, rewrite_with: Build) -> None:
+    outcome = rewrite_with(randomized(_net(layers.ELU(-0.3))), [REWRITE])
+    assert outcome.forms == []
+
+
 def test_the_scale_folds_into_the_convolution_behind(
     randomized: Build, rewrite_with: Build
 ) -> None:
