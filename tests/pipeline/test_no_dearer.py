@@ -55,10 +55,14 @@ def take(monkeypatch: pytest.MonkeyPatch) -> Take:
             seen.append(plans[Delegate.XNNPACK].graph)
             if len(seen) > 1 and how.get("fails"):
                 raise ConversionError("no form in int8")
-            return {how.get("precision", "int8"): Built(str(len(seen) - 1).encode())}
+            made = {how.get("precision", "int8"): Built(str(len(seen) - 1).encode())}
+            other = {"float16": Built(str(len(seen) + 1).encode())} if "refused" in how else {}
+            return made | other
 
         def weigh(data: bytes) -> Burden:
             number = int(data)
+            if number > 1:
+                return Burden(0, 0, how["refused"][number - 2], 1, 0, 1.0, 1, 1)
             return Burden(0, 0, 0, 1, 0, costs[number], 1, 1, unpriced[number])
 
         def naive_cost() -> float:
@@ -101,6 +105,7 @@ def test_a_dearer_one_is_made_of_the_network_as_it_came(take: Take) -> None:
         {"costs": (1100.0, 1200.0)},
         {"unpriced": frozenset({"SELECT in int8"})},  # it may cost anything
         {"fails": True},
+        {"refused": (0, 1)},  # of the float16 file, which shares the plan where both are the GPU's
     ],
 )
 def test_what_is_no_cheaper_is_not_taken(take: Take, how: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ def no_dearer(
 
     Each rewrite chooses the cheapest of its own forms and knows nothing of XNNPACK's look-up
     tables, which swallow what is around them: a normalization between numbers of one channel, say,
-    costs nothing as it is.
+    costs nothing as it is. Where the GPU would take less of another variant, the rewrites stay.
 
     Args:
         request: Where forms were asked for, they stay.
@@ -57,7 +57,9 @@ def no_dearer(
         return plans, built
     other = weigh(others[Precision.INT8].data)
     cheaper = other.cycles < cost.cycles and other.unpriced <= cost.unpriced
-    return (as_it_came, others) if cheaper else (plans, built)
+    # The plan is that of other variants, too.
+    taken = all(weigh(others[v].data).refused <= weigh(built[v].data).refused for v in built)
+    return (as_it_came, others) if cheaper and taken else (plans, built)
 
 
 def _free(request: RewriteRequest) -> bool:
