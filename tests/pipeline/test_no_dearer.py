@@ -99,6 +99,12 @@ def test_a_dearer_one_is_made_of_the_network_as_it_came(take: Take) -> None:
     assert [look.outcome for look in taken.looks] == [undone, EARLIER]
 
 
+def test_a_name_besides_auto_asks_for_no_form_of_the_graph(take: Take) -> None:
+    named = RewriteRequest(only=("exact_multiplier",))
+    _, built, _ = take((1100.0, 1000.0), 1000.0, named)
+    assert built["int8"].data == b"1"
+
+
 @pytest.mark.parametrize(
     "how",
     [

@@ -64,5 +64,6 @@ def no_dearer(
 
 def _free(request: RewriteRequest) -> bool:
     """Whether it was left to the cost which forms are taken."""
-    asked = request.approximate or request.only or request.plans is not None
+    # What `auto` has by name is no form of the graph.
+    asked = request.approximate or request.plans is not None
     return request.mode is RewriteMode.AUTO and not asked
