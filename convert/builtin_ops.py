@@ -30,7 +30,8 @@ def with_builtins(concrete: Any) -> Any:
     graph = frozen.graph.as_graph_def()
     for node in [node for node in graph.node if node.op == _PATCHES]:
         source = frozen.graph.get_operation_by_name(node.name).inputs[0]
-        _rename(graph, node, source)
+        if source.dtype.is_floating:  # there is no convolution of integers
+            _rename(graph, node, source)
     whole = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
     return whole.prune(
         *(

@@ -110,6 +110,8 @@ class Treatable:
         if not is_above(weigh(built.data), self.naive_cost()):
             return built
         tied = self._made(replace(network, own_scales=False))
+        if is_above(weigh(tied.data), self.naive_cost()):  # it costs too much either way
+            return built
         return replace(tied, skipped=(*tied.skipped, _TIED_INPUT))
 
     def _made(self, network: RangedNetwork) -> Built:

@@ -240,7 +240,13 @@ def _taking(source: _Source, taken: ModelSpec) -> _Source:
     return _Source(found.graph, pictures, checks, taken, done, trainable, source.naive_cost)
 
 
-def build_naive(model: keras.Model, representative: Representative, *, batch_one: bool) -> Built:
+def build_naive(
+    model: keras.Model,
+    representative: Representative,
+    *,
+    batch_one: bool,
+    io: IoType = IoType.INT8,
+) -> Built:
     """Convert a model as given to int8 with plain `TFLiteConverter`: the baseline.
 
     Raises:
@@ -255,5 +261,5 @@ def build_naive(model: keras.Model, representative: Representative, *, batch_one
     frames = representative if batch_one or len(named) == 1 else by_name
     with quiet():
         converter = keras_converter(model, batch_one=batch_one)
-        configure(converter, Precision.INT8, frames, IoType.INT8)
+        configure(converter, Precision.INT8, frames, io)
         return Built(run_converter(converter))

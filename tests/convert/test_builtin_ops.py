@@ -76,6 +76,14 @@ def test_patches_side_by_side_are_no_product(options: Any, op: str) -> None:
     assert found & {"Conv2D", "SpaceToDepth"} == {op}
 
 
+def test_patches_of_integers_keep_their_name_for_the_message() -> None:
+    def patches(x: Any) -> Any:
+        return tf.image.extract_patches(x, [1, 2, 4, 1], [1, 2, 4, 1], [1, 1, 1, 1], "VALID")
+
+    traced = tf.function(patches).get_concrete_function(tf.TensorSpec((1, 8, 12, 3), tf.int32))
+    assert "ExtractImagePatches" in _types(with_builtins(traced))
+
+
 def test_a_function_without_patches_stays() -> None:
     concrete = tf.function(tf.nn.relu).get_concrete_function(tf.TensorSpec((1, 4)))
     assert with_builtins(concrete) is concrete

@@ -24,7 +24,7 @@ from portrait_tflite.pipeline.baselines import (
 from portrait_tflite.quantize.accuracy.remembering import tflite_predictor
 from portrait_tflite.quantize.built import Built
 from portrait_tflite.quantize.variants import build_naive
-from portrait_tflite.vocabulary import ModelSpec, OutputSpec
+from portrait_tflite.vocabulary import IoType, ModelSpec, OutputSpec
 
 _SIZE = 8
 _SPEC = ModelSpec(height=_SIZE, width=_SIZE)
@@ -119,20 +119,23 @@ def test_what_the_plain_converter_costs_is_asked_once_and_only_then(
 ) -> None:
     loaded, calls = _loaded(_net(by_name=False)), []
 
-    def counted(*arguments: object, batch_one: bool) -> Built:
+    def counted(*arguments: object, batch_one: bool, io: IoType = IoType.INT8) -> Built:
         calls.append(batch_one)
-        return build_naive(*arguments, batch_one=batch_one)
+        return build_naive(*arguments, batch_one=batch_one, io=io)
 
     monkeypatch.setattr(baselines, "build_naive", counted)
-    cost = naive_cost(loaded, _pictures, None)
+    cost = naive_cost(loaded, _pictures)
     assert calls == []
     found = cost()
     assert cost() == found > 0
     assert calls == [True]
     made = build_baselines(loaded, _pictures, _progress)
     calls.clear()
-    assert naive_cost(loaded, _pictures, made)() == found
+    assert naive_cost(loaded, _pictures, baselines=made)() == found
     assert calls == []
+    # The baseline has int8 ends; float ones cost two ops more.
+    assert naive_cost(loaded, _pictures, IoType.FLOAT32, made)() > found
+    assert calls == [True]
 
 
 def test_a_model_that_the_converter_refuses_bounds_nothing(
@@ -144,4 +147,4 @@ def test_a_model_that_the_converter_refuses_bounds_nothing(
     monkeypatch.setattr(baselines, "build_naive", refuse)
     loaded = _loaded(_net(by_name=False))
     for made in (None, Baselines({}, ())):
-        assert naive_cost(loaded, _pictures, made)() == math.inf
+        assert naive_cost(loaded, _pictures, baselines=made)() == math.inf

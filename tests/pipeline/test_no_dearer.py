@@ -12,6 +12,7 @@ from portrait_tflite.convert.graph import Graph, Node
 from portrait_tflite.convert.mending.mend_burden import Burden
 from portrait_tflite.convert.plan import RewriteRequest
 from portrait_tflite.convert.rewriter import Look, Rewritten
+from portrait_tflite.convert.rewrites.registry import OURS
 from portrait_tflite.errors import ConversionError
 from portrait_tflite.pipeline import no_dearer as tried
 from portrait_tflite.pipeline.no_dearer import Plans, no_dearer
@@ -127,6 +128,8 @@ def test_what_is_no_cheaper_is_not_taken(take: Take, how: dict[str, Any]) -> Non
         RewriteRequest(mode=RewriteMode.EXACT),
         RewriteRequest(approximate=frozenset({Approximation.RESIZE})),
         RewriteRequest(plans={}),
+        RewriteRequest(tune=True),
+        RewriteRequest(registry=dataclasses.replace(OURS, own=("mine",))),
     ],
 )
 def test_what_was_asked_for_stays(take: Take, request_: RewriteRequest) -> None:

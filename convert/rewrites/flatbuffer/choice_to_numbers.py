@@ -43,6 +43,7 @@ _HALF_PRECISION = (
     "nothing in its place is exact in half precision, in which GPUs and some CPUs compute float "
     "files; int8 has a form"
 )
+_IN_FLOAT = "it compares in float in an int8 file: the quantizer has no int8 form of the comparison"
 _RELU = schema.ActivationFunctionType.RELU
 
 
@@ -103,7 +104,8 @@ class ChoiceToNumbers(FlatbufferRewrite):
         if not sources:
             return None
         if any(one.dtype == "float32" for one in sources):
-            return RefusedOp(node.tensor, f"{node.op}: {_HALF_PRECISION}")
+            reason = _IN_FLOAT if _unpacked(model, sources) else _HALF_PRECISION
+            return RefusedOp(node.tensor, f"{node.op}: {reason}")
         if refusal := _refusal(model, condition, sources, node.outputs[0]):
             return RefusedOp(node.tensor, refusal)
         # The op copies integers, whatever they stand for.
@@ -209,6 +211,12 @@ class _Built:
         result = self.replacement.float_tensor(self._shape) if output is None else output
         self.replacement.op(Op(op, 1, options), inputs, result)
         return result
+
+
+def _unpacked(model: schema.ModelT, sources: list[Operand]) -> bool:
+    """Tell whether floats are int8 that was unpacked."""
+    found = (producer_of(model, one.index) for one in sources)
+    return any(one and one.op == "DEQUANTIZE" and _is_int8(one.given()[0]) for one in found)
 
 
 def _refusal(

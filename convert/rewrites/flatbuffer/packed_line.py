@@ -83,8 +83,9 @@ def _is_line(node: Node) -> bool:
     if not (source.sized and node.outputs[0].sized and weights.sized):
         return False
     channels = source.shape[3]
-    alone = weights.shape == (1, 1, 1, channels) and channels % TILE != 0
-    return alone and node.outputs[0].shape == source.shape
+    few = channels % TILE != 0 and 2 * channels <= _MOST_CHANNELS
+    alone = weights.shape == (1, 1, 1, channels)
+    return few and alone and node.outputs[0].shape == source.shape
 
 
 def _positions(node: Node) -> int:

@@ -22,7 +22,7 @@ from portrait_tflite.quantize.calibration import Representative
 from portrait_tflite.quantize.variants import build_naive
 from portrait_tflite.runtime import open_model, require_harmless
 from portrait_tflite.tensor_values import to_stored
-from portrait_tflite.vocabulary import Delegate, ModelSpec, SkippedRewrite
+from portrait_tflite.vocabulary import Delegate, IoType, ModelSpec, SkippedRewrite
 
 _NAIVE_BATCH1 = "naive_batch1"
 # Whether the batch is fixed to 1.
@@ -61,22 +61,31 @@ def build_baselines(
 
 
 def naive_cost(
-    loaded: LoadedModel, representative: Representative, baselines: Baselines | None = None
+    loaded: LoadedModel,
+    representative: Representative,
+    io: IoType = IoType.INT8,
+    baselines: Baselines | None = None,
 ) -> Callable[[], float]:
     """Return a function that says what `naive_batch1` costs, in cycles by the table of ARM.
 
     The file is made when that is first asked for, unless there is one. It costs infinitely many
     where `TFLiteConverter` does not take the model.
+
+    Args:
+        loaded: The model.
+        representative: Yields the calibration inputs.
+        io: Element type of its inputs and outputs; the baselines' is int8.
+        baselines: What was made of the model already.
     """
 
     @cache
     def cycles() -> float:
-        made = baselines.made.get(_NAIVE_BATCH1) if baselines else None
+        made = baselines.made.get(_NAIVE_BATCH1) if baselines and io is IoType.INT8 else None
         if made is not None:
             return weigh(made.data).cycles
         try:
             few = build_naive(
-                loaded.model, lambda: islice(representative(), _COSTED_ON), batch_one=True
+                loaded.model, lambda: islice(representative(), _COSTED_ON), batch_one=True, io=io
             )
         except ConversionError:
             return math.inf

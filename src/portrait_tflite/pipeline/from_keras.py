@@ -116,7 +116,7 @@ def _build(
     require_layer(request.explained, named)
     chosen, fine_tuning = rewrite_graphs(request, loaded.spec, graph, inputs, unlabelled, progress)
     whole = _whole_net(graph, chosen, inputs)
-    plain_cost = naive_cost(loaded, _representative(pictures))
+    plain_cost = naive_cost(loaded, _representative(pictures), request.io)
 
     def build(plans: Mapping[Delegate, Rewritten]) -> dict[str, Built]:
         steps = ConvertingSteps(request.variants, pictures)
@@ -171,7 +171,7 @@ def _build(
         built=built,
         fine_tuning=fine_tuning,
         finetuning=int8_tuning(request, unlabelled, graph, mask_spec(loaded.spec), built),
-        naive_cost=naive_cost(loaded, _representative(pictures), baselines)
+        naive_cost=naive_cost(loaded, _representative(pictures), request.io, baselines)
         if baselines
         else plain_cost,
     )

@@ -15,7 +15,10 @@ from portrait_tflite.vocabulary import Delegate, Precision, RewriteMode, Target
 
 Plans = dict[Delegate, Rewritten]
 
-_UNDONE = "undone: with it the int8 file would cost more than plain TFLiteConverter's"
+_UNDONE = (
+    "undone with the others: together they would make the int8 file cost more than plain "
+    "TFLiteConverter's"
+)
 
 
 def no_dearer(
@@ -65,5 +68,6 @@ def no_dearer(
 def _free(request: RewriteRequest) -> bool:
     """Whether it was left to the cost which forms are taken."""
     # What `auto` has by name is no form of the graph.
-    asked = request.approximate or request.plans is not None
-    return request.mode is RewriteMode.AUTO and not asked
+    by_cost = request.mode is RewriteMode.AUTO and not request.tune
+    asked = request.approximate or request.plans is not None or request.registry.own
+    return by_cost and not asked

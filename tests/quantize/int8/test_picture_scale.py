@@ -15,6 +15,8 @@ from portrait_tflite.convert.export import Export
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import list_nodes, op_names
 from portrait_tflite.convert.graph import trace
+from portrait_tflite.convert.mending.mend_burden import weigh
+from portrait_tflite.quantize.built import Treatable
 from portrait_tflite.quantize.int8.measured_network import measured_network
 from portrait_tflite.quantize.int8.post_training import quantize_ranged
 from portrait_tflite.quantize.int8.ranged_network import RangedNetwork
@@ -125,3 +127,24 @@ def test_an_input_that_is_joined_with_features_later_keeps_its_scale() -> None:
     scales = [info.scale for info in open_model(int8, Delegate.CPU).inputs]
     assert scales == pytest.approx([1 / 255, 9 / 255])
     assert op_names(read_model(int8)).count("QUANTIZE") == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "rescaled"),
+    [
+        (float("inf"), 1),
+        (0.0, 0),  # as much as without the QUANTIZE
+        (-10.0, 1),  # too little either way
+    ],
+)
+def test_its_steps_may_not_make_the_file_dearer_than_plain_conversion(
+    more: float, rescaled: int
+) -> None:
+    network = _measured(_net(lambda x: x))
+    tied = weigh(quantize_ranged(replace(network, own_scales=False), IoType.INT8)).cycles
+    treatable = Treatable(
+        network, FRAMES, FRAMES[:1], IoType.INT8, (), naive_cost=lambda: tied + more
+    )
+    built = treatable.build()
+    assert op_names(read_model(built.data)).count("QUANTIZE") == rescaled
+    assert [one.rewrite for one in built.skipped] == ["own_input_scale"] * (1 - rescaled)

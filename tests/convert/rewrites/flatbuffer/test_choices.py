@@ -311,6 +311,16 @@ def test_float_choices_stay(tiny_graph: Build, mend_with: Build) -> None:
     assert "exact in half precision" in result.refusals[0]
 
 
+def test_numbers_that_int8_compares_in_float_stay(tiny_graph: Build, mend_with: Build) -> None:
+    choices = Choices(tiny_graph)
+    unpacked = choices.graph.tensor("unpacked", SHAPE, "float32")
+    choices.graph.op("DEQUANTIZE", [choices.x], unpacked, 2)
+    limit = choices.graph.tensor("limit", (1,), "float32", data=[0.4])
+    above = choices.truth("GREATER", unpacked, limit)
+    (reason,) = mend_with(choices.cast(above), NUMBERS, accept).refusals
+    assert "in float in an int8 file" in reason
+
+
 @pytest.mark.parametrize("fault", ["slope", "kind"])
 def test_a_broken_slope_is_caught(
     tiny_graph: Build, mend_with: Build, monkeypatch: pytest.MonkeyPatch, fault: str

@@ -116,6 +116,7 @@ def test_it_costs_less(tiny_graph: Build, shape: Any, dtype: str) -> None:
         {"stride": 2},
         {"multiplier": 2},
         {"shape": (1, 16, 16, 32)},  # no tile is idle
+        {"shape": (1, 16, 16, 200)},  # hardly any
     ],
 )
 def test_others_are_none_of_its_concern(tiny_graph: Build, mend_with: Build, form: Any) -> None:
