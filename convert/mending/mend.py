@@ -90,7 +90,7 @@ def mend_model(
             out.
         naive_cost: Cycles of what plain `TFLiteConverter` makes of the same model, which the file
             must not cost more than; asked where a place costs more than it did. None where there is
-            no model: a tenth more than `data` is let pass then.
+            no model: an int8 file must not cost more than `data` then, a float one a tenth more.
 
     Raises:
         UsageError: Not a `.tflite`, or one that the built-in kernels cannot run.

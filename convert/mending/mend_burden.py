@@ -22,8 +22,9 @@ from portrait_tflite.errors import UsageError
 from portrait_tflite.runtime import open_model
 from portrait_tflite.vocabulary import Delegate
 
-# What one partition instead of many may cost a file: the table has no price for passing between.
-_FILE_MARGIN = 1.1
+# What one partition instead of many may cost a float file, of which XNNPACK leaves out what has
+# no form but copies.
+_FLOAT_MARGIN = 1.1
 _LITTLE_CYCLES = 500
 _ROUNDING_CYCLES = 1.0  # sums of the same costs in another order
 # What a place may cost where its file costs too much: first what the table is off by at times.
@@ -46,6 +47,7 @@ class Burden:
         ops: Number of ops.
         size_bytes: Of the file.
         unpriced: The kinds of ops that `unknown` counts.
+        integer: Whether it computes with bytes.
     """
 
     unloadable: int
@@ -57,6 +59,7 @@ class Burden:
     ops: int
     size_bytes: int
     unpriced: frozenset[str] = field(default=frozenset(), compare=False)
+    integer: bool = field(default=False, compare=False)
 
     def asks_more(self, other: Burden) -> bool:
         """Tell whether a graph asks more than another one, whatever the sizes of the files."""
@@ -83,6 +86,7 @@ def weigh(data: bytes) -> Burden:
         ops=len(nodes),
         size_bytes=len(data),
         unpriced=frozenset(unpriced),
+        integer=integer,
     )
 
 
@@ -96,9 +100,11 @@ def is_dearer_file(new: Burden, old: Burden, naive_cost: Callable[[], float] | N
     """
     if not old.unpriced <= new.unpriced or new.unloadable < old.unloadable:
         return False
-    if naive_cost is None:
-        return new.cycles > max(old.cycles * _FILE_MARGIN, old.cycles + _LITTLE_CYCLES)
-    return is_above(new, naive_cost())
+    if naive_cost is not None:
+        return is_above(new, naive_cost())
+    if old.integer:
+        return is_above(new, old.cycles)
+    return new.cycles > max(old.cycles * _FLOAT_MARGIN, old.cycles + _LITTLE_CYCLES)
 
 
 def is_above(burden: Burden, cycles: float) -> bool:

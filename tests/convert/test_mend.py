@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from portrait_tflite.convert.files.flatbuffer import read_model
 from portrait_tflite.convert.files.flatbuffer_nodes import Node, list_nodes, op_names
 from portrait_tflite.convert.mending.mend import REWRITES, mend_model
-from portrait_tflite.convert.mending.mend_burden import weigh
+from portrait_tflite.convert.mending.mend_burden import Burden, is_dearer_file, weigh
 from portrait_tflite.convert.rewrites.flatbuffer.quantize_chain import QUANTIZE
 from portrait_tflite.convert.rewrites.flatbuffer.relu_to_quantize import ReluToQuantize
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
@@ -215,6 +215,13 @@ def test_a_file_must_not_become_dearer(tiny_graph: Build) -> None:
     kept, refused = skipped.candidates
     assert (kept.form, kept.outside, refused.form, refused.outside) == ("RELU", 1, "CONV_2D", 0)
     assert 0 < kept.cost < refused.cost
+
+
+@pytest.mark.parametrize(("integer", "dearer"), [(True, True), (False, False)])
+def test_one_partition_is_worth_a_little_in_float_alone(integer: bool, dearer: bool) -> None:
+    old, new = (Burden(0, 1, 0, 2, 0, c, 1, 1, integer=integer) for c in (1e6, 1.05e6))
+    assert is_dearer_file(new, old) is dearer
+    assert not is_dearer_file(old, old)
 
 
 @pytest.mark.parametrize(("naive", "taken"), [(float("inf"), 1), (0.0, 0)])
