@@ -18,7 +18,11 @@ from portrait_tflite.convert.rewrites.column_packs import (
 )
 from portrait_tflite.convert.rewrites.flatbuffer.constants import held_values
 from portrait_tflite.convert.rewrites.flatbuffer.paddings import SAME
-from portrait_tflite.convert.rewrites.flatbuffer.repeated import repeated_bias, repeated_scales
+from portrait_tflite.convert.rewrites.flatbuffer.repeated import (
+    repeated_bias,
+    repeated_scales,
+    repetition_refusal,
+)
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     FlatbufferRewrite,
@@ -26,8 +30,6 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     RefusedOp,
 )
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
-
-_DTYPES = ("int8", "float32")
 
 
 class ColumnsAsChannels(FlatbufferRewrite):
@@ -56,25 +58,23 @@ class ColumnsAsChannels(FlatbufferRewrite):
         """Match a convolution of few channels at many positions."""
         if node.op != "CONV_2D" or not self._leaves_tiles_idle(node):
             return None
-        source, weights, *bias = node.given()
-        held = [held_values(model, operand) for operand in (weights, *bias)]
-        if weights.dtype not in _DTYPES or any(values is None for values in held):
-            return RefusedOp(node.tensor, "its weights are no constants of float32 or int8")
-        if source.dtype != weights.dtype:
-            return RefusedOp(node.tensor, f"its numbers are {source.dtype}, its weights are not")
+        if refusal := repetition_refusal(model, node):
+            return RefusedOp(node.tensor, refusal)
+        source = node.given()[0]
         if not _looks_around_every_position(node):
             return RefusedOp(node.tensor, "it drops positions, or its kernel has holes")
         packs = pack_sizes(source.shape[2], max(source.shape[3], node.outputs[0].shape[3]))
         if not packs:
             return RefusedOp(node.tensor, f"{source.shape[2]} columns make no whole packs")
         count = min(packs, key=lambda count: _cost(node, count))
-        details = count, held[0]
-        return Match(f"{count} columns as channels", details, exact=source.dtype == "int8")
+        return Match(f"{count} columns as channels", count, exact=source.dtype == "int8")
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
         """Put the convolution between two reshapes."""
-        count, kernel = match.details
+        count: int = match.details
         source, weights, *bias = node.given()
+        kernel = held_values(model, weights)
+        assert kernel is not None
         target = node.outputs[0]
         images, height, width, channels = source.shape
         built = Replacement(model, node)

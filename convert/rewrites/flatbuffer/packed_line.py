@@ -10,7 +10,11 @@ from portrait_tflite.convert.costs.costed_op import CostedOp
 from portrait_tflite.convert.files.flatbuffer_nodes import Node
 from portrait_tflite.convert.rewrites.column_packs import TILE
 from portrait_tflite.convert.rewrites.flatbuffer.constants import held_values
-from portrait_tflite.convert.rewrites.flatbuffer.repeated import repeated_bias, repeated_scales
+from portrait_tflite.convert.rewrites.flatbuffer.repeated import (
+    repeated_bias,
+    repeated_scales,
+    repetition_refusal,
+)
 from portrait_tflite.convert.rewrites.flatbuffer.replacement import Replacement
 from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
     FlatbufferRewrite,
@@ -19,7 +23,6 @@ from portrait_tflite.convert.rewrites.flatbuffer.rewrite import (
 )
 from portrait_tflite.convert.rewrites.flatbuffer.single_op import Op
 
-_DTYPES = ("int8", "float32")
 _MOST_CHANNELS = 16 * TILE  # of a pack; from there on nothing is gained
 
 
@@ -46,23 +49,22 @@ class PackedLine(FlatbufferRewrite):
         """Match a depthwise convolution that scales and shifts few channels."""
         if node.op != "DEPTHWISE_CONV_2D" or not _is_line(node):
             return None
-        source, weights, *bias = node.given()
-        held = [held_values(model, operand) for operand in (weights, *bias)]
-        if weights.dtype not in _DTYPES or any(values is None for values in held):
-            return RefusedOp(node.tensor, "its weights are no constants of float32 or int8")
-        if source.dtype != weights.dtype:
-            return RefusedOp(node.tensor, f"its numbers are {source.dtype}, its weights are not")
+        if refusal := repetition_refusal(model, node):
+            return RefusedOp(node.tensor, refusal)
+        source = node.given()[0]
         packs = _packs(_positions(node), source.shape[3])
         if not packs:
             return RefusedOp(node.tensor, f"{_positions(node)} positions make no whole packs")
         count = min(packs, key=lambda count: _cost(node, count))
         exact = source.dtype == "float32"
-        return Match(f"{count} positions as channels", (count, held[0]), exact)
+        return Match(f"{count} positions as channels", count, exact)
 
     def change(self, model: schema.ModelT, node: Node, match: Match) -> None:
         """Put the convolution between two reshapes."""
-        count, kernel = match.details
+        count: int = match.details
         source, weights, *bias = node.given()
+        kernel = held_values(model, weights)
+        assert kernel is not None
         built = Replacement(model, node)
         shape = (1, 1, _positions(node) // count, count * source.shape[3])
         packed, results = built.tensor(shape, source), built.tensor(shape, node.outputs[0])
