@@ -116,7 +116,10 @@ def _build(
     require_layer(request.explained, named)
     chosen, fine_tuning = rewrite_graphs(request, loaded.spec, graph, inputs, unlabelled, progress)
     whole = _whole_net(graph, chosen, inputs)
-    plain_cost = naive_cost(loaded, _representative(pictures), request.io)
+    baselines = (
+        build_baselines(loaded, _representative(pictures), progress) if request.baseline else None
+    )
+    plain_cost = naive_cost(loaded, _representative(pictures), request.io, baselines)
 
     def build(plans: Mapping[Delegate, Rewritten]) -> dict[str, Built]:
         steps = ConvertingSteps(request.variants, pictures)
@@ -143,9 +146,6 @@ def _build(
     if plans is not chosen:
         whole = _whole_net(graph, plans, inputs)
     reference = _reference(plans, graph, built)
-    baselines = (
-        build_baselines(loaded, _representative(pictures), progress) if request.baseline else None
-    )
     return Network(
         name=loaded.name,
         spec=mask_spec(loaded.spec),
@@ -171,9 +171,7 @@ def _build(
         built=built,
         fine_tuning=fine_tuning,
         finetuning=int8_tuning(request, unlabelled, graph, mask_spec(loaded.spec), built),
-        naive_cost=naive_cost(loaded, _representative(pictures), request.io, baselines)
-        if baselines
-        else plain_cost,
+        naive_cost=plain_cost,
     )
 
 
